@@ -14,16 +14,17 @@ import (
 
 // Loss is a gap in the log that an operator accepted.
 type Loss struct {
-	First, Last uint64 // frames; none where Last is before First
+	First, Last uint64 // frames; if Last is before First, none
 	Cause       string // why the log was refused
-	Aside       string // folder that what was there was moved to, or ""
+	Aside       string // folder to which the files were moved, or ""
 }
 
-// Accept lets a log that Attach refuses go on, and records that as its first
-// event: who accepted it, why, and which frames are missing. If the end of the log
-// is missing, it goes on after the frames that are left. If the log is damaged, or
-// belongs to another store, all of it is moved aside, and a new file goes on from
-// what the store remembers. A whole log is an error and stays unchanged.
+// Accept lets a log continue that Attach refuses. It records that as the log's next event:
+// who accepted it, why, and which frames are missing. If the end of the log is missing, the
+// log continues after the frames that are left. If the log is damaged, or belongs to
+// another store, all its files are moved to another folder, and a new file continues from
+// what the store remembers. If nothing is missing, Accept returns an error and changes
+// nothing.
 func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (Loss, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,8 +56,8 @@ func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (L
 }
 
 // Restored records, as the log's next event, that store and log were restored from a
-// backup of a time: who did it, and the newest commit that came back. The log must be
-// the one that the store remembers.
+// backup: who did it, the time of the backup, and the newest commit that was restored. The
+// log must be the one that the store remembers.
 func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,8 +106,8 @@ func (l *Loss) details(who, reason string) []byte {
 	return append(w.b, '}')
 }
 
-// setAside moves every file of the log into a new folder and lets the
-// journal go on from the mark.
+// setAside moves every file of the log into a new folder, and makes the journal continue
+// from the mark.
 func (j *journal) setAside(m mark, now time.Time) (string, error) {
 	if j.file != nil {
 		j.file.Close()

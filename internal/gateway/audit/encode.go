@@ -10,26 +10,27 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Limits of a record ("CloudTrail record contents", AWS CloudTrail User
-// Guide), in bytes before escaping; those of members count escaped bytes.
+// Limits of a record ("CloudTrail record contents", AWS CloudTrail User Guide), in bytes
+// before escaping; the limits of single members count escaped bytes.
 const (
 	textLimit     = 1024
 	keyLimit      = 1024
 	valueLimit    = 24 << 10
 	membersLimit  = 100 << 10
-	responseLimit = 8 << 20 // 1,000 deleted keys have their place, however long and strange
+	responseLimit = 8 << 20 // enough for 1,000 deleted keys of any length and characters
 	membersCount  = 2048
 	detailText    = 256
 
-	// Of refused requests, in bytes after escaping: they cost the sender nothing.
+	// Limits for refused requests, in bytes after escaping. They are small because such
+	// requests cost the sender nothing.
 	briefText    = 128
 	briefKey     = 256
 	briefMessage = 384
 	briefMembers = 512
 )
 
-// appendJSON appends the event under an id. That of a refused request is cut
-// short, and names nothing twice.
+// appendJSON appends the event with an id. The event of a refused request is shortened, and
+// has no value twice.
 func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	w := object{b: append(dst, '{'), text: textLimit, key: keyLimit, value: valueLimit, members: membersLimit}
 	if e.brief {
@@ -87,7 +88,7 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	return append(w.b, '}')
 }
 
-// size is about as many bytes as the event takes, seldom fewer.
+// size estimates how many bytes the event takes; it is seldom too low.
 func (e *Event) size() int {
 	n := eventHeader + 1536 + 2*len(e.Identity.Principal.ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) +
 		2*escaped(e.Bucket) + 2*escaped(e.Host)
@@ -97,7 +98,7 @@ func (e *Event) size() int {
 	return n
 }
 
-// region is where the event happened; some services are global.
+// region returns the region of the event; some services are global.
 func (e *Event) region(home string) string {
 	switch {
 	case e.Operation.Global:
@@ -108,14 +109,14 @@ func (e *Event) region(home string) string {
 	return home
 }
 
-// object writes JSON members into b. Names of members are ours and plain.
+// object writes JSON members into b. The names of members need no escaping.
 type object struct {
 	b                         []byte
 	text, key, value, members int
 	brief                     bool // limits count escaped bytes
 }
 
-// cut appends a text within a limit.
+// cut writes a text, shortened to a limit.
 func (w *object) cut(s string, limit int) {
 	start := len(w.b)
 	w.b = appendText(w.b, s, limit)
@@ -136,7 +137,7 @@ func (w *object) member(name string) {
 func (w *object) begin(name string) { w.member(name); w.b = append(w.b, '{') }
 func (w *object) end()              { w.b = append(w.b, '}') }
 
-// constant writes a value that needs no escape.
+// constant writes a value that needs no escaping.
 func (w *object) constant(name, value string) {
 	w.member(name)
 	w.b = append(w.b, '"')
@@ -279,7 +280,7 @@ func (w *object) session(i *Identity) {
 	w.end()
 }
 
-// parameters writes requestParameters; null where there are none.
+// parameters writes requestParameters; null if there are none.
 func (w *object) parameters(e *Event) {
 	w.member("requestParameters")
 	if e.Bucket == "" && e.Key == "" && e.Host == "" && !e.MFA && len(e.Parameters) == 0 {
@@ -310,8 +311,7 @@ func (w *object) elements(name string, ps []Param) {
 	w.end()
 }
 
-// list writes parameters until the limit of members; what is left out is
-// counted.
+// list writes parameters up to the limit of members; it counts those that it leaves out.
 func (w *object) list(ps []Param) {
 	start, left := len(w.b), 0
 	for i, p := range ps {
@@ -334,7 +334,7 @@ func (w *object) list(ps []Param) {
 	}
 }
 
-// param writes one parameter, as an array where more of its name follow.
+// param writes one parameter. If rest has more with the same name, it writes an array.
 func (w *object) param(p Param, rest []Param) {
 	if c := w.b[len(w.b)-1]; c != '{' {
 		w.b = append(w.b, ',')
@@ -363,7 +363,7 @@ func (w *object) quote(s string, limit int) {
 	w.b = append(w.b, '"')
 }
 
-// reserved are the members that are written from fields of their own.
+// reserved reports whether a member is written from a field of the event.
 func reserved(name string) bool {
 	return name == "bucketName" || name == "key" || name == "Host" || name == "omittedParameters"
 }
@@ -431,7 +431,7 @@ func (w *object) resources(e *Event) {
 	w.b = append(w.b, ']')
 }
 
-// kind writes what sort of event this is.
+// kind writes the category and type of the event.
 func (w *object) kind(e *Event) {
 	if e.details != nil {
 		w.constant("eventType", "AwsServiceEvent")

@@ -10,22 +10,22 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Event is one record as CloudTrail writes it, version 1.11 ("CloudTrail
-// record contents", AWS CloudTrail User Guide). What follows from other fields
-// (eventSource, eventName, eventCategory, readOnly, resources of S3) is worked out when
-// it is written. Text is cut at CloudTrail's limits.
+// Event is one record as CloudTrail writes it, version 1.11 ("CloudTrail record contents",
+// AWS CloudTrail User Guide). What follows from other fields (eventSource, eventName,
+// eventCategory, readOnly, resources of S3) is computed when the event is written. Text is
+// cut at CloudTrail's limits.
 type Event struct {
 	Identity  Identity
 	Time      time.Time
 	Operation action.Operation
-	Region    string // of the log where empty
+	Region    string // if empty, that of the log
 	SourceIP  netip.Addr
 	UserAgent string
 
 	ErrorCode, ErrorMessage string
 
 	Bucket, Key, Host string
-	MFA               bool    // x-amz-mfa was sent; the code is never kept
+	MFA               bool    // x-amz-mfa was sent; the code is never stored
 	Parameters        []Param // further requestParameters; see Relevant
 	Response          []Param // responseElements
 
@@ -37,38 +37,38 @@ type Event struct {
 
 	TLSVersion, CipherSuite string // empty for plain HTTP
 
-	Owner     string     // account that owns the bucket, where it is known
-	Resources []Resource // beside the bucket and the object
+	Owner     string     // account that owns the bucket, if it is known
+	Resources []Resource // in addition to the bucket and the object
 
 	details []byte // serviceEventDetails as JSON; makes an AwsServiceEvent
-	brief   bool   // of a refused request: cut short
+	brief   bool   // of a refused request: the event is shortened
 }
 
-// Identity is who called. The zero Identity is a caller that could not be
-// identified; AccessKeyID may then hold the key it claimed.
+// Identity is the caller. The zero Identity is a caller that could not be identified;
+// AccessKeyID may then be the id that the caller claimed.
 type Identity struct {
 	Principal      policy.Principal
 	AccessKeyID    string
-	Created        time.Time // of the session; zero without one
+	Created        time.Time // of the session; zero if there is none
 	MFA            bool      // the session was made with MFA
 	SourceIdentity string
 }
 
-// Param is a member of requestParameters or responseElements. Several of the
-// same name are written as an array. Names that stand for secrets are left out.
+// Param is a member of requestParameters or responseElements. Several with the same name
+// are written as an array. Parameters whose names suggest secrets are left out.
 type Param struct {
 	Name, Value string
-	Harmless    bool // a number, a boolean or an instant: no secret, whatever its name
+	Harmless    bool // a number, a boolean or a time, so not a secret, whatever its name is
 }
 
-// Resource is a resource beside the bucket and the object.
+// Resource is a resource in addition to the bucket and the object.
 type Resource struct {
 	Type    string // "AWS::KMS::Key"
 	ARN     arn.ARN
 	Account string
 }
 
-// Secure notes the connection's TLS version and cipher suite; nil is plain HTTP.
+// Secure sets the connection's TLS version and cipher suite; nil means plain HTTP.
 func (e *Event) Secure(s *tls.ConnectionState) {
 	if s == nil {
 		return
@@ -84,13 +84,13 @@ func (e *Event) Secure(s *tls.ConnectionState) {
 	}
 }
 
-// stranger reports that the caller is anonymous or could not be identified.
+// stranger reports whether the caller is anonymous or could not be identified.
 func (e *Event) stranger() bool {
 	k := e.Identity.Principal.Kind
 	return k == policy.Nobody || k == policy.Anonymous
 }
 
-// recipient is the account the record belongs to.
+// recipient returns the account to which the record belongs.
 func (e *Event) recipient() string {
 	if e.Owner != "" {
 		return e.Owner

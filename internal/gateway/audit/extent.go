@@ -18,9 +18,9 @@ type Extent struct {
 	Bytes       int64  // of the newest file
 }
 
-// ExtentOf returns the part of the log in dir that store remembers. A copy of the
-// store together with that part is a whole store and its log: the log reaches the
-// mark, and knows of no commit that the store has not.
+// ExtentOf returns the part of the log in dir that store remembers. A copy of the store and
+// of that part belong together: the log reaches the mark, and it knows of no commit that
+// the store does not have.
 func ExtentOf(ctx context.Context, store kv.Store, dir string) (Extent, error) {
 	m, found, err := recall(ctx, store)
 	if err != nil || !found || m.number == 0 {
@@ -35,10 +35,10 @@ func ExtentOf(ctx context.Context, store kv.Store, dir string) (Extent, error) {
 	return Extent{m.first, m.number, n}, err
 }
 
-// FileName is the name of a file of the log.
+// FileName returns the name of a file of the log.
 func FileName(number uint64) string { return fileName(number) }
 
-// end returns where the frame with a number ends.
+// end returns the offset at which a frame ends.
 func end(f io.ReaderAt, sequence uint64) (int64, error) {
 	var head [headerSize]byte
 	if _, err := f.ReadAt(head[:], 0); err != nil {

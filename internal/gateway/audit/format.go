@@ -13,10 +13,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Sizes and names of the format; FORMAT.md has the tables.
+// Sizes and names of the format; FORMAT.md describes them.
 const (
 	magic         = "WTAUDIT"
-	headerFormat  = 2 // the store remembers a log from here on
+	headerFormat  = 2 // from this format on, the store remembers a log
 	oldestFormat  = 1
 	headerPlain   = 96
 	headerSize    = headerPlain + seal.WrappedSize
@@ -31,12 +31,11 @@ const (
 	lengthPurpose = "watertight audit lengths"
 )
 
-// ErrDamaged is wrapped by every error that tells of files that are not what
-// was written.
+// ErrDamaged is wrapped by every error for files that are not as they were written.
 var ErrDamaged = errors.New("audit log is damaged")
 
-// position is how far the events of changes were moved: all that are at or
-// before it, in the order of commit and id, are in the files.
+// position says how far the events of changes were moved: all events up to it, in the order
+// of commit and id, are in the files.
 type position struct {
 	commit uint64
 	id     [16]byte
@@ -52,7 +51,7 @@ func (p position) compare(q position) int {
 	return bytes.Compare(p.id[:], q.id[:])
 }
 
-// state is what a frame hands to the next one, and a file to the next file.
+// state is what a frame passes on to the next one, and a file to the next file.
 type state struct {
 	sequence uint64 // of the newest frame; the first is 1
 	chain    [sha256.Size]byte
@@ -60,14 +59,14 @@ type state struct {
 	moved    position
 }
 
-// header opens a file.
+// header is the first part of a file.
 type header struct {
 	format   byte
 	number   uint64
 	before   state
-	previous uint64 // size of the file before
+	previous uint64 // size of the previous file
 	key      seal.Key
-	under    uint32 // generation of the root key that wraps key; only of a header that was read
+	under    uint32 // generation of the root key that wraps key; set only in a header that was read
 }
 
 func (h *header) encode(wrap seal.Purpose) []byte {
@@ -118,8 +117,8 @@ func newKeys(file seal.Key) keys {
 	return keys{file.Derive(framePurpose).AEAD(), file.Derive(lengthPurpose)}
 }
 
-// lengthTag is 16 bytes that only the holder of the key can make. With it a
-// changed length cannot pass for a torn tail.
+// lengthTag returns 16 bytes that only a holder of the key can compute. Because of it, a
+// changed length can't be taken for a torn tail.
 func (k keys) lengthTag(sequence uint64, head []byte) []byte {
 	m := hmac.New(sha256.New, k.length[:])
 	var n [8]byte
@@ -129,13 +128,13 @@ func (k keys) lengthTag(sequence uint64, head []byte) []byte {
 	return m.Sum(nil)[:16]
 }
 
-// binding is what a frame's seal is bound to.
+// binding returns what a frame's seal is bound to.
 func binding(sequence uint64, head []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+frameHeader), sequence), head[:frameHeader]...)
 }
 
-// appendFrame seals content as a frame. The nonce is random, not counted:
-// after a torn or refused write the same sequence number is used again.
+// appendFrame appends content, sealed as a frame. The nonce is random and not a counter,
+// because after a torn or failed write the same sequence number is used again.
 func (k keys) appendFrame(dst []byte, sequence uint64, content []byte) []byte {
 	at := len(dst)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(content)+frameTag))
@@ -145,7 +144,7 @@ func (k keys) appendFrame(dst []byte, sequence uint64, content []byte) []byte {
 	return k.frame.Seal(dst, dst[at+4:at+16], content, binding(sequence, dst[at:]))
 }
 
-// frameLength verifies a frame's header and returns the size of what follows.
+// frameLength verifies a frame's header and returns the size of the rest of the frame.
 func (k keys) frameLength(sequence uint64, head []byte) (int, error) {
 	if !hmac.Equal(head[16:frameHeader], k.lengthTag(sequence, head)) {
 		return 0, errors.New("the header does not verify")
@@ -172,17 +171,17 @@ type Entry struct {
 	JSON   []byte
 }
 
-// Group is what one frame holds. Its slices are valid until the function that
-// was given the group returns.
+// Group is the content of one frame. Its slices are valid until the function that got the
+// group returns.
 type Group struct {
 	Sequence uint64
 	Written  time.Time
 	Anchor   uint64            // newest durable commit number of the store at that time
-	Chain    [sha256.Size]byte // hash of the frame's content, which the next frame names
+	Chain    [sha256.Size]byte // hash of the frame's content, which the next frame contains
 	Events   []Entry
 }
 
-// appendEvent appends an event as a group holds it.
+// appendEvent appends an event in the format of a group.
 func appendEvent(dst []byte, commit uint64, json []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, commit)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(json)))
@@ -199,8 +198,8 @@ func appendGroupHeader(dst []byte, s *state, written time.Time, count int) []byt
 	return binary.BigEndian.AppendUint32(dst, uint32(count))
 }
 
-// decodeGroup reads the content of the frame that follows s and returns what
-// it hands on. events is used again for the list.
+// decodeGroup decodes the content of the frame after s, and returns the state that it
+// passes on. It reuses events for the list.
 func decodeGroup(b []byte, s state, events []Entry) (Group, state, error) {
 	broken := errors.New("the content is malformed")
 	if len(b) < groupHeader {

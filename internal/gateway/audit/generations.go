@@ -6,9 +6,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Generations counts the files of the logs in dirs by the generation of the root key
-// that their keys are wrapped under. A file whose header does not open counts for every
-// generation. A folder that does not exist has no files.
+// Generations counts the files of the logs in dirs by the generation of the root key that
+// wraps their keys. A file whose header does not open counts for every generation. A folder
+// that does not exist has no files.
 func Generations(root *seal.Ring, dirs ...string) (map[uint32]uint64, error) {
 	n, wrap := map[uint32]uint64{}, root.For(filePurpose)
 	for _, dir := range dirs {

@@ -14,50 +14,50 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// file is what a journal asks of the newest file.
+// file has the methods of the newest file that a journal needs.
 type file interface {
 	io.WriterAt
 	io.Closer
 	Truncate(size int64) error
 	Sync() error
-	// Allocate takes room on the disk for the bytes from at to at+n. The size
-	// of the file stays as it is.
+	// Allocate reserves space on the disk for the bytes from at to at+n. It does not change
+	// the size of the file.
 	Allocate(at, n int64) error
 }
 
-// journal appends frames to the newest file. It has one user at a time.
+// journal appends frames to the newest file. It must not be used concurrently.
 type journal struct {
 	dir    string
-	folder *os.File // locked while the journal is open; nil where it is missing
+	folder *os.File // locked while the journal is open; nil if it does not exist
 	wrap   seal.Purpose
 	limit  int64
 	create func(path string) (file, error)
 
 	state    state
-	first    uint64 // number of the oldest file; 0 before there is one
+	first    uint64 // number of the oldest file; 0 if there is none yet
 	from     uint64 // sequence of the oldest frame
 	number   uint64 // of the newest file
-	file     file   // nil before the first
+	file     file   // nil before the first file
 	keys     keys
 	under    uint32 // generation of the root key that the file's key is wrapped under
-	size     int64  // of the sound part
+	size     int64  // size of the valid part
 	torn     bool   // the file may hold bytes past size
-	reserve  int64  // room that is held for the next frames, where the disk has it
-	reserved int64  // the disk has room for the file up to here
+	reserve  int64  // space to reserve for the next frames, if the disk has it
+	reserved int64  // the disk has space for the file up to this offset
 	buf      []byte
 	sealed   []byte
 
 	// What opening found, until ready.
-	ready  bool // may write: the store has agreed that this is its log
+	ready  bool // may write: the store has confirmed that this is its log
 	tail   int64
-	damage error               // in what follows the sound part, unless that is a frame cut short
-	format byte                // of the newest file
-	chains [][sha256.Size]byte // of the newest file: before its first frame, and of each
-	broken error               // nothing could be opened; only where that is to be accepted
+	damage error               // in what follows the valid part, unless that is an incomplete frame
+	format byte                // format of the newest file
+	chains [][sha256.Size]byte // chain of the newest file: before its first frame, and after each frame
+	broken error               // nothing could be opened; set only if that is going to be accepted
 }
 
-// openJournal verifies the newest file, with the header and the size of every
-// other. It changes nothing: prepare does, once the store has agreed.
+// openJournal verifies the newest file completely, and the header and the size of every
+// other file. It changes nothing; prepare does, after the store has confirmed the log.
 func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
 	j := &journal{dir: dir, wrap: root.For(filePurpose), limit: fileLimit, create: createFile}
 	j.folder, err = os.Open(dir)
@@ -116,8 +116,9 @@ func openBroken(dir string, root *seal.Ring, cause error) (*journal, error) {
 	}, nil
 }
 
-// prepare opens the journal for writing: it makes the folder and the first file where
-// they are missing, has a torn tail cut before the next frame, and takes room.
+// prepare opens the journal for writing. It creates the folder and the first file if they
+// are missing, arranges for a torn tail to be cut before the next frame, and reserves
+// space.
 func (j *journal) prepare() error {
 	if j.ready {
 		return nil
@@ -151,7 +152,7 @@ func (j *journal) prepare() error {
 	return nil
 }
 
-// cut drops what follows the sound part, durably.
+// cut removes durably what follows the valid part.
 func (j *journal) cut() error {
 	if err := j.file.Truncate(j.size); err != nil {
 		return err
@@ -164,7 +165,7 @@ func (j *journal) cut() error {
 	return nil
 }
 
-// openFolder opens dir and makes it, durably, where it is missing.
+// openFolder opens dir. If dir does not exist, it creates it durably.
 func openFolder(dir string) (*os.File, error) {
 	if err := folder.Make(dir, 0o700); err != nil {
 		return nil, err
@@ -192,18 +193,18 @@ type frame struct {
 	anchor  uint64
 	moved   []entry // in order
 	direct  []byte  // events as appendEvent writes them
-	count   int     // of the direct ones
+	count   int     // number of events in direct
 }
 
-// append makes f durable as the next frame. After an error nothing has
-// changed, and the same may be tried again.
+// append writes f durably as the next frame. After an error nothing has changed, and the
+// same frame may be tried again.
 func (j *journal) append(f frame) error {
 	if err := j.prepare(); err != nil {
 		return err
 	}
-	// What is written from now on is not to need an older generation of the root key.
+	// What is written from now on must not need an older generation of the root key.
 	if j.file == nil || j.size >= j.limit || j.under != j.wrap.Current() {
-		// A disk without room for another file may have room in this one.
+		// A disk without space for another file may have space in this one.
 		if err := j.rotate(); err != nil && (j.file == nil || j.room() < int64(len(f.direct))+movedBytes) {
 			return fmt.Errorf("audit: a new file: %w", err)
 		}
@@ -234,9 +235,9 @@ func (j *journal) append(f frame) error {
 	return nil
 }
 
-// write puts the sealed frame at the end of the sound part. It first cuts the bytes
-// that an earlier failure left there: after a failed sync it is unknown which of them
-// are on the disk.
+// write writes the sealed frame after the valid part. It first cuts the bytes that an
+// earlier failure left there: after a failed sync it is unknown which of them are on the
+// disk.
 func (j *journal) write() error {
 	if j.torn {
 		if err := j.cut(); err != nil {
@@ -255,7 +256,7 @@ func (j *journal) write() error {
 	return nil
 }
 
-// trim gives back buffers that one large frame has grown.
+// trim releases buffers that one large frame has made large.
 func (j *journal) trim() {
 	const keep = 4 << 20
 	if cap(j.buf) > keep {
@@ -263,8 +264,8 @@ func (j *journal) trim() {
 	}
 }
 
-// rotate starts the next file. It appears under its name only once its header
-// is durable and room for its frames is taken.
+// rotate starts the next file. The file gets its name only after its header is durable and
+// space for its frames is reserved.
 func (j *journal) rotate() (err error) {
 	if j.file != nil && j.torn {
 		if err := j.cut(); err != nil {
@@ -281,7 +282,7 @@ func (j *journal) rotate() (err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(path + newSuffix) // what stays is written over the next time
+			os.Remove(path + newSuffix) // if this fails, the file is written over the next time
 		}
 	}()
 	if _, err := f.WriteAt(h.encode(j.wrap), 0); err != nil {
@@ -305,7 +306,7 @@ func (j *journal) rotate() (err error) {
 	if j.file == nil {
 		j.first, j.from = h.number, h.before.sequence+1
 	} else {
-		j.file.Truncate(j.size) // gives the room back; a failure costs only that
+		j.file.Truncate(j.size) // releases reserved space; a failure only wastes that space
 		j.file.Close()
 	}
 	j.file, j.keys, j.number, j.size, j.torn = f, newKeys(h.key), h.number, headerSize, false
@@ -317,7 +318,7 @@ func (j *journal) rotate() (err error) {
 // newSuffix ends the name of a file whose header may not be durable.
 const newSuffix = ".new"
 
-// close closes the files; a frame that failed stays cut at the next open.
+// close closes the files. If a frame failed, the next open cuts it.
 func (j *journal) close() error {
 	var errs []error
 	if j.file != nil {

@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// lock refuses: without a lock two writers could cut each other's frames.
+// lock refuses, because without a lock two processes could cut each other's frames.
 func lock(*os.File) error { return errors.New("this system has no file locks the log could trust") }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lock keeps a second process from cutting what this one is writing. The
-// kernel lets go of it when the process ends, however it ends.
+// lock prevents a second process from cutting what this one is writing. The kernel releases
+// it when the process ends, even after a crash.
 func lock(folder *os.File) error {
 	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {

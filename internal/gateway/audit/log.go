@@ -13,21 +13,20 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// interval is the longest time an event waits for the writer.
+// interval is the maximum time that an event waits for the writer.
 const interval = time.Second
 
-// wakeChanges is the number of changes from which the writer does not wait for
-// its second.
+// wakeChanges is the number of changes that wake the writer before the interval ends.
 const wakeChanges = 1000
 
 // Options say where and how to log.
 type Options struct {
-	Dir    string     // holds only the log; made if it is missing
+	Dir    string     // contains only the log; created if it is missing
 	Root   *seal.Ring // the root key
-	Region string     // awsRegion of events that name none
+	Region string     // awsRegion of events that have none
 	Logger *slog.Logger
-	Limits Limits // of what is kept
-	// Salvage opens a log that is too damaged to be opened, only for Accept.
+	Limits Limits // of the files that are kept
+	// Salvage opens a log that is too damaged to be opened. It is only for Accept.
 	Salvage bool
 }
 
@@ -39,23 +38,23 @@ type Log struct {
 	queue    queue
 	refusals refusals
 	buffers  sync.Pool
-	changes  atomic.Int64 // since the writer last looked
+	changes  atomic.Int64 // since the writer last scanned the store
 	wake     chan struct{}
 	journal  *journal
-	anchor   uint64 // as it was when the log was opened
+	anchor   uint64 // its value when the log was opened
 
 	mu     sync.Mutex
-	cancel context.CancelFunc // of the writer; nil while there is none
+	cancel context.CancelFunc // of the writer; nil if it does not run
 	stop   chan struct{}
 	done   chan struct{}
 	result error
 	closed bool
 }
 
-// Open verifies the newest file of the log, with the header and size of every
-// other, and locks the folder until Close. It changes nothing. Damage is an
-// error that wraps ErrDamaged; that of the newest file's end is judged by
-// Attach, for it may be what a crash left.
+// Open verifies the newest file of the log, and the header and size of every other file,
+// and locks the folder until Close. It changes nothing. Damage is an error that wraps
+// ErrDamaged. Attach decides about damage at the end of the newest file, because a crash
+// may have caused it.
 func Open(o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -77,16 +76,16 @@ func Open(o Options) (*Log, error) {
 	return l, nil
 }
 
-// Anchor returns the newest commit number that the log, when it was opened,
-// knew to be durable in the store. A store that has fewer has lost its tail.
+// Anchor returns the newest commit number that the log, when it was opened, knew to be
+// durable in the store. A store whose newest commit is older has lost its tail.
 func (l *Log) Anchor() uint64 { return l.anchor }
 
-// Attach starts the writer, which moves events out of the store until Close.
-// It refuses a store that ends before the log's anchor: its next commits would
-// pass for events that were moved long ago. It refuses, with ErrLost or ErrDamaged, a
-// log that the store does not remember, or whose end is missing.
-// A refusal changes nothing. It does not refuse a log whose oldest files are missing,
-// since an operator may remove those: it logs and records that.
+// Attach starts the writer, which moves events out of the store until Close. It refuses a
+// store that ends before the log's anchor: the events of its next commits would be taken
+// for events that were moved long ago. It refuses, with ErrLost or ErrDamaged, a log that
+// the store does not remember, or whose end is missing. A refusal changes nothing. It does
+// not refuse a log whose oldest files are missing, because an operator may remove those: it
+// logs and records that.
 func (l *Log) Attach(store kv.Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,13 +111,13 @@ func (l *Log) Attach(store kv.Store) error {
 	return nil
 }
 
-// Check refuses what Attach would, and changes nothing in either.
+// Check refuses what Attach would refuse, and changes neither log nor store.
 func (l *Log) Check(ctx context.Context, store kv.Store) error {
 	_, _, err := l.agreed(ctx, store)
 	return err
 }
 
-// agreed returns what the store remembers, if the log is that one.
+// agreed returns what the store remembers, if it remembers this log.
 func (l *Log) agreed(ctx context.Context, store kv.Store) (mark, bool, error) {
 	m, found, err := recall(ctx, store)
 	if err != nil {
@@ -130,7 +129,7 @@ func (l *Log) agreed(ctx context.Context, store kv.Store) (mark, bool, error) {
 	return m, found, nil
 }
 
-// advised adds to an error what the operator can do about a log that was refused.
+// advised adds to an error what the operator can do about a refused log.
 func advised(err error) error {
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
 		return err
@@ -181,7 +180,7 @@ func (l *Log) newWriter(store kv.Store) *writer {
 	return &writer{log: l, journal: l.journal, store: store, backlog: true}
 }
 
-// missing are the details of files that are not there any more.
+// missing returns the details of files that do not exist any more.
 func missing(m mark, j *journal) []byte {
 	w := &object{b: []byte{'{'}, text: textLimit}
 	w.with("firstFile", fileName(m.first)).with("lastFile", fileName(j.first-1))
@@ -190,10 +189,10 @@ func missing(m mark, j *journal) []byte {
 	return append(w.b, '}')
 }
 
-// Close writes everything that is left and ends the writer. No record may
-// be finished after it; one that is, is lost. It must come before the
-// store's Close. When ctx ends first, events that changed nothing may be lost;
-// those of changes stay in the store and are moved at the next start.
+// Close writes all events that are left and stops the writer. A record that is finished
+// after Close is lost. Close must be called before the store's Close. If ctx ends first,
+// events of requests that changed nothing may be lost; those of changes stay in the store
+// and are moved at the next start.
 func (l *Log) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if l.closed {
@@ -218,7 +217,7 @@ func (l *Log) Close(ctx context.Context) error {
 	}
 }
 
-// discard tells how many events are lost for good, beside those that wait.
+// discard logs how many events are lost for good: those that still wait, and more.
 func (l *Log) discard(more int) {
 	_, n, lost := l.queue.take(nil)
 	if left := uint64(n+more) + lost.count; left > 0 {
@@ -229,7 +228,7 @@ func (l *Log) discard(more int) {
 	}
 }
 
-// direct hands an event that changed nothing to the writer. Room for it may
+// direct passes an event of a request that changed nothing to the writer. Space for it may
 // have been promised.
 func (l *Log) direct(e *Event, granted bool, promised int) {
 	e.brief = e.refused(granted)
@@ -258,14 +257,14 @@ func (l *Log) direct(e *Event, granted bool, promised int) {
 	}
 }
 
-// committed notes that the store holds one more event.
+// committed records that the store holds one more event.
 func (l *Log) committed() {
 	if l.changes.Add(1) >= wakeChanges {
 		l.hurry()
 	}
 }
 
-// hurry wakes the writer before its second is over.
+// hurry wakes the writer before the interval ends.
 func (l *Log) hurry() {
 	select {
 	case l.wake <- struct{}{}:

@@ -11,12 +11,11 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ErrLost is wrapped by every error that tells of a log that is not, or not
-// whole, the one the store remembers.
+// ErrLost is wrapped by every error for a log that is not the one that the store remembers,
+// or not all of it.
 var ErrLost = errors.New("audit log is not the one the store remembers")
 
-// mark is what the store remembers of the log: how far it was durable, and
-// what it began with.
+// mark is what the store remembers of the log: its first frame, and its newest durable one.
 type mark struct {
 	first  uint64 // number of the oldest file
 	from   uint64 // sequence of the oldest frame
@@ -29,7 +28,7 @@ const (
 	markSize   = 1 + 3*8 + 8 + sha256.Size + 8 + 8 + 16
 )
 
-// markKey is the key of the mark in the store.
+// markKey returns the key of the mark in the store.
 func markKey() []byte { return []byte("al") }
 
 func (j *journal) mark() mark { return mark{j.first, j.from, j.number, j.state} }
@@ -55,7 +54,7 @@ func decodeMark(b []byte) (mark, error) {
 	}}, nil
 }
 
-// recall reads the mark; false where the store has none.
+// recall reads the mark; found is false if the store has none.
 func recall(ctx context.Context, store kv.Store) (m mark, found bool, err error) {
 	err = store.View(ctx, func(r kv.Reader) error {
 		v, err := r.Get(markKey())
@@ -69,8 +68,8 @@ func recall(ctx context.Context, store kv.Store) (m mark, found bool, err error)
 	return m, found, err
 }
 
-// agree compares the log with what the store remembers. An error that wraps
-// ErrLost or ErrDamaged says what is missing.
+// agree compares the log with what the store remembers. An error that wraps ErrLost or
+// ErrDamaged says what is missing.
 func (j *journal) agree(m mark, found bool, durable uint64) error {
 	if j.broken != nil {
 		return j.broken
@@ -107,8 +106,8 @@ func (j *journal) agree(m mark, found bool, durable uint64) error {
 	return nil
 }
 
-// unremembered judges a log that the store remembers nothing of: both begin
-// now, or the log is from before stores remembered.
+// unremembered checks a log of which the store remembers nothing: either both are new, or
+// the log is older than this mechanism.
 func (j *journal) unremembered(durable uint64) error {
 	switch {
 	case j.number == 0 && durable == 0:
@@ -125,8 +124,8 @@ func (j *journal) lost(format string, args ...any) error {
 	return fmt.Errorf("audit: %w: %s", ErrLost, fmt.Sprintf(format, args...))
 }
 
-// chainAt is the hash of a frame that the log holds, looked up from the file
-// in which it was the newest.
+// chainAt returns the hash of a frame in the log. number is the file in which it was the
+// newest frame.
 func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err error) {
 	if before := j.state.sequence + 1 - uint64(len(j.chains)); sequence >= before {
 		return j.chains[sequence-before], nil
@@ -146,8 +145,8 @@ func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err
 	return chain, nil
 }
 
-// remember writes the mark. A store without room is not asked for it: what it
-// remembers is older then, and still true.
+// remember writes the mark. If the store has no space, remember does not try: the old mark
+// is then out of date, but still true.
 func (w *writer) remember(ctx context.Context) error {
 	m := w.journal.mark()
 	err := w.store.Update(ctx, func(tx kv.Tx) error {

@@ -3,8 +3,8 @@ package audit
 import "strings"
 
 // Relevant reports whether requestParameters has an S3 query parameter or header:
-// sub-resources, the parameters of a listing, and the headers that decide about
-// access, encryption and retention. None of them can sign or decrypt anything.
+// sub-resources, the parameters of a listing, and the headers about access, encryption and
+// retention. None of them can sign or decrypt anything.
 func Relevant(name string) bool {
 	switch strings.ToLower(name) {
 	case "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "inventory",
@@ -30,11 +30,11 @@ func Relevant(name string) bool {
 	return false
 }
 
-// secretNameSize is the longest name of a parameter that is looked at; longer
-// ones are left out.
+// secretNameSize is the maximum length of a parameter's name that is examined; parameters
+// with longer names are left out.
 const secretNameSize = 128
 
-// Secret reports whether a parameter of this name may hold a secret. Secrets are never
+// Secret reports whether a parameter with this name may be a secret. Secrets are never
 // written, even if a shape asks for it; numbers and booleans are not secrets.
 func Secret(name string) bool {
 	if len(name) > secretNameSize {

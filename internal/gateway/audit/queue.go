@@ -9,36 +9,36 @@ import (
 	"watertight/internal/fault"
 )
 
-// Bounds of what waits in memory for the writer.
+// Limits of what waits in memory for the writer.
 const (
-	wakeBytes    = 1 << 20 // from here the writer does not wait for its second
+	wakeBytes    = 1 << 20 // more than this wakes the writer before the interval ends
 	queueBytes   = 8 << 20
-	refusedShare = 4                      // a share of the queue for the events of refused requests
-	patience     = 100 * time.Millisecond // that a request which is answered anyway waits for room
-	admitTime    = 5 * time.Second        // that a read waits before it is answered
-	stuckTime    = 5 * time.Second        // from here a write counts as failed
+	refusedShare = 4                      // share of the queue for the events of refused requests: one part in four
+	patience     = 100 * time.Millisecond // how long a request that is answered anyway waits for space
+	admitTime    = 5 * time.Second        // how long a read waits before it is answered
+	stuckTime    = 5 * time.Second        // a write that takes longer counts as failed
 )
 
-// queue holds the events that changed nothing until the writer has written
-// them. A read is admitted before it is answered, and room for its event is
-// promised: in memory, and of what the log holds on the disk.
+// queue holds the events of requests that changed nothing until the writer has written
+// them. A read is admitted before it is answered, and space for its event is promised: in
+// memory, and in what the log has reserved on the disk.
 type queue struct {
 	mu       sync.Mutex
-	buf      []byte // as appendEvent writes them
+	buf      []byte // encoded by appendEvent
 	count    int
-	refused  int       // bytes of buf for refused requests
-	promised int       // bytes for reads that were admitted and are not finished
-	writing  int       // bytes that the writer has taken and not written
+	refused  int       // bytes of buf that belong to refused requests
+	promised int       // bytes promised to reads that were admitted and are not finished
+	writing  int       // bytes that the writer has taken and not written yet
 	began    time.Time // when it took them
-	capacity int       // bytes that the log has room for
+	capacity int       // bytes that the log has space for
 	lost     span
-	room     chan struct{} // closed when there may be room
-	low      bool          // the room that is left is only for reads
-	sick     bool          // the writer's last write failed: do not wait for it
+	room     chan struct{} // closed when there may be space
+	low      bool          // the space that is left is only for reads
+	sick     bool          // the writer's last write failed, so waiting is useless
 	closed   bool
 }
 
-// span counts things between two instants.
+// span counts events between two times.
 type span struct {
 	count       uint64
 	first, last time.Time
@@ -52,17 +52,16 @@ func (s *span) add(now time.Time) {
 	s.last = now
 }
 
-// used is what is spoken for.
+// used returns the bytes that are used or promised.
 func (q *queue) used() int { return len(q.buf) + q.promised + q.writing }
 
-// stuck reports that the writer does not get on.
+// stuck reports whether the writer makes no progress.
 func (q *queue) stuck() bool {
 	return q.sick || q.writing > 0 && time.Since(q.began) >= stuckTime
 }
 
-// admit promises room for the event of a read. Where there is none, or the
-// writer does not get on, it waits, and then refuses: what cannot be recorded
-// is not answered.
+// admit promises space for the event of a read. If there is none, or the writer makes no
+// progress, it waits, and then refuses: a read that cannot be recorded is not answered.
 func (q *queue) admit(ctx context.Context, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -75,9 +74,9 @@ func (q *queue) admit(ctx context.Context, n int) error {
 	return nil
 }
 
-// push appends an event and reports whether the writer should be woken. The
-// event of an admitted read has its room. If there is no room for another event, push
-// waits a moment for a healthy writer, and then counts the event as lost.
+// push appends an event and reports whether the writer should be woken. An admitted read
+// has space for its event. If there is no space for another event, push waits a moment if
+// the writer makes progress, and then counts the event as lost.
 func (q *queue) push(json []byte, promised int) (wake bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,7 +94,7 @@ func (q *queue) push(json []byte, promised int) (wake bool) {
 	return q.append(json)
 }
 
-// pushRefused appends the event of a refused request where its share has room.
+// pushRefused appends the event of a refused request if their share of the queue has space.
 func (q *queue) pushRefused(json []byte) (ok, wake bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -113,7 +112,7 @@ func (q *queue) append(json []byte) (wake bool) {
 	return len(q.buf) >= wakeBytes
 }
 
-// release gives back what was promised.
+// release returns promised space.
 func (q *queue) release(promised int) {
 	if promised == 0 {
 		return
@@ -126,7 +125,7 @@ func (q *queue) release(promised int) {
 	q.mu.Unlock()
 }
 
-// wait releases the lock until done reports true; false where that took too long.
+// wait releases the lock until done returns true. It returns false if that took too long.
 func (q *queue) wait(end <-chan struct{}, longest time.Duration, done func() bool) bool {
 	t := time.NewTimer(longest)
 	defer t.Stop()
@@ -152,8 +151,8 @@ func (q *queue) wait(end <-chan struct{}, longest time.Duration, done func() boo
 	return true
 }
 
-// take gives all events and the count of lost ones, and uses spare as the next
-// buffer. The events count as room until written.
+// take returns all events and the count of lost ones, and uses spare as the next buffer.
+// The events take space until written is called.
 func (q *queue) take(spare []byte) (buf []byte, count int, lost span) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -163,8 +162,8 @@ func (q *queue) take(spare []byte) (buf []byte, count int, lost span) {
 	return buf, count, lost
 }
 
-// written tells that what was taken is in the file, and how many bytes the log
-// still has room for.
+// written reports that what was taken is in the file, and how many bytes the log still has
+// space for.
 func (q *queue) written(room int64, low bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -173,7 +172,7 @@ func (q *queue) written(room int64, low bool) {
 	q.signal()
 }
 
-// owed is how many bytes of room others than the batch under way may need.
+// owed returns how many bytes may be needed for events other than those that are being written.
 func (q *queue) owed() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -185,7 +184,7 @@ func (q *queue) signal() {
 	q.room = make(chan struct{})
 }
 
-// health tells requests whether waiting for the writer is worth it.
+// health tells requests whether waiting for the writer is useful.
 func (q *queue) health(sick bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -193,7 +192,7 @@ func (q *queue) health(sick bool) {
 	q.signal()
 }
 
-// close counts everything that still comes as lost.
+// close makes the queue count all further events as lost.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -210,7 +209,7 @@ func (s *span) details() *object {
 	return w
 }
 
-// tally counts by name; the names past a bound are counted as "other".
+// tally counts by name. Above a limit of names, it counts further ones as "other".
 type tally map[string]uint64
 
 const tallyNames = 16

@@ -19,12 +19,11 @@ import (
 // suffix ends the name of every file of the log.
 const suffix = ".wtl"
 
-// Read gives every group of the log in dir to fn, from the first to the last,
-// and verifies all of it: seals, chain, numbers, sizes. It ends with fn's
-// error, or with one that wraps ErrDamaged and names file and place. The log
-// begins with the oldest file that is there: whether older ones should be, only
-// the store knows. An incomplete frame at the very end is not there yet. Read
-// may run beside a Log.
+// Read calls fn with every group of the log in dir, from the first to the last, and
+// verifies all of it: seals, chain, numbers, sizes. It stops with fn's error, or with an
+// error that wraps ErrDamaged and names file and offset. The log begins with the oldest
+// existing file; only the store knows whether older ones should exist. An incomplete frame
+// at the very end counts as not written yet. Read may run beside a Log.
 func Read(dir string, root *seal.Ring, fn func(Group) error) error {
 	files, err := list(dir)
 	if err != nil {
@@ -39,8 +38,7 @@ func Read(dir string, root *seal.Ring, fn func(Group) error) error {
 	return nil
 }
 
-// list returns the numbers of the log's files, and an error where one is
-// missing between two others.
+// list returns the numbers of the log's files. It is an error if one is missing between two others.
 func list(dir string) ([]uint64, error) {
 	found, err := os.ReadDir(dir)
 	if err != nil {
@@ -66,7 +64,7 @@ func list(dir string) ([]uint64, error) {
 
 func fileName(n uint64) string { return fmt.Sprintf("%06d%s", n, suffix) }
 
-// damaged tells where; at below zero is the whole file.
+// damaged returns the error for damage at an offset; at below zero means the whole file.
 func damaged(path string, at int64, what string) error {
 	if at < 0 {
 		return fmt.Errorf("audit: %w: %s %s", ErrDamaged, path, what)
@@ -74,11 +72,11 @@ func damaged(path string, at int64, what string) error {
 	return fmt.Errorf("audit: %w: %s at byte %d: %s", ErrDamaged, path, at, what)
 }
 
-// walker reads file after file, and verifies that each continues the one before.
+// walker reads the files one after another, and verifies that each continues the previous one.
 type walker struct {
 	wrap    seal.Purpose
-	whole   bool // verify every file, not only the newest
-	opening bool // keep what the store is asked about: chains, and damage in the newest file
+	whole   bool // verify every file completely, not only the newest
+	opening bool // keep what the store is compared with: chains, and damage in the newest file
 	fn      func(Group) error
 
 	first  uint64 // number of the first file
@@ -86,7 +84,7 @@ type walker struct {
 	chains [][sha256.Size]byte
 	damage error
 	number uint64
-	size   int64 // of the sound part of the file before
+	size   int64 // size of the valid part of the previous file
 	head   header
 	state  state
 	buf    []byte
@@ -141,7 +139,7 @@ func (w *walker) file(dir string, number uint64, newest bool) error {
 	return nil
 }
 
-// frames reads what follows the header and leaves the size of the sound part.
+// frames reads what follows the header and sets the size of the valid part.
 func (w *walker) frames(r io.Reader, path string, newest bool) error {
 	k := newKeys(w.head.key)
 	w.size = headerSize
@@ -191,7 +189,7 @@ func (w *walker) frames(r io.Reader, path string, newest bool) error {
 	}
 }
 
-// readError is damage where the file ended, and otherwise the error.
+// readError returns an error for damage if the file ended, and err otherwise.
 func readError(path string, at int64, what string, err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return damaged(path, at, what)

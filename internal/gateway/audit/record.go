@@ -14,20 +14,19 @@ import (
 	"watertight/internal/fault"
 )
 
-// prefix begins the key of every event that waits in the store, and after ends
-// the range: prefix, microseconds (8 bytes, big-endian), random (8 bytes).
+// prefix begins the key of every event that waits in the store, and after ends the range:
+// prefix, microseconds (8 bytes, big-endian), random (8 bytes).
 const (
 	prefix  = "a/"
 	after   = "a0"
 	keySize = len(prefix) + 16
 )
 
-// Record is the audit event of one request. The dispatcher fills Event before
-// the handler runs and calls Finish at the end; between the two the core takes
-// the entry of each change. A request that makes no change has one event. One
-// that makes several, one after another, has an event for each, with the same
-// requestID. One whose change was made and that fails nevertheless has a
-// second event that reports the failure.
+// Record is the audit event of one request. The dispatcher sets Event before the handler
+// runs, and calls Finish at the end; in between, core takes the entry of each change. A
+// request without a change has one event. A request with several changes, one after
+// another, has an event for each, with the same requestID. A request that fails after its
+// change was made has a second event that reports the failure.
 type Record struct {
 	Event Event
 
@@ -40,18 +39,18 @@ type Record struct {
 	source   *source
 	changed  bool // an entry is in the store
 	finished bool
-	granted  bool // something was allowed
+	granted  bool // at least one need was allowed
 	promised int  // bytes of the queue
 }
 
 var _ authz.Record = (*Record)(nil)
 
-// Begin makes the record of a request that came in at this instant.
+// Begin returns the record of a request that arrived at a time.
 func (l *Log) Begin(requestID string, at time.Time) *Record {
 	return &Record{log: l, Event: Event{RequestID: requestID, Time: at}}
 }
 
-// Granted notes that the caller was allowed something of what it asked for. From then
+// Granted records that the caller was allowed at least part of what it asked for. From then
 // on a failure has its own event and is never only counted.
 func (r *Record) Granted() {
 	r.mu.Lock()
@@ -59,9 +58,9 @@ func (r *Record) Granted() {
 	r.mu.Unlock()
 }
 
-// Admit reserves room for the event of a read that is about to be answered. It waits
-// for room. Changes are not held up: their events commit with the change. Finish must
-// follow. Error: ServiceUnavailable if room does not come in time.
+// Admit reserves space for the event of a read that is about to be answered. It waits for
+// space. Changes do not wait here: their events commit with the change. Finish must follow.
+// Error: ServiceUnavailable if there is no space in time.
 func (r *Record) Admit(ctx context.Context) error {
 	r.mu.Lock()
 	n, of := r.Event.size(), r.source
@@ -74,7 +73,7 @@ func (r *Record) Admit(ctx context.Context) error {
 	}
 	if err := r.log.queue.admit(ctx, n); err != nil {
 		r.mu.Lock()
-		r.granted = false // it is counted with those that got nothing
+		r.granted = false // it is counted like the requests that were refused
 		r.mu.Unlock()
 		return err
 	}
@@ -84,8 +83,8 @@ func (r *Record) Admit(ctx context.Context) error {
 	return nil
 }
 
-// Note implements authz.Record. A note of the encryption that a write has also counts as
-// what was applied: a bucket's default is known only then.
+// Note implements authz.Record. The note of a write's encryption also counts as the
+// encryption that was applied, because a bucket's default is known only then.
 func (r *Record) Note(name string, values ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,11 +102,11 @@ func (r *Record) Note(name string, values ...string) {
 	}
 }
 
-// defaultSSE begins CloudTrail's name of an encryption that no request named.
+// defaultSSE begins CloudTrail's name of an encryption that the request did not choose.
 const defaultSSE = "Default_"
 
-// SSEApplied is CloudTrail's name of an encryption by its header's value (S3 user guide,
-// "Amazon S3 CloudTrail events"; the name for aws:kms:dsse is not documented).
+// SSEApplied returns CloudTrail's name of an encryption, given its header's value (S3 user
+// guide, "Amazon S3 CloudTrail events"; the name for aws:kms:dsse is not documented).
 func SSEApplied(encryption string) string {
 	switch encryption {
 	case "aws:kms":
@@ -118,20 +117,20 @@ func SSEApplied(encryption string) string {
 	return "SSE_S3"
 }
 
-// source is an object of another account that the request reads beside its own.
+// source is an object of another account that a copy reads.
 type source struct{ bucket, key, owner string }
 
-// Source names an object of another account that is read to be copied. The account
-// that owns it gets an event of the read.
+// Source names an object of another account that a copy reads. The account that owns it
+// gets an event of the read.
 func (r *Record) Source(bucket, key, owner string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.source = &source{bucket, key, owner}
 }
 
-// Entry returns the key and the value of the event of a change that succeeds:
-// the same ones until Committed, however often the transaction is tried, but
-// for what was noted since. Its slices must not be changed.
+// Entry returns the key and the value of the event of a change that succeeds. Until
+// Committed it returns the same event, however often the transaction is repeated, except
+// for what was noted since. The caller must not modify the slices.
 func (r *Record) Entry() (key, value []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +147,7 @@ func (r *Record) Entry() (key, value []byte, err error) {
 	return r.key, r.value, nil
 }
 
-// Committed notes that the entry is in the store.
+// Committed records that the entry is in the store.
 func (r *Record) Committed() {
 	r.mu.Lock()
 	if r.key == nil {
@@ -160,17 +159,17 @@ func (r *Record) Committed() {
 	r.log.committed()
 }
 
-// Outcome is how a request ended.
+// Outcome is the result of a request.
 type Outcome struct {
-	Err               error // nil is success; code and message are kept, the cause is not
+	Err               error // nil means success; code and message are recorded, the cause is not
 	BytesIn, BytesOut int64
 	SSEApplied        string
 	Response          []Param // responseElements
 }
 
-// Finish hands the event to the writer unless a change has already committed
-// it. It counts once. It does not wait for the disk; when the writer is behind
-// it waits a moment for room.
+// Finish passes the event to the writer unless a change has already committed it. Only the
+// first call has an effect. It does not wait for the disk; if the writer is behind, it
+// waits a moment for space.
 func (r *Record) Finish(o Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,7 +194,7 @@ func (r *Record) Finish(o Outcome) {
 	}
 	e.BytesIn, e.BytesOut, e.Response = o.BytesIn, o.BytesOut, o.Response
 	if o.Err == nil && len(e.Response) == 0 {
-		e.Response = r.noted // of a change that was none
+		e.Response = r.noted // of a change that was not made
 	}
 	if o.SSEApplied != "" {
 		e.SSEApplied = o.SSEApplied
@@ -203,7 +202,7 @@ func (r *Record) Finish(o Outcome) {
 	r.log.direct(e, r.granted, r.promised)
 }
 
-// reading is the event of the owner of what was copied.
+// reading returns the event for the owner of the object that was copied.
 func (r *Record) reading() *Event {
 	e := r.Event
 	e.Operation = action.OperationOf("s3", "GetObject")
@@ -219,8 +218,7 @@ func (r *Record) reading() *Event {
 	return &e
 }
 
-// newID is 8 bytes of time and 8 of chance, so that ids ascend by request and
-// never meet.
+// newID returns 8 bytes of time and 8 random bytes, so that ids ascend by request and are unique.
 func newID(at time.Time) (id [16]byte) {
 	binary.BigEndian.PutUint64(id[:8], uint64(max(0, at.UnixMicro())))
 	rand.Read(id[8:])

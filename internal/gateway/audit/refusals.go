@@ -9,12 +9,12 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Rates at which the events of refused requests are written one by one; past
-// them they are counted. Each source has its own bucket, so that one that
-// floods does not take the others' share.
+// Rates up to which the events of refused requests are written individually; above them,
+// they are counted. Each source has its own bucket, so that one that floods does not use up
+// the others' share.
 const (
-	sourceBurst, sourceRate     = 20, 1 // of an address, or of an access key
-	strangersBurst, strangeRate = 50, 5 // of all strangers, a second
+	sourceBurst, sourceRate     = 20, 1 // for an address or an access key
+	strangersBurst, strangeRate = 50, 5 // for all strangers together, per second
 	keysBurst, keysRate         = 200, 20
 	sourcesMost                 = 4096
 )
@@ -39,18 +39,18 @@ func (b *bucket) take(now time.Time, burst, rate float64) bool {
 	return true
 }
 
-// refusals counts refused requests, so that they cannot fill the disk: those of
-// strangers, and those of keys that were not allowed what they asked for.
+// refusals counts refused requests, so that they cannot fill the disk: those of strangers,
+// and those of keys that were not allowed what they asked for.
 type refusals struct {
 	mu              sync.Mutex
 	strangers, keys crowd
 }
 
-// crowd is all refused callers of one kind.
+// crowd has the refused callers of one kind.
 type crowd struct {
 	all     bucket
 	each    map[string]*bucket
-	rest    bucket // of those that each has no place for
+	rest    bucket // for the sources for which each has no place
 	swept   time.Time
 	counted span
 	codes   tally
@@ -58,8 +58,7 @@ type crowd struct {
 	ids     tally
 }
 
-// admit reports whether the event is written on its own; otherwise it has been
-// counted.
+// admit reports whether the event is written individually; otherwise it was counted.
 func (r *refusals) admit(now time.Time, e *Event) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +74,7 @@ func (r *refusals) admit(now time.Time, e *Event) bool {
 	return false
 }
 
-// count counts an event that there was no room for.
+// count counts an event for which there was no space.
 func (r *refusals) count(now time.Time, e *Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +89,7 @@ func (r *refusals) crowd(e *Event) (*crowd, string) {
 	return &r.keys, e.Identity.AccessKeyID
 }
 
-// sourceName is the network that one sender may have all addresses of.
+// sourceName returns the network whose addresses one sender may have all.
 func sourceName(a netip.Addr) string {
 	a = a.WithZone("").Unmap()
 	if a.Is6() {
@@ -126,22 +125,22 @@ func (c *crowd) source(now time.Time, name string) *bucket {
 
 func (c *crowd) count(now time.Time, e *Event) {
 	c.counted.add(now)
-	c.codes.add(cmp.Or(e.ErrorCode, e.Operation.Name)) // of an answer that reads nothing, its name
+	c.codes.add(cmp.Or(e.ErrorCode, e.Operation.Name)) // a request that succeeds has no code
 	c.sources.add(sourceName(e.SourceIP))
 	if !e.stranger() {
 		c.ids.add(e.Identity.AccessKeyID)
 	}
 }
 
-// take returns the details of StrangersRefused and KeysRefused events, or nil:
-// there is one a second at most, and one at the end.
+// take returns the details of StrangersRefused and KeysRefused events, or nil: there is at
+// most one of each per second, and one at the end.
 func (r *refusals) take(now time.Time, end bool) (strangers, keys []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.strangers.take(now, end), r.keys.take(now, end)
 }
 
-// pending is how many are counted and not yet taken.
+// pending returns how many events are counted and not taken yet.
 func (r *refusals) pending() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -162,9 +161,9 @@ func (c *crowd) take(now time.Time, end bool) []byte {
 	return append(w.b, '}')
 }
 
-// refused reports that a request got nothing: one of an anonymous or unknown caller
-// that failed, or one of a key that was not allowed. Preflights and GetCallerIdentity
-// return nothing that is stored.
+// refused reports whether a request got nothing: a failed request of an anonymous or
+// unknown caller, or a request of a key that was not allowed. Preflights and
+// GetCallerIdentity return nothing that is stored, so they count, too.
 func (e *Event) refused(granted bool) bool {
 	switch {
 	case e.ErrorCode == "" && e.Operation.ReadsNothing:

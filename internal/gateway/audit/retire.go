@@ -16,21 +16,21 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Limits bound the log. The zero Limits keep everything.
+// Limits bound the size and age of the log. With the zero Limits, all files are kept.
 type Limits struct {
-	MaxBytes int64         // of all files; beyond, the oldest closed ones go. 0 means no limit
-	Keep     time.Duration // closed files that were last written before it go; 0 keeps them
-	Archive  string        // folder that files are copied to before they go; "" is none
+	MaxBytes int64         // of all files; if they have more, the oldest closed files are removed. 0 means no limit
+	Keep     time.Duration // closed files that were last written longer ago are removed; 0 means no limit
+	Archive  string        // folder to which files are copied before they are removed; "" means none
 }
 
 const (
 	retireInterval = time.Minute
 	smallestFile   = 1 << 20
-	warnShare      = 10 // of the disk, from which a log without a limit is warned of
+	warnShare      = 10 // share of the disk above which a log without a limit causes a warning: one part in ten
 )
 
-// fileLimit is the size at which files are closed: small enough for the limit
-// of all of them to mean something.
+// fileLimit returns the size at which files are closed. It is small enough for the limit of
+// all files to have an effect.
 func (l *Limits) fileLimit() int64 {
 	if l.MaxBytes == 0 {
 		return fileLimit
@@ -38,10 +38,9 @@ func (l *Limits) fileLimit() int64 {
 	return min(max(l.MaxBytes/4, smallestFile), fileLimit)
 }
 
-// retire takes the oldest closed files away while a limit says so. Each is
-// verified first, and copied where there is an archive; then an event names it,
-// the store remembers that the log begins behind it, and only then it goes. A
-// failure leaves it where it is.
+// retire removes the oldest closed files as long as a limit requires it. Each is first
+// verified, and copied if there is an archive. Then an event names it, the store remembers
+// that the log begins after it, and only then is it removed. After a failure it stays.
 func (w *writer) retire(ctx context.Context, now time.Time) error {
 	j, l := w.journal, &w.log.limits
 	for {
@@ -67,7 +66,7 @@ func (w *writer) retire(ctx context.Context, now time.Time) error {
 	}
 }
 
-// warn tells of a log that nothing bounds, once a day.
+// warn logs a warning, once a day, if no limit bounds a large log.
 func (w *writer) warn(total int64, now time.Time) {
 	var st unix.Statfs_t
 	if w.log.limits.MaxBytes > 0 || now.Sub(w.warned) < 24*time.Hour || unix.Statfs(w.journal.dir, &st) != nil {
@@ -83,7 +82,7 @@ func (w *writer) warn(total int64, now time.Time) {
 	}
 }
 
-// remove takes the oldest file away.
+// remove removes the oldest file.
 func (w *writer) remove(ctx context.Context, n uint64) error {
 	j, to := w.journal, w.log.limits.Archive
 	end, err := j.verify(j.dir, n)
@@ -135,14 +134,14 @@ func (w *writer) remove(ctx context.Context, n uint64) error {
 	return j.folder.Sync()
 }
 
-// verify reads one closed file whole.
+// verify verifies one closed file completely.
 func (j *journal) verify(dir string, n uint64) (*walker, error) {
 	v := &walker{wrap: j.wrap, whole: true}
 	return v, v.file(dir, n, false)
 }
 
-// archive copies a closed file, durably, and verifies the copy. A file of that
-// name that is there already has to be the same.
+// archive copies a closed file durably, and verifies the copy. If the archive has a file
+// with that name, it must be equal.
 func (j *journal) archive(to string, n uint64, want state) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
@@ -160,7 +159,7 @@ func (j *journal) archive(to string, n uint64, want state) error {
 	return err
 }
 
-// copyFile makes a durable copy, which appears under its name once it is whole.
+// copyFile makes a durable copy, which gets its name only when it is complete.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// truncated ends a text that was cut.
+// truncated ends a text that was shortened.
 const truncated = "...(truncated)"
 
-// appendText appends s escaped for a JSON string, cut to limit bytes. Bytes
-// that are no UTF-8 become U+FFFD, control characters of every kind \uXXXX.
+// appendText appends s, escaped for a JSON string and shortened to limit bytes. Bytes that
+// are not UTF-8 become U+FFFD, control characters of every kind \uXXXX.
 func appendText(dst []byte, s string, limit int) []byte {
 	cut := len(s) > limit
 	if cut {
@@ -50,8 +50,8 @@ func appendText(dst []byte, s string, limit int) []byte {
 	return dst
 }
 
-// cutEscaped cuts the escaped text from start on to limit bytes, between
-// characters.
+// cutEscaped shortens the escaped text that begins at start to limit bytes, at the end of a
+// character.
 func cutEscaped(b []byte, start, limit int) []byte {
 	if len(b)-start <= limit {
 		return b
@@ -75,7 +75,7 @@ func cutEscaped(b []byte, start, limit int) []byte {
 	return append(b[:end], truncated...)
 }
 
-// escaped is the most bytes that s takes as JSON.
+// escaped returns the maximum number of bytes that s takes as JSON.
 func escaped(s string) int {
 	for i := 0; i < len(s); {
 		if i+8 <= len(s) && plain(s[i:i+8]) {
@@ -90,8 +90,8 @@ func escaped(s string) int {
 	return len(s)
 }
 
-// plain reports that none of 8 bytes needs a separate look. It checks all at once, as
-// most of the time for an event is spent here.
+// plain reports whether none of 8 bytes needs escaping. It checks all at once, because
+// encoding an event spends most of its time here.
 func plain(s string) bool {
 	_ = s[7]
 	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
@@ -104,7 +104,7 @@ func plain(s string) bool {
 	return look&high == 0
 }
 
-// appendEscape appends a rune of the basic plane escaped.
+// appendEscape appends the escape of a rune of the basic plane.
 func appendEscape(dst []byte, r rune) []byte {
 	if r == '"' || r == '\\' {
 		return append(dst, '\\', byte(r))

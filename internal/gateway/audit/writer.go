@@ -12,13 +12,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Bounds of one round of the writer.
+// Limits of one round of the writer.
 const (
 	movedBytes = 4 << 20
 	staleCount = 10_000
 )
 
-// writer is the one goroutine that appends to the files.
+// writer is the only goroutine that appends to the files.
 type writer struct {
 	log     *Log
 	journal *journal
@@ -29,22 +29,22 @@ type writer struct {
 	spare   []byte
 	scanned uint64 // durable commit at the last complete scan
 	backlog bool   // the store may hold events although nothing was committed
-	own     uint64 // commits the writer itself made since the last anchor
+	own     uint64 // commits that the writer itself made since the last anchor
 	failing bool
 
-	retired time.Time // when the limits were last looked at
-	closed  uint64    // number of the newest file then
+	retired time.Time // when the limits were last checked
+	closed  uint64    // number of the newest file at that time
 	warned  time.Time
 
 	known   mark      // what the store remembers
-	knownAt time.Time // when it was last told
+	knownAt time.Time // when the store was last told
 }
 
-// remembered notes what the store remembers now.
+// remembered records what the store remembers now.
 func (w *writer) remembered(m mark) { w.known, w.knownAt = m, time.Now() }
 
-// run writes a frame at most every interval, or sooner when woken, until the
-// log is stopped; then it writes what is left.
+// run writes a frame at least once per interval, or sooner when it is woken, until the log
+// is stopped. Then it writes what is left.
 func (w *writer) run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -63,7 +63,7 @@ func (w *writer) run(ctx context.Context) error {
 		}
 		wake := w.log.wake
 		if err != nil {
-			wake = nil // a failing disk is tried again in its own time
+			wake = nil // after a failure, only the timer starts the next attempt
 		}
 		select {
 		case <-tick.C:
@@ -74,7 +74,7 @@ func (w *writer) run(ctx context.Context) error {
 	}
 }
 
-// keepLimits looks at the limits once a minute, and when a file was closed.
+// keepLimits applies the limits once a minute, and after a file was closed.
 func (w *writer) keepLimits(ctx context.Context) {
 	now := time.Now()
 	if w.journal.number == w.closed && now.Sub(w.retired) < retireInterval {
@@ -86,7 +86,7 @@ func (w *writer) keepLimits(ctx context.Context) {
 	}
 }
 
-// report tells of the first failure and of the recovery, not of every round.
+// report logs the first failure and the recovery, not every round.
 func (w *writer) report(err error) {
 	switch {
 	case err != nil && !w.failing:
@@ -113,13 +113,13 @@ func (w *writer) drain(ctx context.Context) error {
 	return errors.Join(err, w.journal.close())
 }
 
-// round moves what is there into one frame and deletes from the store what is
-// in the files. It reports whether it did anything and whether there is more
-// to do at once.
+// round moves waiting events into one frame, and deletes from the store the events that are
+// in the files. It reports whether it did anything, and whether it should be called again
+// immediately.
 func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error) {
 	w.refill(end)
 	w.log.changes.Store(0)
-	// D before the scan: the scan then sees every commit up to D.
+	// D is read before the scan, so that the scan sees every commit up to D.
 	durable := w.store.Durable()
 	var found harvest
 	var failed error
@@ -153,7 +153,7 @@ func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error
 		did = true
 	}
 	w.scanned, w.backlog = durable, found.more || found.later
-	// Frames of events that changed nothing: the store is told at times only.
+	// For frames without events of changes, the store is told only from time to time.
 	if w.journal.mark() != w.known && (end || time.Since(w.knownAt) >= interval) {
 		w.knownAt = time.Now()
 		if err := w.remember(ctx); err != nil {
@@ -163,8 +163,8 @@ func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error
 	return did, found.more, nil
 }
 
-// movable is how many bytes of events may be moved out of the store. They are
-// safe there: where the disk is full, the room is for what is nowhere else.
+// movable returns how many bytes of events may be moved out of the store. Events are safe
+// in the store; on a full disk, the space is needed for events that are nowhere else.
 func (w *writer) movable() int {
 	if w.journal.file == nil {
 		return movedBytes
@@ -176,8 +176,8 @@ func (w *writer) movable() int {
 	return int(min(spare/2, movedBytes))
 }
 
-// refill takes what waits in memory, with the counts of what could not. After
-// a failure the last batch is tried again first.
+// refill takes the events that wait in memory, and the counts of those that could not wait.
+// After a failure, the last batch is tried again first.
 func (w *writer) refill(end bool) {
 	if w.count > 0 {
 		return
@@ -190,7 +190,7 @@ func (w *writer) refill(end bool) {
 		w.service("EventsLost", append(lost.details().b, '}'))
 	}
 	if w.journal.low() {
-		return // they are counted on
+		return // they continue to be counted
 	}
 	strangers, keys := w.log.refusals.take(time.Now(), end)
 	if strangers != nil {
@@ -212,8 +212,8 @@ func (w *writer) service(name string, details []byte) {
 	w.count++
 }
 
-// forget deletes events that are in the files, and has the store remember how
-// far the files are. A store without room for that deletes all the same.
+// forget deletes events that are in the files, and makes the store remember the newest
+// frame. If the store has no space for that, forget still deletes.
 func (w *writer) forget(ctx context.Context, found harvest) error {
 	m := w.journal.mark()
 	err := w.store.Update(ctx, func(tx kv.Tx) error {
@@ -245,16 +245,16 @@ func (h *harvest) delete(tx kv.Tx) {
 	}
 }
 
-// harvest is what one scan of the store found.
+// harvest is the result of one scan of the store.
 type harvest struct {
-	moved []entry    // the first ones, in order
-	stale [][16]byte // in the files already
-	more  bool       // than one round takes
+	moved []entry    // the first events, in order
+	stale [][16]byte // events that are in the files already
+	more  bool       // there are more events than one round takes
 	later bool       // there are commits that were not known to be durable
 }
 
-// scan collects the first events, in the order of commits, of those that are
-// durable, and those that earlier rounds moved but could not delete.
+// scan collects the first durable events, in the order of commits, and those that earlier
+// rounds moved but could not delete.
 func (w *writer) scan(ctx context.Context, durable uint64, limit int) (harvest, error) {
 	var found harvest
 	var first earliest
@@ -292,17 +292,17 @@ func (w *writer) scan(ctx context.Context, durable uint64, limit int) (harvest, 
 	return found, nil
 }
 
-// earliest keeps the first events of many, whatever their order, within a
-// limit of bytes. What it keeps is always an unbroken beginning.
+// earliest keeps the first of many events, whatever order they come in, within a limit of
+// bytes. No event is missing between those that it keeps.
 type earliest struct {
 	heap  latestFirst
 	bytes int
 	limit int
 	full  bool
-	end   position // nothing from here on is kept, where full
+	end   position // if full, nothing from this position on is kept
 }
 
-// offer copies the value where it keeps it.
+// offer copies the value if it keeps it.
 func (f *earliest) offer(at position, value []byte) {
 	if f.full && at.compare(f.end) >= 0 {
 		return

@@ -1,7 +1,7 @@
-// Package authn identifies the caller. It exists so that a request has one sender,
-// found by one parse, and so that a request with any trace of authentication is
-// never treated as anonymous. It must never know which operation is requested or
-// what is allowed.
+// Package authn identifies the caller. It exists so that every request has exactly one
+// sender, found by one parser, and so that a request with any trace of authentication is
+// never treated as anonymous. It must never know which operation is requested or what is
+// allowed.
 package authn
 
 import (
@@ -21,7 +21,7 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Credentials finds credentials by access key id; false where there is none.
+// Credentials finds credentials by access key id; found is false if there is none.
 type Credentials interface {
 	Lookup(ctx context.Context, accessKeyID string) (credential.Credential, bool, error)
 }
@@ -29,9 +29,9 @@ type Credentials interface {
 // Options configure an Identifier.
 type Options struct {
 	Region         string
-	TrustedProxies []netip.Prefix // whose forwarding headers are believed; none by default
-	// Used, if set, is called for every use of credentials with a correct signature.
-	// It must be fast and is called from many goroutines.
+	TrustedProxies []netip.Prefix // networks of proxies whose forwarding headers are trusted; none by default
+	// Used, if set, is called for every use of credentials with a valid signature. It must
+	// be fast, and may be called concurrently.
 	Used func(Use)
 }
 
@@ -59,8 +59,8 @@ func New(c Credentials, o Options) *Identifier {
 	}
 }
 
-// Nobody is Identify for requests that carry no credentials by design; it ignores any
-// that are there. The caller is anonymous, and the body is not verified.
+// Nobody is Identify for requests that carry no credentials by design; it ignores any that
+// exist. The caller is anonymous, and the body is not verified.
 func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
 }
@@ -76,7 +76,7 @@ func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	return c, err
 }
 
-// claimed notes the unverified sender of a request for the audit event.
+// claimed records the unverified sender of a request for the audit event.
 func claimed(r *protocol.Request, c *sigv4.Claim) {
 	if c == nil {
 		return
@@ -100,7 +100,7 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 	return authz.NewCaller(p, s)
 }
 
-// signer is the caller that signed, as of an instant.
+// signer returns the caller who signed, at a time.
 func (i *Identifier) signer(
 	r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time,
 ) authz.Caller {
@@ -114,9 +114,9 @@ func (i *Identifier) signer(
 	return authz.NewCaller(c.Principal, s)
 }
 
-// again looks up the sender of a verified request at a later instant. Its signature
-// stays valid even if a presigned URL has expired since: it was used in time, and
-// its age is that of the request.
+// again looks up the sender of a verified request at a later time. The signature stays
+// valid even if a presigned URL has expired since then: it was used in time, and its age is
+// that of the request.
 func (i *Identifier) again(
 	ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time,
 ) (authz.Caller, error) {
@@ -138,9 +138,9 @@ func situation(r *protocol.Request, from origin) authz.Situation {
 	return authz.Situation{At: r.At, Now: r.Now, SourceIP: from.ip, SecureChannel: from.secure}
 }
 
-// Identify returns the caller and the body, which verifies itself as it is
-// read. A request without any trace of authentication is anonymous; every
-// other one is verified or refused.
+// Identify returns the caller and the body, which verifies itself while it is read. A
+// request without any trace of authentication is anonymous; every other request is verified
+// or refused.
 func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	claim, err := i.claim(r)
 	if err != nil {
@@ -158,8 +158,8 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	return i.signer(r, claim, c, r.At), body, err
 }
 
-// verify finds the credential and checks the signature. An unknown key costs
-// the same work as a wrong signature.
+// verify finds the credential and checks the signature. It does the same work for an
+// unknown key as for a wrong signature.
 func (i *Identifier) verify(
 	ctx context.Context, claim *sigv4.Claim, at time.Time,
 ) (credential.Credential, sigv4.Key, error) {
@@ -189,7 +189,7 @@ func (i *Identifier) verify(
 	return c, key, nil
 }
 
-// actor returns the id that a use is recorded for: the sessions of a role count as
+// actor returns the id for which a use is recorded: the sessions of a role count as uses of
 // the role.
 func actor(p *policy.Principal) string {
 	switch p.Kind {
@@ -206,7 +206,7 @@ func unknownKey(id string) *fault.Error {
 	return fault.Of(fault.InvalidAccessKeyId).With("AWSAccessKeyId", id)
 }
 
-// checkToken matches a session token with the credential it must belong to.
+// checkToken checks that a session token belongs to the credential.
 func checkToken(c credential.Credential, token string, at time.Time) error {
 	switch {
 	case c.Token == "" && token != "":

@@ -13,10 +13,9 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// IdentifyForm is Identify for a POST form: it reads the form up to its file,
-// which is the body it returns, and sets the request's key and fields. The
-// signature and the policy of a signed form are judged here; a form without any
-// trace of a signature is anonymous.
+// IdentifyForm is Identify for a POST form. It reads the form up to its file, which is the
+// body that it returns, and sets the request's key and fields. It verifies the signature
+// and the policy of a signed form; a form without any trace of a signature is anonymous.
 func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	if err := i.checkBare(r); err != nil {
 		return authz.Caller{}, nil, err
@@ -25,7 +24,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	r.Arrive() // a form is as old as its fields
+	r.Arrive() // the time of the request is that of its fields
 	r.Key, r.Fields = f.Key, f.Header()
 	if err := objectkey.Check(r.Key); err != nil {
 		return authz.Caller{}, nil, err
@@ -52,8 +51,8 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	return i.signer(r, claim, c, r.At), f.File, nil
 }
 
-// checkBare refuses a form whose request is signed, too, or carries headers
-// that mean something: nothing of the form's signature covers them.
+// checkBare refuses a form whose request is also signed, or has headers that would change
+// its meaning: the form's signature does not cover them.
 func (i *Identifier) checkBare(r *protocol.Request) error {
 	claim, err := i.claim(r)
 	if err != nil {

@@ -8,20 +8,20 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// origin is where a request comes from, and how: from the connection or,
-// behind proxies that the operator trusts, from what these say of their client.
+// origin is the address that a request comes from, and the security of its connection. If
+// the operator trusts a proxy, the proxy's headers say it; otherwise the connection does.
 type origin struct {
 	ip        netip.Addr // invalid if unknown; conditions on the address fail then
-	tls       bool       // aws:SecureTransport: the request was sent with TLS
-	secure    bool       // tls, or loopback at both ends of the client's own connection
-	forwarded bool       // a trusted proxy spoke for its client
+	tls       bool       // aws:SecureTransport: the client sent the request over TLS
+	secure    bool       // tls, or loopback at both ends of the client's connection
+	forwarded bool       // a trusted proxy forwarded the request
 }
 
-// origin trusts only headers of trusted proxies, and of these only what they
-// wrote themselves: lists are read from their end, as far as the hops are
-// trusted. X-Forwarded-For (one address a hop) goes before Forwarded (RFC 7239),
-// which a proxy that writes the former hands on as its client sent it. TLS is
-// what every value that counts calls https; two that differ are none.
+// origin trusts only the headers of trusted proxies, and only the parts that these proxies
+// wrote: lists are read from the end, as long as the hops are trusted. X-Forwarded-For (one
+// address per hop) takes precedence over Forwarded (RFC 7239), because a proxy that writes
+// the former passes on the latter as its client sent it. A request counts as sent over TLS
+// only if every value that counts says https.
 func (i *Identifier) origin(r *protocol.Request) origin {
 	o := origin{ip: r.Peer, tls: r.HTTP.TLS != nil}
 	o.secure = o.tls || r.Loopback
@@ -41,17 +41,17 @@ func (i *Identifier) origin(r *protocol.Request) origin {
 	switch {
 	case len(protos) > 0:
 		o.tls = allHTTPS(strings.Join(protos, ",")) && (told.https || !told.proto)
-	case told.proto && len(hops) > 0: // perhaps the client's own words: they take away, and give nothing
+	case told.proto && len(hops) > 0: // perhaps written by the client: it may only reduce trust
 		o.tls = o.tls && told.https
 	case told.proto:
 		o.tls = told.https
 	}
-	o.secure = o.tls // loopback would be the proxy's
+	o.secure = o.tls // a loopback address would be the proxy's
 	return o
 }
 
-// SourceIP is the address a request comes from, or its peer's if a trusted proxy
-// says that it is unknown.
+// SourceIP returns the address that a request comes from, or its peer's address if a
+// trusted proxy does not know it.
 func (i *Identifier) SourceIP(r *protocol.Request) netip.Addr {
 	if ip := i.origin(r).ip; ip.IsValid() {
 		return ip
@@ -68,7 +68,7 @@ func (i *Identifier) trusted(ip netip.Addr) bool {
 	return false
 }
 
-// hops follows X-Forwarded-For from its end while the hops are trusted.
+// hops follows X-Forwarded-For from its end as long as the hops are trusted.
 func (i *Identifier) hops(ip netip.Addr, list string) netip.Addr {
 	for more := true; more && i.trusted(ip); {
 		hop := list
@@ -82,15 +82,15 @@ func (i *Identifier) hops(ip netip.Addr, list string) netip.Addr {
 	return ip
 }
 
-// told is what Forwarded says as far as trusted proxies wrote it.
+// told is what trusted proxies wrote into Forwarded.
 type told struct {
 	ip    netip.Addr
-	proto bool // it says by what protocol
-	https bool // each of its elements that count says https
+	proto bool // it names a protocol
+	https bool // each of its elements that count names https
 }
 
-// elements follows Forwarded from its end while the hops are trusted. What
-// can't be parsed counts as unknown, and as not https.
+// elements follows Forwarded from its end as long as the hops are trusted. An element that
+// can't be parsed counts as an unknown address, and as not https.
 func (i *Identifier) elements(ip netip.Addr, list string) told {
 	t := told{ip: ip, https: true}
 	for more := list != ""; more && i.trusted(t.ip); {
@@ -107,8 +107,7 @@ func (i *Identifier) elements(ip netip.Addr, list string) told {
 	return t
 }
 
-// lastElement cuts a list at its last comma outside of quotes; more is false
-// where there is none.
+// lastElement cuts a list at its last comma outside quotes; more is false if there is none.
 func lastElement(list string) (rest, element string, more bool) {
 	quoted := false
 	for n := len(list) - 1; n >= 0; n-- {
@@ -122,11 +121,11 @@ func lastElement(list string) (rest, element string, more bool) {
 	return "", list, false
 }
 
-// element is what one proxy says of its client.
+// element is what one proxy wrote about its client.
 type element struct{ client, proto string }
 
-// parseElement reads the pairs of an element. Escapes in quotes, repeated
-// pairs and other forms that no proxy writes are refused.
+// parseElement parses the pairs of an element. It refuses escapes in quotes, repeated pairs
+// and other forms that no proxy writes.
 func parseElement(s string) (e element, ok bool) {
 	seen := 0
 	for s = strings.TrimSpace(s); s != ""; {
@@ -164,8 +163,8 @@ func parseElement(s string) (e element, ok bool) {
 	return e, true
 }
 
-// allHTTPS reports whether each value of a list is https. The last one is the
-// trusted proxy's; others may be the client's, and can only take away.
+// allHTTPS reports whether every value of a list is https. The last value is the trusted
+// proxy's; others may be the client's, and may only reduce trust.
 func allHTTPS(list string) bool {
 	for v := range strings.SplitSeq(list, ",") {
 		if !strings.EqualFold(strings.TrimSpace(v), "https") {
@@ -175,8 +174,8 @@ func allHTTPS(list string) bool {
 	return true
 }
 
-// address reads an address with or without port, of IPv6 with or without
-// brackets; anything else (unknown, _hidden, a name) is invalid.
+// address parses an address with or without port, of IPv6 with or without brackets.
+// Anything else (unknown, _hidden, a name) is invalid.
 func address(s string) netip.Addr {
 	host, port, hasPort := s, "", false
 	if rest, ok := strings.CutPrefix(s, "["); ok {

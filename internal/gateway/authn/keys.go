@@ -13,12 +13,11 @@ import (
 	"watertight/internal/limit"
 )
 
-// maxKeys bounds the cache of signing keys, in bytes. A signing key is good for
-// a day.
+// maxKeys bounds the cache of signing keys, in bytes. A signing key is valid for one day.
 const maxKeys = 2 << 20
 
-// keyCache keeps derived signing keys. An entry is used only for the secret it
-// was made from, so a changed secret takes effect at once.
+// keyCache caches derived signing keys. An entry is used only for the secret from which it
+// was derived, so a changed secret takes effect immediately.
 type keyCache struct{ entries *limit.Cache[scope, entry] }
 
 type scope struct{ id, date, region, service string }
@@ -45,17 +44,17 @@ func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
 	return e.key
 }
 
-// conditionKeys are the condition keys every request has (IAM user guide,
-// "AWS global condition context keys"; S3 service authorization reference).
-// No request header but the ones named here becomes a key. Keys about
-// the caller are derived from the principal by policy.
+// conditionKeys returns the condition keys that every request has (IAM user guide, "AWS
+// global condition context keys"; S3 service authorization reference). Only the request
+// headers that are named here become condition keys. Package policy derives the keys about
+// the caller from the principal.
 func conditionKeys(
 	r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string,
 ) map[string][]string {
-	const usual = 8 // keys, for which Go's maps need no table
+	const usual = 8 // up to so many keys, Go's maps need no table
 	m := make(map[string][]string, usual+len(session))
 	maps.Copy(m, session)
-	values := make([]string, 0, usual) // of all keys: one allocation
+	values := make([]string, 0, usual) // values of all keys, in one allocation
 	one := func(value string) []string {
 		values = append(values, value)
 		return values[len(values)-1 : len(values) : len(values)]
@@ -63,7 +62,7 @@ func conditionKeys(
 	m["aws:requestedregion"] = one(region)
 	m["aws:viaawsservice"] = one("false")
 	m["aws:securetransport"] = one(strconv.FormatBool(from.tls))
-	if r.HTTP.TLS != nil && !from.forwarded { // of the client's own connection only
+	if r.HTTP.TLS != nil && !from.forwarded { // only for the client's own connection
 		m["s3:tlsversion"] = one(tlsVersion(r.HTTP.TLS.Version))
 	}
 	if ua := header(r.HTTP.Header, "User-Agent"); ua != "" {
@@ -93,8 +92,8 @@ func conditionKeys(
 	return m
 }
 
-// sessionKeys are the keys that only temporary credentials have: with a
-// long-lived key even aws:MultiFactorAuthPresent is absent (IAM user guide).
+// sessionKeys adds the keys that only temporary credentials have: with a long-lived key,
+// aws:MultiFactorAuthPresent is absent, too (IAM user guide).
 func sessionKeys(m map[string][]string, c *credential.Credential, at time.Time) {
 	if c.Token == "" {
 		return
@@ -109,7 +108,7 @@ func sessionKeys(m map[string][]string, c *credential.Credential, at time.Time) 
 	}
 }
 
-// signatureAge is in milliseconds.
+// signatureAge returns the age of the signature in milliseconds.
 func signatureAge(r *protocol.Request, claim *sigv4.Claim) []string {
 	return []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
 }

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/limit"
 )
 
-// hold tells the memory budget which caller a request belongs to, now that its
-// signature was verified. Error: SlowDown.
+// hold tells the memory budget which caller a request belongs to, after its signature was
+// verified. Error: SlowDown.
 func hold(ctx context.Context, c authz.Caller) error {
 	held := limit.From(ctx)
 	switch c.Principal().Kind {
@@ -23,8 +23,8 @@ func hold(ctx context.Context, c authz.Caller) error {
 	return held.Verified(ctx, limit.Caller, c.AccessKeyID())
 }
 
-// admit refuses an unsigned document before it is read, where the bucket allows
-// anonymous callers nothing.
+// admit refuses an unsigned document before it is read if the bucket certainly allows
+// nothing to anonymous callers.
 func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, wire codec, c authz.Caller) error {
 	if !c.Anonymous() || row.because() != "" || wire.Streams(wire.op) || r.Bucket == "" || r.HTTP.ContentLength == 0 {
 		return nil

@@ -13,17 +13,18 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Options are what the dispatcher needs besides the packages it calls.
+// Options are what the dispatcher needs in addition to the packages that it calls.
 type Options struct {
 	Protocol protocol.Options
-	Sharing  Sharing // nil shares nothing
+	Sharing  Sharing // if it is nil, no response is shared
 	Logger   *slog.Logger
-	// Document is how long a request may take to bring its document, from its
-	// headers on; 0 is a minute. Streams have no time as a whole.
+	// Document is the maximum time for receiving a document, from the request's headers on;
+	// 0 means one minute. Streams have no total limit.
 	Document time.Duration
-	// Watch returns a context that remembers what is read under it, and a value that
-	// represents it for the transaction that commits (see authz.Situation.Seen). If it
-	// is given such a value of the same request, it continues that. nil remembers nothing.
+	// Watch returns a context that records what is read under it, and a value that
+	// represents these reads for the transaction that commits (see authz.Situation.Seen).
+	// If seen is such a value of the same request, Watch continues it. If Watch is nil,
+	// nothing is recorded.
 	Watch func(ctx context.Context, seen any) (context.Context, any)
 }
 
@@ -36,12 +37,12 @@ func (d *Dispatcher) watch(ctx context.Context, seen any) (context.Context, any)
 	return d.options.Watch(ctx, seen)
 }
 
-// Sharing decides what pages of another origin may read. It is asked only for
-// requests that name an origin; it can add headers to an answer, and never
-// changes what is allowed.
+// Sharing decides which responses scripts of another origin may read. It is asked only for
+// requests with an origin. It can add headers to a response, and never changes what is
+// allowed.
 type Sharing interface {
-	// Share returns nil where nothing is shared. headers are those that a
-	// preflight announces.
+	// Share returns nil if the response is not shared. headers are those that a preflight
+	// announces.
 	Share(ctx context.Context, bucket, origin, method string, headers []string) (*protocol.Sharing, error)
 }
 
@@ -54,9 +55,9 @@ type Dispatcher struct {
 	services  *services
 }
 
-// New compiles the tables; the first one gets the requests that none of the
-// others recognizes. It refuses, and names every culprit, when an operation has no
-// access or two operations claim one request.
+// New compiles the tables. The first table gets the requests that no other table
+// recognizes. New fails, and names all problems, if an operation has no access or if two
+// operations match the same request.
 func New(who *authn.Identifier, az *authz.Authority, log *audit.Log, o Options, tables ...Table) (*Dispatcher, error) {
 	s, err := newServices(tables, func(service string) []action.Operation { return action.Parse(service).Operations })
 	if err != nil {
@@ -65,8 +66,7 @@ func New(who *authn.Identifier, az *authz.Authority, log *audit.Log, o Options, 
 	return &Dispatcher{who: who, authority: az, log: log, options: o, services: s}, nil
 }
 
-// Operations lists the rows of a service in table order, for tests and
-// documentation.
+// Operations returns the rows of a service in table order, for tests and documentation.
 func (d *Dispatcher) Operations(serviceName string) []Row {
 	if s := d.services.named(serviceName); s != nil {
 		return s.rows
@@ -74,5 +74,5 @@ func (d *Dispatcher) Operations(serviceName string) []Row {
 	return nil
 }
 
-// Openness returns why a row asks for no permission, or "".
+// Openness returns why a row needs no permission, or "".
 func Openness(r Row) string { return r.because() }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// clientGone reports that a request failed because its client has gone, which is no
-// fault of the server. An error about a damaged file is never taken for this.
+// clientGone reports whether a request failed because its client disconnected, which is not
+// an error of the server. An error about a damaged file never counts as that.
 func clientGone(ctx context.Context, cause error) bool {
 	if cause == nil {
 		return false

@@ -1,7 +1,6 @@
-// Package dispatch is the only way in: the operation tables and the one
-// pipeline. It exists so that no operation can run unless its request has been
-// matched, identified, authorized and audited. It must never know what an
-// operation means.
+// Package dispatch is the only entry to the operations: it has the operation tables and the
+// one pipeline. It exists so that no operation can run unless its request has been matched,
+// identified, authorized and audited. It must never know what an operation means.
 package dispatch
 
 import (
@@ -27,8 +26,8 @@ type Operation[In, Out any] struct {
 	answer answers
 }
 
-// Define makes an operation. An operation without an access does not compile;
-// one with the zero access makes New refuse to start.
+// Define returns an operation. An operation without an access does not compile; with one
+// that has the zero access, New refuses to start.
 func Define[In, Out any](name string, at dialect.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
 	return Operation[In, Out]{name: name, route: at, may: may, do: do, asked: membersOf(reflect.TypeFor[In]()),
@@ -37,24 +36,24 @@ func Define[In, Out any](name string, at dialect.Route, may authz.Access[In],
 
 // Row is an operation of any shape, as a table holds it.
 type Row interface {
-	// Name is the API name, "GetObject".
+	// Name returns the API name, "GetObject".
 	Name() string
-	// Route is where the operation is found.
+	// Route says which requests are for the operation.
 	Route() dialect.Route
-	// Recorded names the input's fields in the audit event, besides bucket and key.
+	// Recorded returns the names of the input's fields in the audit event, without bucket and key.
 	Recorded() []string
 
 	unguarded() bool
 	because() string
 	operation() dialect.Operation
-	// answered writes into the event of a read what the answer says of the version.
+	// answered adds to the event of a read what the response says about the version.
 	answered(record *audit.Record, out any) (response []audit.Param)
 	serve(
 		ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller,
 	) (any, authz.Grant, error)
 }
 
-// Table is the operations of one service, and what tells its requests from those
+// Table has the operations of one service, and what distinguishes its requests from those
 // of others.
 type Table struct {
 	Service protocol.Service
@@ -98,7 +97,7 @@ func (o Operation[In, Out]) serve(
 			r.Bound.EndBy(time.Time{})
 		}
 	case r.Document == nil && r.HTTP.ContentLength != 0:
-		// While the document came, the caller may have become another one.
+		// While the document was received, the caller may have changed.
 		watched, seen := d.watch(ctx, nil)
 		again, err := c.Again(watched)
 		if err != nil {

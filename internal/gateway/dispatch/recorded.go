@@ -15,11 +15,11 @@ import (
 	"watertight/internal/gateway/audit"
 )
 
-// members are the members of a shape that an audit event records, so that the event
-// says what was asked for. Those of S3's queries and headers are named as on the wire,
-// where audit.Relevant includes them; those of documents and of Query requests are
-// named as CloudTrail names them, with a small first letter and a dot before members
-// of members.
+// members are the members of a shape that an audit event records, so that the event says
+// what was asked for. Members in S3's queries and headers have their names on the wire if
+// audit.Relevant includes them. Members of documents and of Query requests have the names
+// that CloudTrail gives them: with a small first letter, and with a dot before members of
+// members.
 type members []member
 
 type member struct {
@@ -27,7 +27,7 @@ type member struct {
 	index []int
 }
 
-// membersOf finds the members of a shape.
+// membersOf returns the members of a shape that are recorded.
 func membersOf(t reflect.Type) members {
 	var all members
 	for _, f := range reflect.VisibleFields(t) {
@@ -53,21 +53,21 @@ func membersOf(t reflect.Type) members {
 	return all
 }
 
-// small is a name with a small first letter.
+// small returns a name with a small first letter.
 func small(name string) string {
 	r, n := utf8.DecodeRuneInString(name)
 	return string(unicode.ToLower(r)) + name[n:]
 }
 
-// Bounds of what is looked at. The log has bounds for what it writes.
+// Limits of what is recorded. The log has limits for what it writes.
 const (
 	maxDepth   = 6
 	maxValues  = 1000
 	maxItems   = 100
-	maxOfBatch = 10 // of keys and parts: the change names all that was deleted
+	maxOfBatch = 10 // keys and parts; the event of the change names everything that was deleted
 )
 
-// record adds what in holds to the parameters.
+// record adds the values in in to the parameters.
 func (all members) record(in reflect.Value, to *[]audit.Param) {
 	for _, m := range all {
 		recordValue(in.FieldByIndex(m.index), m.name, maxDepth, to)
@@ -78,7 +78,7 @@ func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	if depth == 0 || len(*to) >= maxValues {
 		return
 	}
-	given := false // then its zero value is recorded, too
+	given := false // if it was given, its zero value is recorded, too
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return
@@ -129,8 +129,8 @@ func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	}
 }
 
-// recordMap records entries in the order of their keys, under the name of the map, a dot
-// and the key.
+// recordMap records entries in the order of their keys, with the name of the map, a dot and
+// the key.
 func recordMap(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
@@ -142,8 +142,8 @@ func recordMap(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	}
 }
 
-// Recorded returns the names of what the event of an operation may say of its
-// input, beside bucket and key, for tests and documentation.
+// Recorded returns the names that the event of an operation may have for its input, without
+// bucket and key, for tests and documentation.
 func (o Operation[In, Out]) Recorded() []string {
 	var names []string
 	t := reflect.TypeFor[In]()
@@ -176,7 +176,7 @@ func recordedNames(t reflect.Type, name string, depth int) []string {
 	return names
 }
 
-// record writes what was asked for into the event, before it is decided.
+// record adds what was asked for to the event, before the request is decided.
 func (o Operation[In, Out]) record(c authz.Caller, in *In) {
 	if record, ok := c.Record().(*audit.Record); ok {
 		o.asked.record(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
@@ -186,7 +186,7 @@ func (o Operation[In, Out]) record(c authz.Caller, in *In) {
 	}
 }
 
-// sseAsked is the encryption that a write asks for, under CloudTrail's name.
+// sseAsked returns the encryption that a write asks for, by CloudTrail's name.
 func sseAsked(asked []audit.Param) string {
 	for _, p := range asked {
 		switch p.Name {
@@ -199,8 +199,8 @@ func sseAsked(asked []audit.Param) string {
 	return "Default_SSE_S3"
 }
 
-// admit notes the result of the decision in the event, and reserves room for the event
-// of a read before it is answered.
+// admit adds the result of the decision to the event, and reserves space for the event of a
+// read before it is answered.
 func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.Grant) error {
 	record, ok := c.Record().(*audit.Record)
 	if !ok {
@@ -223,9 +223,8 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	return record.Admit(ctx)
 }
 
-// answers are the headers of an answer that describe the version in the event of a
-// read; nil where it has none. Like those of a request, they are found by their
-// names on the wire.
+// answers are the headers of a response that describe the version in the event of a read;
+// nil if it has none. Like those of a request, they are found by their names on the wire.
 type answers struct{ customer, encryption, version []int }
 
 func answersOf(t reflect.Type) (a answers) {

@@ -20,21 +20,21 @@ import (
 
 var errAbandoned = errors.New("dispatch: the request was not brought to its end")
 
-// exchange is one request on its way through the pipeline.
+// exchange is one request and its response in the pipeline.
 type exchange struct {
 	request *protocol.Request
 	service *service
-	row     Row // nil where nothing matched
+	row     Row // nil if no row matched
 	op      int // its index in the table
 	record  *audit.Record
-	caller  authz.Caller // the zero caller until it is identified
+	caller  authz.Caller // the zero caller until the request is identified
 	grant   authz.Grant
 
-	operation action.Operation // of the row
+	operation action.Operation // operation of the row
 }
 
-// ServeHTTP takes the request's one instant and runs the pipeline; it is the
-// only way in from the network.
+// ServeHTTP sets the time of the request and runs the pipeline. It is the only entry from
+// the network.
 func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	o := d.options.Protocol
 	if o.Now == nil {
@@ -86,10 +86,10 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
 	if x.service.rows == nil {
-		return nil, unmatched // nothing here could verify the signature
+		return nil, unmatched // no service could verify the signature
 	}
 	watched, seen := ctx, any(nil)
-	if r.HTTP.Method != http.MethodGet && r.HTTP.Method != http.MethodHead { // those change nothing
+	if r.HTTP.Method != http.MethodGet && r.HTTP.Method != http.MethodHead { // these methods change nothing
 		watched, seen = d.watch(ctx, nil)
 	}
 	c, body, err := d.identify(watched, x)
@@ -98,16 +98,16 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	}
 	if err != nil {
 		x.record.Event.Key = r.Key
-		x.record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID // it may not exist: the identity stays unknown
+		x.record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID // unverified, so the rest stays empty
 		return nil, err
 	}
-	x.record.Event.Key = r.Key // of a form it is known only now
+	x.record.Event.Key = r.Key // for a form, it is known only now
 	x.caller, x.record.Event.Identity = c, identityOf(c)
 	if err := hold(ctx, c); err != nil {
 		return nil, err
 	}
 	if unmatched != nil {
-		// A caller who could not sign learns nothing of what exists here.
+		// A caller who could not sign must not learn what exists here.
 		return nil, unmatched
 	}
 	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, meter{body, &x.record.Event},
@@ -116,7 +116,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	return out, err
 }
 
-// identify finds the caller in the way that the operation asks for.
+// identify identifies the caller in the way that the operation requires.
 func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, sigv4.Body, error) {
 	if x.row != nil {
 		switch x.row.Route().Sender() {
@@ -129,9 +129,9 @@ func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, s
 	return d.who.Identify(ctx, x.request)
 }
 
-// match finds the row of the request. A document that names an operation of
-// another service than its signature goes to that service, which refuses the
-// signature in words its client knows.
+// match finds the row of the request. If a document names an operation of another service
+// than the signature's, that service answers, because the client understands its error for
+// the signature.
 func (d *Dispatcher) match(x *exchange) error {
 	i, err := x.service.Match(x.request)
 	if err != nil {
@@ -155,7 +155,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 		sent, err = x.service.Encode(x.op, w, x.request, out)
 		if err != nil && sent != 0 {
 			d.finish(x, max(sent, 0), fault.From(err), nil)
-			panic(http.ErrAbortHandler) // the only way to tell a client after the first byte
+			panic(http.ErrAbortHandler) // after the first byte, nothing else tells the client
 		}
 	}
 	var f *fault.Error
@@ -166,15 +166,14 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	d.finish(x, sent, f, response)
 }
 
-// end records a request that a panic ended; any other has its event by now.
+// end records a request that a panic ended; any other request has its event already.
 func (x *exchange) end() {
 	if x.record != nil {
 		x.record.Finish(audit.Outcome{Err: errAbandoned})
 	}
 }
 
-// share tells the browser of another origin's page that the page may read the
-// answer, errors included.
+// share adds the headers that allow scripts of another origin to read the response, even an error.
 func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	if len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
 		return
@@ -185,7 +184,7 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	}
 	ctx := r.HTTP.Context()
 	s, err := d.options.Sharing.Share(ctx, r.Bucket, origin, method, headers)
-	if err != nil { // without headers the page may read nothing
+	if err != nil { // without the headers, scripts can't read the response
 		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID),
 			slog.Any("cause", err))
 		return
@@ -195,7 +194,7 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	}
 }
 
-// finish ends the audit event, and logs the causes that the client was not told.
+// finish finishes the audit event, and logs the causes that the client was not told.
 func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []audit.Param) {
 	if x.record != nil {
 		o := audit.Outcome{BytesIn: x.record.Event.BytesIn, BytesOut: sent, Response: response}
@@ -240,7 +239,7 @@ func describe(x *exchange) {
 	e.Secure(r.HTTP.TLS)
 }
 
-// identityOf returns the caller for the audit event.
+// identityOf returns the caller in the form of the audit event.
 func identityOf(c authz.Caller) audit.Identity {
 	return audit.Identity{
 		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
@@ -248,7 +247,7 @@ func identityOf(c authz.Caller) audit.Identity {
 	}
 }
 
-// meter counts what was read of a body.
+// meter counts the bytes that were read of a body.
 type meter struct {
 	sigv4.Body
 	event *audit.Event

@@ -14,13 +14,13 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// service is one table, ready to serve. One without rows is not here: nothing
-// could verify a signature for it.
+// service is a compiled table. A service without rows is one that this server does not
+// have: nothing can verify a signature for it.
 type service struct {
 	protocol.Service
 	dialect.Dialect
 	rows []Row
-	// operations are what the catalogue says of the rows.
+	// operations are the catalogue's entries for the rows.
 	operations []action.Operation
 }
 
@@ -51,17 +51,17 @@ func newService(t Table, known []action.Operation) (*service, error) {
 	return &service{Service: t.Service, Dialect: d, rows: t.Rows, operations: operations}, nil
 }
 
-// services are the tables of the endpoint. The first one gets every request that
-// no other one recognizes.
+// services are the tables of the endpoint. The first one gets every request that no other
+// one recognizes.
 type services struct {
 	all []*service
-	// forms reads a form that names no service here in its signature: the service
-	// with operations for bearers of a token, who sign nothing.
+	// forms reads a form whose signature names no service of this server. It is the service
+	// with operations for bearers of tokens, whose requests are not signed.
 	forms *service
 }
 
-// newServices compiles the tables; catalogue says what is known of a service's
-// operations, and a row that is not known, or not built, is a culprit.
+// newServices compiles the tables. catalogue returns the operations of a service in the
+// catalogue. A row that is not in it, or not marked as built, is a problem.
 func newServices(tables []Table, catalogue func(service string) []action.Operation) (*services, error) {
 	s := &services{}
 	var culprits []string
@@ -87,7 +87,7 @@ func newServices(tables []Table, catalogue func(service string) []action.Operati
 	return s, nil
 }
 
-// named returns the service of a name, or nil.
+// named returns the service with a name, or nil.
 func (s *services) named(name string) *service {
 	for _, one := range s.all {
 		if one.Name == name {
@@ -97,11 +97,10 @@ func (s *services) named(name string) *service {
 	return nil
 }
 
-// find says which service a request is for, and has its dialect read the request;
-// the service may be known even where that fails.
-// The credential scope decides, which authn verifies. A request whose scope names
-// no service here goes where a dialect recognizes it, so that it is refused in
-// words that its client knows.
+// find returns the service that a request is for, and lets its dialect read the request. It
+// may return the service even with an error. The credential scope decides, which authn
+// verifies. If the scope names no service of this server, the service whose dialect
+// recognizes the request gets it, so that the client understands the error.
 func (s *services) find(r *protocol.Request) (*service, error) {
 	scope := r.Scope()
 	found := s.scoped(r, scope)
@@ -132,11 +131,11 @@ func (s *services) find(r *protocol.Request) (*service, error) {
 	return found, found.Read(r)
 }
 
-// take makes a request one for the service.
+// take sets the service of a request.
 func (s *service) take(r *protocol.Request) { r.Service, r.HomeRegion = &s.Service, s.HomeRegion }
 
-// scoped returns the service that the scope names. Of two that are signed in the
-// same way, it is the one that recognizes the request, or else the first.
+// scoped returns the service that the scope names. If two services are signed in the same
+// way, it is the one that recognizes the request, or else the first.
 func (s *services) scoped(r *protocol.Request, scope string) *service {
 	var first *service
 	for _, one := range s.all {
@@ -162,7 +161,7 @@ func (s *services) recognized(r *protocol.Request) *service {
 	return nil
 }
 
-// foreign makes the service of a request for one that is not here.
+// foreign returns a service that answers a request for a service that this server does not have.
 func (s *services) foreign(r *protocol.Request, scope string) *service {
 	name := foreign.Named(r)
 	if name == "" || s.named(scope) != nil {
@@ -173,8 +172,8 @@ func (s *services) foreign(r *protocol.Request, scope string) *service {
 	}
 }
 
-// callee returns the service whose operation a request names, other than the one
-// its signature is scoped to. Such documents are posted to the root.
+// callee returns the service whose operation a request names, if that is not the service of
+// the signature's scope. Such documents are posted to the root.
 func (s *services) callee(r *protocol.Request) *service {
 	for _, one := range s.all {
 		if r.RawPath != "/" || &one.Service == r.Service || !one.Recognizes(r) {

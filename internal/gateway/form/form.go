@@ -1,8 +1,7 @@
-// Package form reads the HTML forms that browsers post to a bucket, and the
-// policy that allows one. It exists so that a form is bounded before its
-// sender is known, its file is a stream that verifies itself, and every condition of
-// a policy is checked in one place. It must never know who signed or what is
-// allowed.
+// Package form parses the HTML forms that browsers post to a bucket, and the policy that
+// allows one. It exists so that a form is bounded before its sender is known, its file is a
+// stream that verifies itself, and every condition of a policy is checked in one place. It
+// must never know who signed or what is allowed.
 package form
 
 import (
@@ -23,22 +22,21 @@ import (
 // Limits of a form (S3 user guide, "POST Object": up to 20 KB before the file).
 const (
 	maxFields   = 20 << 10  // bytes of the names and values
-	maxPreamble = 128 << 10 // bytes before the file, with the lines that frame them
+	maxPreamble = 128 << 10 // bytes before the file, including the lines of the framing
 	maxEpilogue = 64 << 10  // bytes after the file
 )
 
 // Form is a form up to its file.
 type Form struct {
-	Key  string // with the file's name in the place of ${filename}
+	Key  string // ${filename} is replaced with the file's name
 	File *File
 
-	fields map[string]string // by lower-case name; the key's is the final one
+	fields map[string]string // by lower-case name; the key has its final value
 }
 
-// Read reads a form up to its file, which stays unread. Errors:
-// PreconditionFailed, MissingContentLength, MalformedPOSTRequest,
-// MaxPostPreDataLengthExceededError, InvalidArgument, IncompleteBody,
-// IncorrectNumberOfFilesInPostRequest.
+// Read parses a form up to its file, which stays unread. Errors: PreconditionFailed,
+// MissingContentLength, MalformedPOSTRequest, MaxPostPreDataLengthExceededError,
+// InvalidArgument, IncompleteBody, IncorrectNumberOfFilesInPostRequest.
 func Read(r *http.Request) (*Form, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != "multipart/form-data" {
@@ -51,7 +49,7 @@ func Read(r *http.Request) (*Form, error) {
 	if r.ContentLength < 0 {
 		return nil, fault.Of(fault.MissingContentLength)
 	}
-	// The multipart reader takes 4 KiB at a time; the connection gives more.
+	// The multipart reader reads 4 KiB at a time; this buffer reads more from the connection.
 	source := &source{r: bufio.NewReaderSize(r.Body, 32<<10), left: maxPreamble}
 	f := &Form{fields: map[string]string{}}
 	parts := multipart.NewReader(source, params["boundary"])
@@ -83,8 +81,8 @@ func Read(r *http.Request) (*Form, error) {
 	}
 }
 
-// add takes a field. The policy and the store could read different values of one
-// that is repeated.
+// add adds a field. A repeated field is an error, because the policy and the store could
+// read different values of it.
 func (f *Form) add(name, value string) error {
 	_, twice := f.fields[name]
 	switch {
@@ -103,11 +101,11 @@ func (f *Form) add(name, value string) error {
 
 func ignored(name string) bool { return strings.HasPrefix(name, "x-ignore-") }
 
-// secret reports a field that holds a customer's key (SSE-C) or its digest. No
-// refusal repeats it, since refusals are logged.
+// secret reports whether a field contains a customer's key (SSE-C) or its digest. No error
+// repeats its value, because errors are logged.
 func secret(name string) bool { return strings.Contains(name, "encryption-customer-key") }
 
-// isToken accepts what can be a header's name (RFC 9110, 5.6.2).
+// isToken reports whether s can be a header's name (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -118,7 +116,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// begin ends the fields: the file is here.
+// begin is called when the fields end and the file begins.
 func (f *Form) begin(s *source, parts *multipart.Reader, part *multipart.Part) error {
 	if f.fields["key"] == "" {
 		return Missing("key")
@@ -132,8 +130,7 @@ func (f *Form) begin(s *source, parts *multipart.Reader, part *multipart.Part) e
 	return nil
 }
 
-// Field returns the value of a field by its lower-case name, "" where there is
-// none.
+// Field returns the value of a field by its lower-case name, "" if there is none.
 func (f *Form) Field(name string) string { return f.fields[name] }
 
 // Header returns the fields as headers, with canonical names.
@@ -145,7 +142,7 @@ func (f *Form) Header() http.Header {
 	return h
 }
 
-// Missing is the refusal of a form without a field.
+// Missing is the error for a form without a required field.
 func Missing(name string) *fault.Error {
 	return invalidField(name,
 		"Bucket POST must contain a field named '"+name+
@@ -170,8 +167,8 @@ func oneFile(found int) error {
 		With("ArgumentName", "file").With("ArgumentValue", strconv.Itoa(found))
 }
 
-// source is the body, with a bound where there is one and it keeps the error
-// that ended it: the multipart reader replaces errors by its own.
+// source is the body, with a limit for some of its parts. It keeps the error that ended it,
+// because the multipart reader replaces errors with its own.
 type source struct {
 	r    io.Reader
 	left int64 // bytes; -1 means no bound
@@ -199,7 +196,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refusal says why a form could not be read.
+// refusal returns the error for a form that could not be read.
 func (s *source) refusal(err error) error {
 	switch f, ok := errors.AsType[*fault.Error](s.err); {
 	case ok:
@@ -212,9 +209,8 @@ func (s *source) refusal(err error) error {
 	return malformed(err)
 }
 
-// File is the file of a form. Read returns io.EOF only when the form ends as it
-// should, nothing but ignored fields came after the file, and its size is what
-// the policy allows.
+// File is the file of a form. Read returns io.EOF only if the form ends correctly, only
+// ignored fields came after the file, and the policy allows the file's size.
 type File struct {
 	source   *source
 	parts    *multipart.Reader
@@ -224,13 +220,13 @@ type File struct {
 	err      error
 }
 
-// Limit sets the sizes a policy allows, both inclusive.
+// Limit sets the sizes that a policy allows, both inclusive.
 func (f *File) Limit(min, max int64) { f.min, f.max = min, max }
 
-// Size is never known before the end.
+// Size returns -1: the size is never known before the end.
 func (f *File) Size() int64 { return -1 }
 
-// Trailer is always empty: forms have none.
+// Trailer returns "": forms have no trailers.
 func (f *File) Trailer(string) string { return "" }
 
 func (f *File) Read(p []byte) (int, error) {
@@ -251,8 +247,7 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, f.err
 }
 
-// finish reads what follows the file, whose fields are ignored, up to the line
-// that ends the form.
+// finish reads what follows the file up to the line that ends the form. Fields there are ignored.
 func (f *File) finish() error {
 	if f.seen < f.min {
 		return fault.Of(fault.EntityTooSmall).

@@ -14,24 +14,22 @@ import (
 	"watertight/internal/fault"
 )
 
-// Policy is what its signer allows its holder to post (S3 user guide,
-// "POST policy").
+// Policy says what its signer allows the sender of a form to post (S3 user guide, "POST policy").
 type Policy struct {
 	expires    time.Time
 	conditions []condition
 }
 
-// condition is one condition. Text is as it was written, for errors.
+// condition is one condition. text is the condition as it was written, for errors.
 type condition struct {
-	operator string // "eq", "starts-with", "content-length-range"; "" never holds
+	operator string // "eq", "starts-with", "content-length-range"; "" is never met
 	field    string // lower case, without $
 	value    string
 	min, max int64
 	text     string
 }
 
-// ParsePolicy reads a policy as a form carries it, in base64. Error:
-// InvalidPolicyDocument.
+// ParsePolicy parses a policy as a form has it, in base64. Error: InvalidPolicyDocument.
 func ParsePolicy(encoded string) (*Policy, error) {
 	b, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -68,9 +66,9 @@ type document struct {
 	conditions []json.RawMessage
 }
 
-// readPolicy reads the members one by one: encoding/json would take a name in
-// another case, and of a repeated one the last, which may not be the one that
-// another reader of the same policy takes.
+// readPolicy parses the members one by one. encoding/json would accept a name in another
+// case, and of a repeated name the last value, which another reader of the same policy may
+// not use.
 func readPolicy(b []byte) (document, error) {
 	var d document
 	if !utf8.Valid(b) || !json.Valid(b) {
@@ -150,15 +148,14 @@ func parseCondition(raw json.RawMessage) (condition, error) {
 	if !ok || !ok2 {
 		return c, badPolicy("Invalid JSON.")
 	}
-	// Without the dollar it names no field, and never holds.
+	// Without the dollar it names no field, and is never met.
 	if name, named := strings.CutPrefix(field, "$"); named {
 		c.operator, c.field, c.value = operator, strings.ToLower(name), value
 	}
 	return c, nil
 }
 
-// parseSimple reads {"field": "value"}, token by token: a repeated property
-// would be one too many.
+// parseSimple parses {"field": "value"}, token by token, so that it notices a repeated property.
 func (c *condition) parseSimple(raw json.RawMessage) error {
 	const one = "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -184,7 +181,7 @@ func (c *condition) parseSimple(raw json.RawMessage) error {
 	return nil
 }
 
-// bound is a whole number of bytes, written as a number.
+// bound returns a whole number of bytes, which must be written as a number.
 func bound(v any) (int64, bool) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -202,9 +199,9 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
-// Check checks a form posted to a bucket: the policy's expiration, each of its
-// conditions, and that every field is covered by one. The size of the file is
-// checked as it is read. Error: AccessDenied.
+// Check checks a form that is posted to a bucket: the policy's expiration, each of its
+// conditions, and that a condition covers every field. The size of the file is checked
+// while it is read. Error: AccessDenied.
 func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 	if !now.Before(p.expires) {
 		return denied("Policy expired.")
@@ -247,7 +244,7 @@ func denied(why string) error {
 	return fault.New(fault.AccessDenied, "Invalid according to Policy: "+why)
 }
 
-// exempt names the fields that need no condition.
+// exempt reports whether a field needs no condition.
 func exempt(name string) bool { return name == "policy" || name == "x-amz-signature" || ignored(name) }
 
 func (c *condition) holds(f *Form, bucket string) bool {

@@ -12,12 +12,12 @@ import (
 
 // Limits of a document.
 const (
-	maxDocument  = 4 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit, and 10,000 parts with checksums
-	maxStrangers = 1 << 20 // bytes, of a caller who is not known: 1,000 keys fit
+	maxDocument  = 4 << 20 // bytes: enough for 1,000 keys of 1,024 bytes, escaped, and for 10,000 parts with checksums
+	maxStrangers = 1 << 20 // bytes, for a caller that is not known: enough for 1,000 keys
 )
 
-// ReadDocument reads a body that is decoded as a whole. What it holds counts as
-// held by the request. Error: MaxMessageLengthExceeded.
+// ReadDocument reads a body that is decoded as a whole. Its memory counts for the request.
+// Error: MaxMessageLengthExceeded.
 func (r *Request) ReadDocument(body io.Reader) ([]byte, error) {
 	ctx := r.HTTP.Context()
 	held, size := limit.From(ctx), int64(maxDocument)
@@ -34,10 +34,10 @@ func (r *Request) ReadDocument(body io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// ReadAhead reads the body before anything is verified, for dialects whose
-// documents name the operation, and reserves the memory that expand
-// returns for decoding it; both are in bytes. The body stays readable, so that its
-// hash can be verified. Errors: RequestEntityTooLarge, IncompleteBody, SlowDown.
+// ReadAhead reads the body before anything is verified, for dialects whose documents name
+// the operation. It reserves the memory that expand returns for decoding it; size and
+// memory are in bytes. The body stays readable, so that its hash can be verified. Errors:
+// RequestEntityTooLarge, IncompleteBody, SlowDown.
 func (r *Request) ReadAhead(size int64, expand func(b []byte) int64) error {
 	ctx := r.HTTP.Context()
 	held := limit.From(ctx)
@@ -51,13 +51,13 @@ func (r *Request) ReadAhead(size int64, expand func(b []byte) int64) error {
 	if err := held.Take(ctx, expand(b)); err != nil {
 		return err
 	}
-	r.Arrive() // the caller is judged by what is true now
+	r.Arrive() // the request is decided by the state from now on
 	r.Document = b
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
 	return nil
 }
 
-// broken is a body that ended before its time, or a connection that did.
+// broken returns the error for a body or a connection that ended too early.
 func broken(err error) error {
 	if errors.As(err, new(*fault.Error)) {
 		return err

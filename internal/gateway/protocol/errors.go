@@ -7,7 +7,7 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// CommonHeaders sets what every answer carries.
+// CommonHeaders sets the headers that every response has.
 func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
 	values := []string{r.ID, r.HostID, "Watertight"} // one allocation
@@ -15,7 +15,7 @@ func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h["x-amz-id-2"] = values[1:2:2]
 	h["Server"] = values[2:3:3]
 	if r.Service != nil && r.Service.Rules != sigv4.S3Rules {
-		h["x-amzn-RequestId"] = []string{r.ID} // where SDKs of all services but S3 look for it
+		h["x-amzn-RequestId"] = []string{r.ID} // SDKs of all services but S3 expect the id in this header
 	}
 }
 
@@ -26,5 +26,5 @@ func WritePage(w http.ResponseWriter, status int, contentType string, page []byt
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
-	w.Write(page) // a client that is gone needs no answer
+	w.Write(page) // a client that disconnected needs no answer
 }

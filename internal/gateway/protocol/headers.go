@@ -9,11 +9,11 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// readHeaders bounds the header section (S3 user guide, "Common request
-// headers": 8 KB), keeps control characters out, and leaves every header as its
-// signature covers it: once, and in canonical form. A signature joins what is
-// repeated and collapses runs of blanks, so that a
-// value read as it was received could differ from what was signed.
+// readHeaders checks the header section: its size (S3 user guide, "Common request headers":
+// 8 KB), and that it has no control characters. It leaves every header as its signature
+// covers it: once, and in canonical form. A signature joins repeated values and collapses
+// runs of spaces, so a value that is read as it was received could differ from the signed
+// one.
 func readHeaders(hr *http.Request) error {
 	total := 0
 	for name, values := range hr.Header {
@@ -27,7 +27,7 @@ func readHeaders(hr *http.Request) error {
 					With("ArgumentName", name)
 			}
 			if name == "Access-Control-Request-Headers" {
-				continue // of preflights, which are not signed
+				continue // headers of preflights, which are not signed
 			}
 			c := sigv4.Canonical(v)
 			if c != v {
@@ -75,7 +75,7 @@ func single(name string) bool {
 	return strings.HasPrefix(name, "X-Amz-") || IsExtension(name)
 }
 
-// RepeatedHeader is the refusal of a header that may occur only once.
+// RepeatedHeader is the error for a repeated header that may occur only once.
 func RepeatedHeader(name string) error {
 	return fault.New(fault.InvalidArgument, "A header is repeated.").With("ArgumentName", strings.ToLower(name))
 }

@@ -13,9 +13,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// Parse reads a request once: its headers, its target and its query. The service
-// is not known yet; its dialect reads the rest. The errors of Parse are answers;
-// Unparsed makes the request that such an answer is written for.
+// Parse parses a request: its headers, its target and its query. The service is not known
+// yet; its dialect parses the rest. The errors of Parse are sent to the client; Unparsed
+// returns the request for such a response.
 func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
 	r := Unparsed(hr, id, at)
 	r.Region, r.Now = o.Region, o.Now
@@ -59,24 +59,23 @@ func NewRequestID() string {
 	return string(b[:])
 }
 
-// hostID is the opaque second id of a request.
+// hostID returns the opaque second id of a request.
 func hostID(id string) string {
 	var twice [32]byte
 	var text [44]byte
 	return string(base64.StdEncoding.AppendEncode(text[:0], append(append(twice[:0], id...), id...)))
 }
 
-// InvalidURI is the refusal of a target that can't be decoded.
+// InvalidURI is the error for a target that can't be decoded.
 func InvalidURI() *fault.Error {
 	return fault.Of(fault.InvalidURI)
 }
 
-// splitTarget takes the path and the query out of the request target, which
-// may be in absolute form (RFC 9112, 3.2.2): some clients use this endpoint as the
-// proxy for its own names.
+// splitTarget splits the request target into path and query. The target may be in absolute
+// form (RFC 9112, 3.2.2): some clients use this endpoint as a proxy for its own names.
 func splitTarget(hr *http.Request) (path, query string, ok bool) {
 	target := hr.RequestURI
-	if target == "" { // made inside the house
+	if target == "" { // the request did not come from the network
 		target = hr.URL.RequestURI()
 	}
 	if !strings.HasPrefix(target, "/") {
@@ -97,8 +96,8 @@ func splitTarget(hr *http.Request) (path, query string, ok bool) {
 	return path, query, true
 }
 
-// subdomain returns what a Host of the form name.domain[:port] has before one of
-// the domains, or "".
+// subdomain returns the part of a Host of the form name.domain[:port] before one of the
+// domains, or "".
 func subdomain(host string, domains []string) string {
 	if len(domains) == 0 {
 		return ""
@@ -106,7 +105,7 @@ func subdomain(host string, domains []string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, ".")) // the root of DNS may be written out
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // the name may end with the root of DNS
 	for _, d := range domains {
 		if name, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && name != "" {
 			return name
@@ -115,8 +114,8 @@ func subdomain(host string, domains []string) string {
 	return ""
 }
 
-// Unescape decodes percent escapes, and + as a blank, in paths as in queries: S3 reads
-// and signs them in this way.
+// Unescape decodes percent escapes, and + as a space, both in paths and in queries, as S3
+// does when it reads and signs them.
 func Unescape(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, true
@@ -163,7 +162,7 @@ func parseQuery(raw string) ([]Param, error) {
 	return ParseParams(raw, maxParams)
 }
 
-// ParseParams decodes a query or a form of at most limit parameters. Errors:
+// ParseParams decodes a query or a form with at most limit parameters. Errors:
 // InvalidArgument, InvalidURI.
 func ParseParams(raw string, limit int) ([]Param, error) {
 	n := strings.Count(raw, "&") + 1
@@ -198,8 +197,7 @@ func (r *Request) Param(name string) (string, bool) {
 	return "", false
 }
 
-// Scope is the service that the credential scope names, or "". Nothing has
-// verified it yet.
+// Scope returns the service that the credential scope names, or "". The scope is not verified yet.
 func (r *Request) Scope() string {
 	credential, _ := r.Param("X-Amz-Credential")
 	if a := r.HTTP.Header.Get("Authorization"); a != "" {
@@ -214,8 +212,7 @@ func (r *Request) Scope() string {
 	return credential[strings.LastIndexByte(credential, '/')+1:]
 }
 
-// HasSignature reports whether a request carries a signature, which has not been
-// verified yet.
+// HasSignature reports whether a request has a signature. The signature is not verified yet.
 func (r *Request) HasSignature() bool {
 	_, query := r.Param("X-Amz-Signature")
 	return query || r.HTTP.Header.Get("Authorization") != ""

@@ -1,7 +1,6 @@
-// Package protocol holds a request that was read once, the limits of what is read
-// of it, and what the answers of all dialects share. It exists so that routing,
-// authorization and storage see the same request. It must never know what an
-// operation does or who may do it.
+// Package protocol has the parsed form of a request, the limits of what is read of it, and
+// what the responses of all dialects share. It exists so that routing, authorization and
+// storage see the same request. It must never know what an operation does or who may do it.
 package protocol
 
 import (
@@ -12,58 +11,57 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Request is one HTTP request, parsed once: routing, authorization and storage
-// all see the same bucket and key.
+// Request is one HTTP request, which is parsed once, so that routing, authorization and
+// storage all see the same bucket and key.
 type Request struct {
 	HTTP       *http.Request
 	ID, HostID string
-	// when its headers had arrived or, where the sender is found in the document, that
+	// when its headers had arrived or, if the document identifies the sender, when the
+	// document had arrived
 	At                time.Time
 	Now               func() time.Time // the clock
-	Bound             Bound            // of the body; nil where there is none
+	Bound             Bound            // of the body; nil if there is none
 	Peer              netip.Addr
-	Loopback          bool // the listener and the peer are both loopback
+	Loopback          bool // the listener and the peer are both on loopback
 	Service           *Service
-	Region            string // of this endpoint; "" where it is not known
-	HomeRegion        string // another region that it may be signed for, or ""
+	Region            string // region of this endpoint; "" if it is not known
+	HomeRegion        string // another region for which it may be signed, or ""
 	RawPath, RawQuery string // the request target, split once, as received
-	Subdomain         string // what the Host has before a domain of this endpoint; "" for none
+	Subdomain         string // the part of the Host before a domain of this endpoint; "" if there is none
 	Bucket, Key       string // decoded once, never normalised; empty in requests to services without buckets
 	Query             []Param
-	Form              []Param // of a request in the Query dialect
-	Document          []byte  // its body, where that was read already
+	Form              []Param // parameters of a request in the Query dialect
+	Document          []byte  // the body, if it was read already
 
-	// Claimed is the sender that the request claims, unverified. Only the audit log
-	// may use it.
+	// Claimed is the sender according to the request, unverified. Only the audit log may use it.
 	Claimed struct{ AccessKeyID, Method string }
 
-	// Fields of a POST form replace the headers of the request, which are then
-	// ignored; nil without a form.
+	// Fields of a POST form replace the headers of the request, which are then ignored; nil
+	// if there is no form.
 	Fields http.Header
 }
 
-// Bound ends the reading of a request's body at an instant; the zero time ends
-// nothing. The server's bodies implement it: a document must come within a time as a
-// whole, so that no client keeps a decision waiting for its end.
+// Bound stops the reading of a request's body at a time; the zero time means never. The
+// server's bodies implement it: a document must arrive completely within a certain time, so
+// that no client can delay a decision.
 type Bound interface{ EndBy(time.Time) }
 
-// Arrive sets the request's instant to now.
+// Arrive sets the request's time to now.
 func (r *Request) Arrive() {
 	if r.Now != nil {
 		r.At = r.Now()
 	}
 }
 
-// Service is what a table says of its service. It is shared and must not be
-// changed.
+// Service has the properties of a service from its table. It is shared and must not be modified.
 type Service struct {
-	Name        string // of the table: "s3", "s3control"
-	SigningName string // in the credential scope, and in the audit log: "s3" of both
-	// HomeRegion is the region that requests to a global service are signed for,
-	// wherever its endpoint is (AWS General Reference, "Global endpoints"); "" for
-	// a regional service.
+	Name        string // name of the table: "s3", "s3control"
+	SigningName string // name in the credential scope, and in the audit log: "s3" for both
+	// HomeRegion is the region for which requests to a global service are signed, wherever
+	// its endpoint is (AWS General Reference, "Global endpoints"); "" for a regional
+	// service.
 	HomeRegion string
-	Rules      sigv4.Rules // of its signatures
+	Rules      sigv4.Rules // rules of its signatures
 }
 
 // Param is one query parameter, decoded.
@@ -73,7 +71,7 @@ type Param struct{ Name, Value string }
 type Options struct {
 	Domains []string // base domains of virtual-hosted buckets
 	Region  string
-	Now     func() time.Time // the clock; nil stands still
+	Now     func() time.Time // the clock; if it is nil, the time does not advance
 }
 
 // Limits of a request.

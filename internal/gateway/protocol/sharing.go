@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// Sharing is what CORS headers tell a browser about an answer to a page of another
-// origin. It lets the page read what its user could fetch anyway; it grants no
-// access.
+// Sharing has the CORS headers of a response to a script of another origin. They let the
+// script read what its user could fetch anyway; they grant no access.
 type Sharing struct {
-	Any     bool // any origin may read it, without credentials
+	Any     bool // scripts of any origin may read it, without credentials
 	Methods []string
 	Expose  []string
 	MaxAge  *int32 // seconds
 }
 
-// CrossOrigin returns the origin of a request, what it asks for and, of a
-// preflight, the headers that the request is going to have. The origin is ""
-// where no other origin asks.
+// CrossOrigin returns the origin of a request, the method and, for a preflight, the headers
+// that the actual request will have. The origin is "" if the request comes from no other
+// origin.
 func (r *Request) CrossOrigin() (origin, method string, headers []string) {
 	h := r.HTTP.Header
 	if len(h["Origin"]) != 1 {
@@ -35,8 +34,8 @@ func (r *Request) CrossOrigin() (origin, method string, headers []string) {
 	return h["Origin"][0], h.Get("Access-Control-Request-Method"), headers
 }
 
-// Write sets the headers (Fetch standard, 3.3; S3 user guide, "Using CORS").
-// origin and asked are what CrossOrigin returned.
+// Write sets the headers (Fetch standard, 3.3; S3 user guide, "Using CORS"). origin and
+// asked are the results of CrossOrigin.
 func (s *Sharing) Write(h http.Header, origin string, asked []string) {
 	if s.Any {
 		h.Set("Access-Control-Allow-Origin", "*")

@@ -38,8 +38,8 @@ func checkPayload(value string, all []string) error {
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
 }
 
-// payload finds the hash that is signed. Only S3 has a header for it, and modes
-// beside it: elsewhere it is the hash of the document itself.
+// payload returns the hash that is signed. Only S3 has a header for it, and modes in which
+// it is not a hash: for other services it is always the hash of the document.
 func (c *Claim) payload() error {
 	all := c.request.Header["X-Amz-Content-Sha256"]
 	if c.rules != S3Rules {
@@ -54,7 +54,7 @@ func (c *Claim) payload() error {
 		var ok bool
 		if c.Payload, ok = c.hoisted("x-amz-content-sha256"); !ok {
 			c.Payload = UnsignedPayload
-		} else if c.Payload != UnsignedPayload && !isHash(c.Payload) { // framing is announced by headers
+		} else if c.Payload != UnsignedPayload && !isHash(c.Payload) { // the header announces the framing
 			return checkPayload("?", nil)
 		}
 	}
@@ -73,15 +73,14 @@ func isHash(s string) bool {
 	return true
 }
 
-// Body is a request body that verifies itself: Read returns io.EOF only if
-// everything that was declared about it is true, and the refusal otherwise.
-// Read returns bytes before the end is known, so a reader must keep nothing of a
-// body that did not end with io.EOF.
+// Body is a request body that verifies itself: Read returns io.EOF only if the body is as
+// declared, and an error otherwise. Read returns bytes before the end is verified, so a
+// reader must keep nothing of a body that did not end with io.EOF.
 type Body interface {
 	io.Reader
-	// Size is the decoded length in bytes, or -1 where it is unknown.
+	// Size returns the decoded length in bytes, or -1 if it is unknown.
 	Size() int64
-	// Trailer returns a trailer's value once Read has returned io.EOF.
+	// Trailer returns the value of a trailer after Read has returned io.EOF.
 	Trailer(name string) string
 }
 
@@ -106,7 +105,7 @@ func (c *Claim) Body(key Key) (Body, error) {
 	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload}, nil
 }
 
-// declaredLength is the declared length of a body, -1 for none, which net/http
+// declaredLength returns the declared length of a body, or -1 for none, which net/http
 // reports as an empty body.
 func declaredLength(r *http.Request) int64 {
 	if r.ContentLength == 0 && len(r.Header["Content-Length"]) == 0 {
@@ -115,14 +114,14 @@ func declaredLength(r *http.Request) int64 {
 	return r.ContentLength
 }
 
-// Unverified is the body of a request that declares nothing about it.
+// Unverified returns the body of a request that declares nothing about it.
 func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: declaredLength(r)} }
 
 // plain is a body without chunks.
 type plain struct {
 	r    io.Reader
 	size int64
-	want string    // hex SHA-256; "" is none
+	want string    // hex SHA-256; "" for none
 	sum  hash.Hash // nil until there is a byte to hash
 	err  error
 }
@@ -151,8 +150,8 @@ func (p *plain) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// check compares the hash of a whole body, and returns io.EOF where it is the one that
-// was declared.
+// check compares the hash of a whole body with the declared one, and returns io.EOF if they
+// are equal.
 func (p *plain) check() error {
 	empty := sha256.Sum256(nil)
 	sum := empty[:]
@@ -168,7 +167,7 @@ func (p *plain) check() error {
 		With("ClientComputedContentSHA256", p.want).With("S3ComputedContentSHA256", string(got[:]))
 }
 
-// broken is a body that ended before its time, or a connection that did.
+// broken returns the error for a body or a connection that ended too early.
 func broken(err error) error {
 	if errors.As(err, new(*fault.Error)) {
 		return err
@@ -183,7 +182,7 @@ func incomplete() *fault.Error {
 	return fault.Of(fault.IncompleteBody)
 }
 
-// chunked makes the reader of an aws-chunked body.
+// chunked returns the reader of an aws-chunked body.
 func (c *Claim) chunked(key Key) (Body, error) {
 	h := c.request.Header
 	declared := h.Get("X-Amz-Decoded-Content-Length")

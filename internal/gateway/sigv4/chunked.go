@@ -21,7 +21,7 @@ const (
 	maxChunkLine   = 256
 	maxTrailers    = 8
 	maxTrailerLine = 1024
-	minChunk       = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
+	minChunk       = 8 << 10 // for all chunks but the last (S3 user guide, "Transferring payload in multiple chunks")
 )
 
 // chunks reads an aws-chunked body:
@@ -31,14 +31,14 @@ const (
 //	trailer = *(name ":" value (CRLF | LF CRLF)) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
 type chunks struct {
 	r         *bufio.Reader
-	size      int64 // declared, decoded
+	size      int64 // declared decoded size
 	seen      int64
-	left      int64 // of the current chunk
+	left      int64 // bytes left in the current chunk
 	inChunk   bool
-	chunk     int    // number of the current one, from 1
-	short     int64  // size of a chunk under the minimum: it must be the last with data
-	signature string // of the current chunk
-	verify    *chain // nil where chunks are not signed
+	chunk     int    // number of the current chunk, from 1
+	short     int64  // size of a chunk below the minimum, which must be the last with data
+	signature string // signature of the current chunk
+	verify    *chain // nil if chunks are not signed
 	announced []string
 	trailers  map[string]string
 	err       error
@@ -83,7 +83,7 @@ func (c *chunks) Read(b []byte) (int, error) {
 	return n, c.err
 }
 
-// ended is why a read inside the framing failed.
+// ended returns the error for a read that failed inside the framing.
 func ended(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return badChunk("the body ends inside the framing")
@@ -91,7 +91,7 @@ func ended(err error) error {
 	return broken(err)
 }
 
-// next reads a chunk's header; at the last chunk it reads all the rest.
+// next reads a chunk's header. At the last chunk it reads everything that follows.
 func (c *chunks) next() error {
 	line, _, err := c.line(maxChunkLine, false)
 	if err != nil {
@@ -127,8 +127,8 @@ func (c *chunks) next() error {
 	return nil
 }
 
-// tooLong is a chunk that goes beyond the declared length. Where it is small,
-// what follows tells a wrong length from broken framing.
+// tooLong returns the error for a chunk that exceeds the declared length. If the chunk is
+// small, what follows shows whether the length or the framing is wrong.
 func (c *chunks) tooLong(n uint64) error {
 	if n > minChunk {
 		return incomplete()
@@ -155,7 +155,7 @@ func (c *chunks) endChunk() error {
 	return c.verify.chunk(c.signature)
 }
 
-// lineEnd reads what ends a chunk's data.
+// lineEnd reads the line end after a chunk's data.
 func (c *chunks) lineEnd() error {
 	var crlf [2]byte
 	if _, err := io.ReadFull(c.r, crlf[:]); err != nil {
@@ -167,7 +167,7 @@ func (c *chunks) lineEnd() error {
 	return nil
 }
 
-// finish reads what follows the last chunk and returns io.EOF when all is well.
+// finish reads what follows the last chunk, and returns io.EOF if it is valid.
 func (c *chunks) finish() error {
 	if c.verify != nil {
 		if err := c.verify.chunk(c.signature); err != nil {
@@ -200,11 +200,11 @@ func (c *chunks) finish() error {
 
 const trailerSignature = "x-amz-trailer-signature"
 
-// readTrailers reads name:value lines up to an empty one.
+// readTrailers reads name:value lines up to an empty line.
 func (c *chunks) readTrailers() error {
 	c.trailers = map[string]string{}
 	var signed []byte
-	signature, half := "", false // half of an LF CRLF was read
+	signature, half := "", false // the LF of an LF CRLF was read
 	for lines := 0; ; lines++ {
 		if lines > 2*maxTrailers+2 {
 			return malformedTrailer()
@@ -214,7 +214,7 @@ func (c *chunks) readTrailers() error {
 			return err
 		}
 		if line == "" {
-			// LF CRLF: the empty line belongs to the trailer before, unless nothing follows.
+			// LF CRLF: the empty line belongs to the previous trailer, unless nothing follows.
 			if _, err := c.r.Peek(1); half && !bare && err == nil {
 				half = false
 				continue
@@ -254,8 +254,8 @@ func (c *chunks) readTrailers() error {
 	return c.verify.trailer(signed, signature)
 }
 
-// line reads a line of at most limit bytes and cuts CRLF off; mayBare allows a bare LF,
-// as after a trailer, and bare reports that there was one.
+// line reads a line of at most limit bytes and removes CRLF. mayBare allows a line that
+// ends with LF alone, as after a trailer; bare reports whether it did.
 func (c *chunks) line(limit int, mayBare bool) (text string, bare bool, err error) {
 	b, err := c.r.ReadSlice('\n')
 	switch {
@@ -273,7 +273,7 @@ func (c *chunks) line(limit int, mayBare bool) (text string, bare bool, err erro
 	return line, !crlf, nil
 }
 
-// chain verifies chunk signatures, each over the one before.
+// chain verifies chunk signatures, each of which covers the previous one.
 type chain struct {
 	claim    *Claim
 	mac      hash.Hash
@@ -288,7 +288,7 @@ func newChain(c *Claim, key Key) *chain {
 
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// begin writes what both strings to sign start with.
+// begin writes the common beginning of both strings to sign.
 func (c *chain) begin(kind string) {
 	b := append(c.text[:0], kind...)
 	b = append(b, '\n')

@@ -1,7 +1,7 @@
-// Package sigv4 verifies AWS Signature Version 4: requests, chunks and
-// trailers. It exists so that one parse yields both the credential and the
-// signature, and so that a body can't be used before it was verified. It is
-// pure; it must never know who a key belongs to or what a request asks for.
+// Package sigv4 verifies AWS Signature Version 4: requests, chunks and trailers. It exists
+// so that one parser yields both the credential and the signature, and so that a body can't
+// be used before it was verified. It is pure; it must never know who owns a key or what a
+// request asks for.
 package sigv4
 
 import (
@@ -17,18 +17,18 @@ import (
 	"watertight/internal/fault"
 )
 
-// Mode is the carrier of a signature.
+// Mode says where in the request the signature is.
 type Mode uint8
 
-// The modes. None means that the request has no trace of authentication at all.
+// The modes. None means that the request has no trace of authentication.
 const (
 	None Mode = iota
 	Header
 	Query
-	Form // a field of a POST form; what is signed is its policy
+	Form // a field of a POST form, whose policy is signed
 )
 
-// Limits in time (S3 user guide, "Authenticating requests").
+// Time limits (S3 user guide, "Authenticating requests").
 const (
 	MaxSkew    = 15 * time.Minute
 	MaxExpires = 604800 * time.Second
@@ -41,8 +41,8 @@ const (
 	dateFormat = "20060102"
 )
 
-// Claim is the sender that a request claims: a credential and a signature that
-// were read from one place.
+// Claim is the sender according to the request: a credential and a signature that were read
+// from the same place.
 type Claim struct {
 	Mode                  Mode
 	AccessKeyID           string
@@ -50,53 +50,53 @@ type Claim struct {
 	Signature             string
 	Time                  time.Time
 	Expires               time.Duration // of a presigned URL
-	Token                 string        // session token, "" for none
+	Token                 string        // session token, "" if there is none
 	Payload               string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
-	signed                []string      // lower case, as listed
+	signed                []string      // lower case, in the order of the request
 	signedList            string
 	request               *http.Request
 	path, query           string // raw
-	document              []byte // read already, for its hash
+	document              []byte // read already, to compute its hash
 	rules                 Rules
-	policy                string // of a form, in base64 as it was sent
+	policy                string // policy of a form, in base64 as it was sent
 	stringToSign          []byte
-	room                  [192]byte // for it
-	lacks                 bool      // a signed header is not there
+	room                  [192]byte // memory for it
+	lacks                 bool      // a signed header is missing
 }
 
-// Target is what a request is sent to.
+// Target is where a request is sent to.
 type Target struct {
 	Path, Query string // raw, as received
-	Service     string // what the scope must name
+	Service     string // the service that the scope must name
 	Rules       Rules
 	Region      string
 	Elsewhere   string // another region that the scope may name, or ""
-	Document    []byte // the body, where the rules want its hash
+	Document    []byte // the body, if the rules require its hash
 }
 
-// Rules say which parts of a request a signature must cover, in which order that
-// is checked, and which messages refuse it.
+// Rules say which parts of a request a signature must cover, the order of the checks, and
+// the error messages.
 type Rules uint8
 
-// The rules. All services but S3 stand behind one front of AWS's own, which checks
-// in another order and with other words (IAM user guide, "Troubleshoot Signature
-// Version 4 signing for AWS API requests"), signs the hash of the document itself,
-// and takes a presigned URL for as long as any other signature.
+// The rules. For all services but S3, a front end of AWS checks signatures, in another
+// order and with other messages (IAM user guide, "Troubleshoot Signature Version 4 signing
+// for AWS API requests"). It signs the hash of the document itself, and accepts a presigned
+// URL for as long as any other signature.
 const (
-	S3Rules Rules = iota // x-amz-content-sha256 says what is signed of the body
+	S3Rules Rules = iota // x-amz-content-sha256 says how the signature covers the body
 	APIRules
-	// FormRules are APIRules for services whose operations are forms. No header but
-	// those of the signature itself is ever read, so that none can be slipped in.
+	// FormRules are APIRules for services whose operations are forms. Only the headers of
+	// the signature itself are ever read, so unsigned headers can't change a request.
 	FormRules
 )
 
-// takes reports a region the scope may name.
+// takes reports whether the scope may name a region.
 func (t *Target) takes(region string) bool {
 	return region == t.Region || region != "" && region == t.Elsewhere
 }
 
-// Parse reads the claim of a request. now is the request's instant. Its checks
-// come in the order in which S3 makes them.
+// Parse parses the claim of a request. now is the request's time. The checks are in the
+// order of S3.
 func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	c := &Claim{request: r, path: t.Path, query: t.Query, document: t.Document, rules: t.Rules}
 	auth := r.Header["Authorization"]
@@ -131,15 +131,14 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	return c, nil
 }
 
-// emptyToken reports a session token that is sent empty: the sender intended to use a
-// session.
+// emptyToken reports whether an empty session token was sent: the sender intended to use a session.
 func emptyToken(h http.Header, params map[string]string) bool {
 	sent := h["X-Amz-Security-Token"]
 	param, ok := params["X-Amz-Security-Token"]
 	return len(sent) > 0 && sent[0] == "" || ok && param == ""
 }
 
-// schemeOf returns only the scheme: credentials must not be in the answer.
+// schemeOf returns only the scheme, because the response must not contain credentials.
 func schemeOf(auth []string) string {
 	if len(auth) == 0 {
 		return ""
@@ -196,15 +195,14 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	return c.checkSigned()
 }
 
-// flaw is what is wrong with a part of a signature. Each set of rules has its own
-// words for it.
+// flaw is an error in a part of a signature. Each set of rules has its own message for it.
 type flaw uint8
 
 const (
 	noFlaw flaw = iota
 
-	oddComponent // of the header: not a pair, or repeated
-	noComponent  // of the header: one of the three is missing or empty
+	oddComponent // in the header: not a pair, or repeated
+	noComponent  // in the header: one of the three is missing or empty
 	oddScope
 	oddTerminator
 	oddService
@@ -212,14 +210,13 @@ const (
 	oddDate
 )
 
-// components takes the Authorization header apart, sets the signed headers and the
-// signature, and returns the credential. once refuses a component that is repeated;
-// the last one counts otherwise. part is the component that is wrong, or the name
-// of the one that is missing.
+// components splits the Authorization header, sets the signed headers and the signature,
+// and returns the credential. once refuses a repeated component; without it, the last one
+// counts. part is the component that is wrong, or the name of the missing one.
 func (c *Claim) components(list string, once bool) (credential string, wrong flaw, part string) {
 	names := [...]string{"Credential", "SignedHeaders", "Signature"}
 	fields := [...]*string{&credential, &c.signedList, &c.Signature}
-	const most = 5 // components; the last one is the rest of the list
+	const most = 5 // maximum number of components; the last one is the rest of the list
 	for n, more := 1, true; more; n++ {
 		var part string
 		if part, list, more = strings.Cut(list, ","); more && n == most {
@@ -260,8 +257,8 @@ func signatureV2() *fault.Error {
 		"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 }
 
-// requestTime is x-amz-date, or else Date, whose zone may be a number (RFC 5322,
-// 3.3; mail libraries write -0000).
+// requestTime returns x-amz-date, or else Date, whose zone may be a number (RFC 5322, 3.3;
+// mail libraries write -0000).
 func requestTime(h http.Header) (time.Time, error) {
 	if all := h["X-Amz-Date"]; len(all) > 0 {
 		return parseInstant(all[0])
@@ -276,9 +273,9 @@ func requestTime(h http.Header) (time.Time, error) {
 	return time.Parse(timeFormat, date)
 }
 
-// authParams takes the parameters of a presigned URL out of a raw query. Names
-// are case-sensitive, as SDKs send them; one in another case is a trace that
-// lacks its partners.
+// authParams returns the parameters of a presigned URL in a raw query. Names are
+// case-sensitive, as SDKs send them. A name in another case counts as a trace of
+// authentication whose other parameters are missing.
 func authParams(query string) (map[string]string, bool, error) {
 	if query == "" {
 		return nil, false, nil
@@ -357,8 +354,8 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	return nil
 }
 
-// lifetime reads X-Amz-Expires, 1 to 604,800 seconds (S3 API reference,
-// "Authenticating requests: using query parameters").
+// lifetime parses X-Amz-Expires, 1 to 604,800 seconds (S3 API reference, "Authenticating
+// requests: using query parameters").
 func lifetime(s string) (time.Duration, error) {
 	seconds, err := strconv.ParseInt(s, 10, 64)
 	switch {
@@ -375,8 +372,8 @@ func lifetime(s string) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// readScope splits akid/yyyymmdd/region/service/aws4_request. Where it is of five
-// parts, these are returned whatever else is wrong.
+// readScope splits akid/yyyymmdd/region/service/aws4_request. If there are five parts, it
+// returns them even if one of them is wrong.
 func readScope(credential string, t *Target) (p []string, wrong flaw) {
 	p = strings.Split(credential, "/")
 	switch {
@@ -394,7 +391,7 @@ func readScope(credential string, t *Target) (p []string, wrong flaw) {
 	return p, noFlaw
 }
 
-// parseScope reads the scope, in the words of S3.
+// parseScope parses the scope, with the messages of S3.
 func (c *Claim) parseScope(credential string, t *Target, malformed func(string) *fault.Error) error {
 	p, wrong := readScope(credential, t)
 	switch wrong {

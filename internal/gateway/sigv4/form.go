@@ -6,10 +6,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// ParseForm reads the claim of a POST form. field returns the value of a field
-// by its lower-case name, "" where there is none; of the target, only the service and
-// the region count. A form without any trace of a signature is anonymous (S3 API
-// reference, "Authenticating requests in browser-based uploads").
+// ParseForm parses the claim of a POST form. field returns the value of a field by its
+// lower-case name, "" if there is none. Only the service and the region of the target
+// matter. A form without any trace of a signature is anonymous (S3 API reference,
+// "Authenticating requests in browser-based uploads").
 func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim, error) {
 	if field("awsaccesskeyid")+field("signature") != "" {
 		return nil, signatureV2()
@@ -55,8 +55,7 @@ func badField(name, message, value string) *fault.Error {
 	return fault.New(fault.InvalidArgument, message).With("ArgumentName", name).With("ArgumentValue", value)
 }
 
-// verifyPolicy is Verify for a form: the string to sign is the policy as it was
-// sent.
+// verifyPolicy is Verify for a form: the string to sign is the policy as it was sent.
 func (c *Claim) verifyPolicy(key Key) error {
 	c.stringToSign = []byte(c.policy)
 	if c.matches(key) {

@@ -24,8 +24,7 @@ func noToken(message string) *fault.Error {
 	return fault.New(fault.MissingAuthenticationToken, message)
 }
 
-// serviceHeader reads the Authorization header of a request to another service
-// than S3.
+// serviceHeader parses the Authorization header of a request to another service than S3.
 func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 	scheme, rest, _ := strings.Cut(auth, " ")
 	switch scheme {
@@ -66,14 +65,14 @@ func notBasic(date string) *fault.Error {
 	))
 }
 
-// hashed is how a message names a header that must not stand in it.
+// hashed returns the form in which a message repeats a header that must not be repeated itself.
 func hashed(auth string) string {
 	sum := sha256.Sum256([]byte(auth))
 	return " (Hashed with SHA-256 and encoded with Base64) Authorization=" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// serviceQuery reads a presigned URL of another service than S3. It may live
-// shorter than other signatures, and never longer.
+// serviceQuery parses a presigned URL of another service than S3. It may be valid for a
+// shorter time than other signatures, but not for a longer one.
 func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time) error {
 	switch params["X-Amz-Algorithm"] {
 	case algorithm:
@@ -104,8 +103,8 @@ func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time)
 	return c.serviceRest(params["X-Amz-Credential"], t, now, c.Expires)
 }
 
-// serviceRest is what headers and URLs have in common: the scope, the signed
-// headers and the time. A signature is good for life.
+// serviceRest checks what headers and URLs have in common: the scope, the signed headers
+// and the time. A signature is valid for the time that life says.
 func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life time.Duration) error {
 	if err := c.payload(); err != nil {
 		return err
@@ -127,7 +126,7 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 		return wrongSignature(fault.KindDenied, "Credential should be scoped to a valid region. ")
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
-	if !c.sameDay() { // of a date that is none, too
+	if !c.sameDay() { // also if the date does not exist
 		return wrongSignature(fault.KindInvalid,
 			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	}

@@ -39,9 +39,9 @@ func (c *Claim) appendScope(b []byte) []byte {
 	return append(b, terminator...)
 }
 
-// Verify returns nil if the claim was signed with the key, and
-// SignatureDoesNotMatch, with what the server computed, if not. The members
-// hold no secret. A path that can't be decoded is InvalidURI.
+// Verify returns nil if the claim was signed with the key, and otherwise
+// SignatureDoesNotMatch with what the server computed. The members contain no secret. If
+// the path can't be decoded, the error is InvalidURI.
 func (c *Claim) Verify(key Key) error {
 	if c.Mode == Form {
 		return c.verifyPolicy(key)
@@ -64,14 +64,14 @@ func (c *Claim) Verify(key Key) error {
 			"The request signature we calculated does not match the signature you provided. Check your AWS Secret "+
 				"Access Key and signing method. Consult the service documentation for details.")
 	}
-	if bytes.Contains(canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C
+	if bytes.Contains(canonical, []byte("encryption-customer-key")) { // no response may contain the key of SSE-C
 		return c.mismatch()
 	}
 	return c.mismatch().With("CanonicalRequest", string(canonical)).With("CanonicalRequestBytes", spaced(canonical))
 }
 
-// matches compares the signature of the string to sign, and the day of the
-// scope with that of the request.
+// matches compares the signature with that of the string to sign, and the day of the scope
+// with that of the request.
 func (c *Claim) matches(key Key) bool {
 	want := mac.SHA256(key[:], c.stringToSign)
 	var text [2 * sha256.Size]byte
@@ -91,7 +91,7 @@ func (c *Claim) mismatch() *fault.Error {
 		}}
 }
 
-// spaced writes bytes as S3 does in its errors, "47 45 54".
+// spaced formats bytes as S3 does in its errors, "47 45 54".
 func spaced(b []byte) string {
 	s := make([]byte, 0, 3*len(b))
 	for i := range b {
@@ -103,8 +103,7 @@ func spaced(b []byte) string {
 	return string(s)
 }
 
-// appendCanonical appends the canonical request, and false if the target can't
-// be decoded.
+// appendCanonical appends the canonical request. It returns false if the target can't be decoded.
 func (c *Claim) appendCanonical(b []byte) ([]byte, bool) {
 	b = append(append(b, c.request.Method...), '\n')
 	start := len(b)
@@ -131,9 +130,9 @@ func (c *Claim) appendCanonical(b []byte) ([]byte, bool) {
 // span is one encoded parameter in a buffer.
 type span struct{ from, equals, to int }
 
-// appendQuery appends the parameters, decoded and encoded once, sorted by name
-// and value, without the signature. A plus sign is a blank, as it is where the
-// query is decoded, so that one signature can't stand for two readings.
+// appendQuery appends the parameters, decoded and encoded again, sorted by name and value,
+// without the signature. A plus sign is a space, as where the query is decoded, so that one
+// signature can't stand for two meanings.
 func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
 	start := len(b)
 	var params []span
@@ -175,9 +174,9 @@ func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
 	return b[:start+copy(b[start:], b[end:])], true
 }
 
-// appendEncoded appends s, percent-decoded and encoded again: everything but
-// unreserved characters (RFC 3986, 2.3), with upper-case digits. A plus sign is
-// a blank; in a path a slash stands for itself. Nothing is normalised.
+// appendEncoded appends s, percent-decoded and encoded again: everything but unreserved
+// characters (RFC 3986, 2.3), with upper-case digits. A plus sign is a space; in a path, a
+// slash stays as it is. Nothing is normalised.
 func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 	const upper = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
@@ -206,9 +205,9 @@ func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 	return b, true
 }
 
-// appendHeader appends a header's value as it is signed: values joined by
-// commas in the order received, trimmed, runs of blanks made one. net/http has
-// taken some headers out of the map.
+// appendHeader appends a header's value as it is signed: values joined by commas in the
+// order in which they were received, trimmed, with runs of spaces collapsed. net/http
+// removes some headers from the map, so they are read from elsewhere.
 func (c *Claim) appendHeader(b []byte, name string) []byte {
 	r := c.request
 	switch name {
@@ -235,11 +234,11 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 	return b
 }
 
-// valuesOf is Header.Values, but makes no string of a usual name as the map has it.
+// valuesOf is Header.Values, but allocates no string if the map has the usual form of the name.
 func valuesOf(h http.Header, name string) []string {
 	var room [64]byte
 	b := append(room[:0], name...)
-	start := true // of a word
+	start := true // at the beginning of a word
 	for i, ch := range b {
 		switch {
 		case ch >= 'a' && ch <= 'z':
@@ -255,16 +254,15 @@ func valuesOf(h http.Header, name string) []string {
 	return h[string(b)]
 }
 
-// asks names headers that ask for something, or promise it. If one was signed
-// empty and then removed, the canonical request would stay the same.
+// asks reports whether a header asks for something, or promises it. If such a header was
+// signed empty and then removed, the canonical request would be the same.
 func asks(name string) bool {
 	return strings.HasPrefix(name, "x-amz-") || IsExtension(name) || name == "content-md5" ||
 		strings.HasPrefix(name, "if-")
 }
 
-// hoisted finds a signed header of S3's own that a presigned URL carries as a
-// parameter (the JavaScript SDK v2 names it among the signed headers all the
-// same).
+// hoisted returns a signed header of S3's own that a presigned URL has as a parameter (the
+// JavaScript SDK v2 nevertheless names it among the signed headers).
 func (c *Claim) hoisted(name string) (string, bool) {
 	if c.Mode != Query || !strings.HasPrefix(name, "x-amz-") {
 		return "", false
@@ -280,7 +278,7 @@ func (c *Claim) hoisted(name string) (string, bool) {
 	return "", false
 }
 
-// Canonical returns a header's value as it is signed: trimmed, with runs of blanks
+// Canonical returns a header's value as it is signed: trimmed, with runs of spaces
 // collapsed. Headers are read in this form.
 func Canonical(s string) string {
 	for i := range len(s) {

@@ -1,8 +1,8 @@
-// Package foreign answers requests for services that are not here. Clients are often
-// configured with one endpoint for all of AWS. Such a request is answered with the
-// name of its service, in its client's dialect, before its signature is verified:
-// S3 would refuse the signature or a header, and hide the real cause. It must never
-// know a service that has a table.
+// Package foreign answers requests for services that this server does not have. Clients
+// often use one endpoint for all of AWS. The answer names the service, in the dialect of
+// its clients. It is sent before the signature is verified, because S3 would refuse the
+// signature or a header, and so hide the real cause. It must never know a service that has
+// a table.
 package foreign
 
 import (
@@ -18,9 +18,9 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Named returns the service of a request whose credential scope names none of
-// those here, or "". It does not go only by the scope: a request that looks like one
-// for S3 is treated as one with a wrong scope.
+// Named returns the service of a request whose credential scope names no service of this
+// server, or "". The scope alone is not enough: a request that looks like one for S3 is
+// treated as one with a wrong scope.
 func Named(r *protocol.Request) string {
 	scope := r.Scope()
 	if !isServiceName(scope) {
@@ -50,7 +50,7 @@ func isServiceName(s string) bool {
 	return s != "" && len(s) <= 40
 }
 
-// isREST reports a service, by its name in credential scopes, whose operations are
+// isREST reports whether the operations of a service, by its name in credential scopes, are
 // found by path.
 func isREST(service string) bool {
 	switch service {
@@ -66,7 +66,7 @@ func isREST(service string) bool {
 	return false
 }
 
-// Dialect is the dialect of every service that is not here. It has no operations.
+// Dialect is the dialect of every service that this server does not have. It has no operations.
 type Dialect struct{}
 
 // Recognizes implements dialect.Dialect: Named finds these services.
@@ -83,10 +83,10 @@ func (Dialect) Match(r *protocol.Request) (int, error) {
 // Streams implements dialect.Dialect.
 func (Dialect) Streams(int) bool { return false }
 
-// Decode implements dialect.Dialect; nothing ever matched.
+// Decode implements dialect.Dialect. It is never called, because Match always refuses.
 func (Dialect) Decode(int, *protocol.Request, sigv4.Body, any) error { return errNoOperation }
 
-// Encode implements dialect.Dialect; nothing ever matched.
+// Encode implements dialect.Dialect. It is never called, because Match always refuses.
 func (Dialect) Encode(int, http.ResponseWriter, *protocol.Request, any) (int64, error) {
 	return 0, errNoOperation
 }

@@ -17,19 +17,19 @@ import (
 	"watertight/internal/strictjson"
 )
 
-// Shapes are plain structs whose member names are the names on the wire; the tag
-// wire replaces one. Their types are text, booleans, whole numbers, float64,
-// []byte (base64), time.Time (seconds since 1970), structs, lists, maps by text,
-// and pointers to these, which tell a member that is not there from its zero value.
+// Shapes are plain structs whose member names are the names on the wire, unless the tag
+// wire has another name. Their types are text, booleans, integers, float64, []byte
+// (base64), time.Time (seconds since 1970), structs, lists, maps by text, and pointers to
+// these, which distinguish a missing member from the zero value.
 
-// serialization is the refusal of a document. AWS sends no message that clients
-// could rely on; the cause goes to the log.
+// serialization is the error for a document that can't be decoded. AWS sends no message
+// that clients could rely on; the cause is logged.
 func serialization(cause error) error {
 	return fault.New(fault.SerializationException, "").Because(cause)
 }
 
-// Decode implements dialect.Dialect. The body is read to its end first, which is
-// where its hash is verified. A document of no bytes has no members.
+// Decode implements dialect.Dialect. It first reads the body to its end, where the body's
+// hash is verified. An empty document has no members.
 func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) error {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
@@ -51,8 +51,8 @@ func decode(document []byte, in any) error {
 	return nil
 }
 
-// decodeStruct fills in the members that are there and not null; unknown
-// members are ignored, as AWS ignores them.
+// decodeStruct sets the members that are present and not null. It ignores unknown members,
+// as AWS does.
 func decodeStruct(o strictjson.Object, v reflect.Value) error {
 	t := v.Type()
 	for i := range v.NumField() {
@@ -123,14 +123,14 @@ func decodeScalar(raw strictjson.Value, v reflect.Value) error {
 	default:
 		n, err := strconv.ParseInt(string(raw), 10, v.Type().Bits())
 		if err != nil {
-			return errors.New("a whole number is expected") // the value itself may be a secret
+			return errors.New("a whole number is expected") // without the value, which may be a secret
 		}
 		v.SetInt(n)
 	}
 	return nil
 }
 
-// float reads a number, or one of the three that JSON has no numbers for.
+// float decodes a number, or one of the three values that JSON can't express as numbers.
 func float(raw strictjson.Value) (float64, error) {
 	switch string(raw) {
 	case `"NaN"`:
@@ -147,7 +147,7 @@ func float(raw strictjson.Value) (float64, error) {
 	return n, nil
 }
 
-// decodeTime reads seconds since 1970, to the millisecond, in the years 1 to 9999.
+// decodeTime decodes seconds since 1970, in milliseconds, between the years 1 and 9999.
 func decodeTime(raw strictjson.Value, v reflect.Value) error {
 	const first, last = -62135596800, 253402300800
 	n, err := strconv.ParseFloat(string(raw), 64)
@@ -163,7 +163,7 @@ func decodeBlob(raw strictjson.Value, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if strings.ContainsAny(s, "\r\n") { // which encoding/base64 passes over
+	if strings.ContainsAny(s, "\r\n") { // encoding/base64 would ignore them
 		return errors.New("base64 is expected")
 	}
 	b, err := base64.StdEncoding.DecodeString(s)
@@ -205,8 +205,8 @@ func decodeMap(raw strictjson.Value, v reflect.Value) error {
 	return nil
 }
 
-// check refuses shapes that the dialect can't read and write. A shape may hold
-// itself: documents are bounded in depth.
+// check refuses shapes that the dialect can't encode and decode. A shape may contain
+// itself, because the depth of documents is bounded.
 func check(t reflect.Type, seen map[reflect.Type]bool) error {
 	if seen[t] || t == reflect.TypeFor[time.Time]() {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendStruct appends an object: nil, "" and the zero time are left out.
+// appendStruct appends an object. It leaves out nil, "" and the zero time.
 func appendStruct(b []byte, v reflect.Value) []byte {
 	b = append(b, '{')
 	first := true
@@ -103,7 +103,7 @@ func appendFloat(b []byte, n float64) []byte {
 	return strconv.AppendFloat(b, n, 'g', -1, 64)
 }
 
-// appendTime appends seconds since 1970, to the millisecond.
+// appendTime appends seconds since 1970, with milliseconds.
 func appendTime(b []byte, t time.Time) []byte {
 	ms := t.UnixMilli()
 	if ms%1000 == 0 {
@@ -112,12 +112,11 @@ func appendTime(b []byte, t time.Time) []byte {
 	return strconv.AppendFloat(b, float64(ms)/1000, 'f', 3, 64)
 }
 
-// appendText appends a string. Bytes that are not UTF-8 become the replacement
-// character.
+// appendText appends a string. Bytes that are not UTF-8 become the replacement character.
 func appendText(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
-	for _, r := range s { // of bytes that are not UTF-8, r is utf8.RuneError
+	for _, r := range s { // for bytes that are not UTF-8, r is utf8.RuneError
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))

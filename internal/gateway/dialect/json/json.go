@@ -1,7 +1,7 @@
-// Package json is the dialect AWS JSON 1.1, which KMS speaks: a header names the
-// operation, documents are JSON objects (Smithy, "AWS JSON 1.1 protocol"). It
-// exists so that a document is bounded, has one reading and is decoded strictly.
-// It must never know what an operation does or who may do it.
+// Package json is the dialect AWS JSON 1.1, which KMS uses: a header names the operation,
+// and documents are JSON objects (Smithy, "AWS JSON 1.1 protocol"). It exists so that
+// documents are bounded, unambiguous and strictly decoded. It must never know what an
+// operation does or who may do it.
 package json
 
 import (
@@ -18,25 +18,24 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// contentType marks the documents of this dialect.
+// contentType is the content type of documents.
 const contentType = "application/x-amz-json-1.1"
 
-// Limits of a document. Unsigned requests can only be refused, so that theirs
-// are small.
+// Limits of a document. Unsigned requests are always refused, so their limit is small.
 const (
 	maxDocument = 1 << 20  // bytes
 	maxUnsigned = 64 << 10 // bytes
 	maxDepth    = 16
 )
 
-// memberSize is about what a member or an item comes to while it is decoded and in
+// memberSize is approximately the memory for a member or an item while it is decoded and in
 // the shape, in bytes.
 const memberSize = 128
 
-// Route is where an operation of this dialect is found.
+// Route says which requests are for an operation of this dialect.
 type Route struct{ name string }
 
-// Target is the route of an operation by its name, without the service's prefix.
+// Target returns the route of an operation by its name, without the service's prefix.
 func Target(name string) Route { return Route{name} }
 
 // String implements dialect.Route.
@@ -55,8 +54,8 @@ type service struct {
 	buffers dialect.Buffers
 }
 
-// API returns the dialect of a service by what X-Amz-Target begins with,
-// "TrentService" of KMS.
+// API returns the dialect of a service with a prefix of X-Amz-Target, for example
+// "TrentService" for KMS.
 func API(prefix string) dialect.Compile {
 	return func(ops []dialect.Operation) (dialect.Dialect, error) {
 		s := &service{prefix: prefix + ".", names: map[string]int{}}
@@ -81,8 +80,8 @@ func API(prefix string) dialect.Compile {
 	}
 }
 
-// target returns the name of the operation that a request is for; false where it
-// is not for this service.
+// target returns the name of the operation that a request is for; ok is false if it is not
+// for this service.
 func (s *service) target(r *protocol.Request) (string, bool) {
 	h := r.HTTP.Header["X-Amz-Target"]
 	if len(h) != 1 {
@@ -112,8 +111,8 @@ func (s *service) Read(r *protocol.Request) error {
 	})
 }
 
-// Match implements dialect.Dialect. A document that announces another content type
-// is of another dialect, in which no operation is found.
+// Match implements dialect.Dialect. A document with another content type belongs to another
+// dialect, so no operation matches.
 func (s *service) Match(r *protocol.Request) (int, error) {
 	kind, _, _ := strings.Cut(r.HTTP.Header.Get("Content-Type"), ";")
 	name, ok := s.target(r)
@@ -125,7 +124,7 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 	return op, nil
 }
 
-// Streams implements dialect.Dialect: no operation does.
+// Streams implements dialect.Dialect. No operation streams.
 func (s *service) Streams(int) bool { return false }
 
 // Encode implements dialect.Dialect.
@@ -160,8 +159,8 @@ func WriteError(w http.ResponseWriter, f *fault.Error) {
 	protocol.WritePage(w, f.Kind.Status(), contentType, append(b, '}'))
 }
 
-// translate maps the codes that other rooms use for authentication to those of
-// services that speak this dialect (KMS API reference, "Common errors").
+// translate replaces the codes of other packages for authentication errors with those of
+// services of this dialect (KMS API reference, "Common errors").
 func translate(f *fault.Error) *fault.Error {
 	switch f.Code {
 	case fault.InvalidAccessKeyId, fault.InvalidToken:

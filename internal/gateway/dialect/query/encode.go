@@ -46,7 +46,7 @@ func appendMembers(b []byte, v reflect.Value) []byte {
 	return b
 }
 
-// appendMember writes one member: nil, "" and the zero time are left out.
+// appendMember writes one member. It leaves out nil, "" and the zero time.
 func appendMember(b []byte, name string, v reflect.Value) []byte {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
@@ -89,8 +89,7 @@ func appendMember(b []byte, name string, v reflect.Value) []byte {
 	return xmldoc.AppendMember(b, name, strconv.FormatInt(v.Int(), 10))
 }
 
-// appendMap writes the entries of a map in the order of their keys; a nil
-// map is left out.
+// appendMap writes the entries of a map in the order of their keys. It leaves out a nil map.
 func appendMap(b []byte, name string, v reflect.Value) []byte {
 	if v.IsNil() {
 		return b
@@ -105,7 +104,7 @@ func appendMap(b []byte, name string, v reflect.Value) []byte {
 	return append(append(append(b, "</"...), name...), '>')
 }
 
-// appendListMember writes a member of a list, an empty string too.
+// appendListMember writes a member of a list, even an empty string.
 func appendListMember(b []byte, v reflect.Value) []byte {
 	if v.Kind() == reflect.String {
 		return xmldoc.AppendMember(b, "member", v.String())
@@ -128,7 +127,7 @@ func WriteError(w http.ResponseWriter, r *protocol.Request, namespace string, f 
 		kind = "Receiver"
 	}
 	if f.Code == fault.InvalidAction || f.Code == fault.MissingAction {
-		namespace = "http://webservices.amazon.com/AWSFault/2005-15-09" // AWS's front answers, not the service
+		namespace = "http://webservices.amazon.com/AWSFault/2005-15-09" // that of AWS's front end
 	}
 	b := make([]byte, 0, 512)
 	b = append(b, xmldoc.Declaration+`<ErrorResponse`...)
@@ -147,7 +146,7 @@ func WriteError(w http.ResponseWriter, r *protocol.Request, namespace string, f 
 	protocol.WritePage(w, status, "text/xml", b)
 }
 
-// numbered escapes a message, with quotes as numeric references, as IAM does.
+// numbered escapes a message. It writes quotes as numeric references, as IAM does.
 func numbered(message string) string {
 	s := strings.ReplaceAll(string(xmldoc.AppendText(nil, message)), "'", "&#39;")
 	return strings.ReplaceAll(s, "&quot;", "&#34;")

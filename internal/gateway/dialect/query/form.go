@@ -16,13 +16,13 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// part is a part of a form, as Tags.member.1.Key is one of Tags.member.1. It
-// points into the sorted parameters: only what a shape asks for is looked up.
+// part is a part of a form: Tags.member.1.Key is a part of Tags.member.1. It points into
+// the sorted parameters, so that only the members of the shape are looked up.
 type part struct {
 	value string
 	set   bool
-	under []protocol.Param // those whose names go on below it
-	at    int              // where their next part begins
+	under []protocol.Param // parameters whose names continue below this part
+	at    int              // index at which their next part begins
 }
 
 // partsOf sorts a form.
@@ -40,7 +40,7 @@ func partsOf(form []protocol.Param) (part, error) {
 	return part{under: sorted}, nil
 }
 
-// child finds the part of a name below p.
+// child returns the part with a name below p.
 func (p *part) child(name string) (part, bool) {
 	from := func(s string) int {
 		return sort.Search(len(p.under), func(i int) bool { return p.under[i].Name[p.at:] >= s })
@@ -53,7 +53,7 @@ func (p *part) child(name string) (part, bool) {
 	return c, c.set || len(c.under) > 0
 }
 
-// numbers are the numbers of a list's members, in order.
+// numbers returns the numbers of a list's members in ascending order.
 func (p *part) numbers() ([]int, error) {
 	var all []int
 	last := ""
@@ -73,13 +73,14 @@ func (p *part) numbers() ([]int, error) {
 	return all, nil
 }
 
-// malformedInput has no message in AWS's answers; the cause goes to the log.
+// malformedInput returns the error for a form that can't be decoded. AWS's has no message;
+// the cause is logged.
 func malformedInput(cause string) *fault.Error {
 	return fault.New(fault.MalformedInput, "").Because(errors.New(cause))
 }
 
-// Decode implements dialect.Dialect. The body is read to its end first, which is
-// where its hash is verified.
+// Decode implements dialect.Dialect. It first reads the body to its end, where the body's
+// hash is verified.
 func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) error {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
@@ -91,7 +92,7 @@ func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) er
 	return root.into(reflect.ValueOf(in).Elem())
 }
 
-// into decodes a part into a value; members that the form does not have stay zero.
+// into decodes a part into a value. Members that the form does not have stay zero.
 func (p *part) into(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -142,14 +143,14 @@ func (p *part) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		// the value itself may be a secret
+		// The message leaves out the value, which may be a secret.
 		return malformedInput("a value can't be converted to the type of its member")
 	}
 	return nil
 }
 
-// intoList decodes Name.member.1, .2, ... in the order of their numbers. An
-// empty Name is an empty list.
+// intoList decodes Name.member.1, .2, ... in the order of their numbers. An empty Name is
+// an empty list.
 func (p *part) intoList(v reflect.Value) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	members, ok := p.child("member")

@@ -1,7 +1,7 @@
-// Package query is the dialect of IAM and STS: a form comes in, XML goes out (IAM
-// user guide, "Making query requests"). It exists so that a form is bounded,
-// read once and decoded strictly. It must never know what an operation does or
-// who may do it.
+// Package query is the dialect of IAM and STS: requests are forms, and responses are XML
+// (IAM user guide, "Making query requests"). It exists so that forms are bounded,
+// unambiguous and strictly decoded. It must never know what an operation does or who may do
+// it.
 package query
 
 import (
@@ -18,10 +18,10 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Shapes are plain structs whose member names are the names on the wire; the tag
-// wire replaces one.
+// Shapes are plain structs whose member names are the names on the wire, unless the tag
+// wire has another name.
 
-// Limits of a form. One that is not signed asks a single question and is small.
+// Limits of a form. Few operations accept unsigned forms, so their limit is small.
 const (
 	maxForm           = 1 << 20 // bytes
 	maxFormParams     = 10_000
@@ -30,17 +30,16 @@ const (
 	maxFormDepth      = 10
 )
 
-// Route is where an operation of the Query dialect is found.
+// Route says which requests are for an operation of the Query dialect.
 type Route struct {
 	action string
 	sender dialect.Sender
 }
 
-// Action is the route of an operation by its name.
+// Action returns the route of an operation by its name.
 func Action(name string) Route { return Route{action: name} }
 
-// Bearer marks an operation whose caller shows a token in its input instead of
-// signing.
+// Bearer marks an operation whose caller presents a token in the input instead of signing.
 func (r Route) Bearer() Route { r.sender = dialect.Bearer; return r }
 
 // String implements dialect.Route.
@@ -60,7 +59,7 @@ type service struct {
 	buffers            dialect.Buffers
 }
 
-// API returns the dialect of a service whose API has a version, "2010-05-08",
+// API returns the dialect of a service whose API has a version, for example "2010-05-08",
 // and whose documents have a namespace.
 func API(version, namespace string) dialect.Compile {
 	return func(ops []dialect.Operation) (dialect.Dialect, error) {
@@ -87,8 +86,8 @@ func API(version, namespace string) dialect.Compile {
 	}
 }
 
-// Recognizes implements dialect.Dialect: by the version in the query of a request
-// to the root, or in a form that was read.
+// Recognizes implements dialect.Dialect. It recognizes the version, in the query of a
+// request to the root, or in a form that was read.
 func (s *service) Recognizes(r *protocol.Request) bool {
 	if r.RawPath != "/" {
 		return false
@@ -101,8 +100,7 @@ func (s *service) Recognizes(r *protocol.Request) bool {
 	return action && version == s.version
 }
 
-// Read implements dialect.Dialect: it takes the parameters out of the body or the
-// query.
+// Read implements dialect.Dialect. It reads the parameters from the body or the query.
 func (s *service) Read(r *protocol.Request) error {
 	if r.HTTP.Method != http.MethodPost || r.HTTP.Body == nil {
 		r.Form = r.Query
@@ -113,7 +111,7 @@ func (s *service) Read(r *protocol.Request) error {
 		size, params = maxForm, maxFormParams
 	}
 	err := r.ReadAhead(size, func(b []byte) int64 {
-		// The parameters are copies, and are sorted in another list.
+		// The parameters are copied, and sorted in another list.
 		return int64(len(b) + 2*paramSize*(bytes.Count(b, []byte("&"))+1))
 	})
 	if err != nil {
@@ -125,26 +123,26 @@ func (s *service) Read(r *protocol.Request) error {
 	return oneForm(r)
 }
 
-// paramSize is what a parameter takes in addition to its text, in bytes.
+// paramSize is the memory for a parameter in addition to its text, in bytes.
 const paramSize = 32
 
-// oneForm takes the query for the form where the body has none, and refuses
-// parameters in both: readers differ in which of the two they take.
+// oneForm uses the query as the form if the body has none. It refuses parameters in both,
+// because programs differ in which of the two they use.
 func oneForm(r *protocol.Request) error {
 	if len(r.Form) == 0 {
 		r.Form = r.Query
 		return nil
 	}
 	for _, p := range r.Query {
-		if !protocol.IsAmzHeader(p.Name) { // those of a presigned URL
+		if !protocol.IsAmzHeader(p.Name) { // parameters of a presigned URL
 			return malformedInput("there are parameters in the query and in the body")
 		}
 	}
 	return nil
 }
 
-// IsForm reports a call of this dialect by its shape: a form posted to the root.
-// S3 has no such operation.
+// IsForm reports whether a request has the form of this dialect: a form that is posted to
+// the root. S3 has no such operation.
 func IsForm(r *protocol.Request) bool {
 	if r.HTTP.Method != http.MethodPost || r.RawPath != "/" {
 		return false
@@ -176,10 +174,10 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 		fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
 }
 
-// Streams implements dialect.Dialect: no operation does.
+// Streams implements dialect.Dialect. No operation streams.
 func (s *service) Streams(int) bool { return false }
 
-// check checks one shape; maps go out and never come in.
+// check checks one shape. Maps are allowed only in outputs.
 func check(t reflect.Type, depth int, out bool) error {
 	if depth > maxFormDepth {
 		return fmt.Errorf("type %v is too deep", t)

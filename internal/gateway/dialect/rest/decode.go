@@ -46,7 +46,7 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 		return nil
 	}
 	if r.HTTP.Header.Get("X-Amz-Content-Sha256") == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
-		// A document needs more than an unsigned trailer.
+		// The document must be signed; an unsigned trailer is not enough.
 		return fault.New(fault.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	}
 	b, err := r.ReadDocument(body)
@@ -111,9 +111,9 @@ func (m *member) decode(r *protocol.Request, v reflect.Value) error {
 	return nil
 }
 
-// setHeader is set for a header that is there. One of S3's own that is empty
-// asks for something; treated as one that was not sent, the request would be ignored.
-// Members that distinguish the two check it themselves.
+// setHeader sets a member from a header that was sent. An empty header of S3's own is an
+// error: if it were treated as not sent, what it asks for would be ignored. Members that
+// distinguish the two cases check it themselves.
 func (m *member) setHeader(v reflect.Value, s string) error {
 	if s == "" && m.empty != "" {
 		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).
@@ -122,8 +122,8 @@ func (m *member) setHeader(v reflect.Value, s string) error {
 	return m.set(v, s)
 }
 
-// checkLength refuses an upload of unknown length: it could not be told from one
-// that was cut short. Forms frame their file themselves.
+// checkLength refuses an upload of unknown length, because a truncated one could not be
+// recognized. Forms have their own framing.
 func checkLength(r *protocol.Request, body sigv4.Body) error {
 	switch {
 	case r.Fields != nil || body.Size() >= 0:
@@ -134,8 +134,8 @@ func checkLength(r *protocol.Request, body sigv4.Body) error {
 	return fault.Of(fault.MissingContentLength)
 }
 
-// keyInURL refuses a customer's key in a URL, which proxies and logs record. SDKs send it as a header (S3 user guide,
-// "Presigned URLs and SSE-C").
+// keyInURL is the error for a customer's key in a URL, which proxies and logs record. SDKs
+// send it as a header (S3 user guide, "Presigned URLs and SSE-C").
 func keyInURL(name string) error {
 	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").
 		With("ArgumentName", name)
@@ -156,7 +156,7 @@ func (m *member) decodeMap(r *protocol.Request, v reflect.Value) error {
 			}
 		}
 	}
-	for name, values := range headers(r) { // a header that differs from its parameter was refused
+	for name, values := range headers(r) { // a header that differs from its parameter was refused before
 		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
 			add(name, values[0])
 		}
@@ -189,7 +189,7 @@ func (m *member) set(v reflect.Value, s string) error {
 			v.SetBool(b)
 		}
 	case isTime:
-		// A date that does not parse is as if it was not there (RFC 9110, 13.1.3).
+		// A date that can't be parsed is ignored (RFC 9110, 13.1.3).
 		if t, err := parseTime(s); err == nil {
 			v.Set(reflect.ValueOf(t))
 		}
@@ -201,7 +201,7 @@ func (m *member) set(v reflect.Value, s string) error {
 	return nil
 }
 
-// setInt takes 32 bits, or 64 where the shape says so (sizes in bytes).
+// setInt parses 32 bits, or 64 if the shape has that type (sizes in bytes).
 func (m *member) setInt(v reflect.Value, s string) error {
 	t, bits := v.Type(), 32
 	if m.kind == isIntPtr {

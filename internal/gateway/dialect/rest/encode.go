@@ -18,10 +18,10 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// errHeader is for stored values that no header may carry.
+// errHeader is the error for stored values that can't be sent in a header.
 var errHeader = errors.New("rest: a header value holds a control character")
 
-// usualHeaders is how many headers an answer has at most, as a rule, of those that its
+// usualHeaders is the usual maximum number of headers in a response, of those that its
 // shape could have.
 const usualHeaders = 16
 
@@ -76,7 +76,7 @@ func stream(w http.ResponseWriter, r *protocol.Request, status int, v reflect.Va
 		err = cerr
 	}
 	if err != nil && n == 0 {
-		n = -1 // the header is out: it is too late for an error document
+		n = -1 // the header was sent, so it is too late for an error document
 	}
 	return n, err
 }
@@ -98,9 +98,8 @@ func (s *service) document(
 	return int64(n), err
 }
 
-// encodedWord writes a value that is not ASCII as an encoded word (RFC 2047, 4.1; S3
-// user guide, "User-defined object metadata"): bytes that are not UTF-8 count as
-// Latin-1.
+// encodedWord encodes a value that is not ASCII as an encoded word (RFC 2047, 4.1; S3 user
+// guide, "User-defined object metadata"). Bytes that are not UTF-8 are treated as Latin-1.
 func encodedWord(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return s
@@ -115,7 +114,7 @@ func encodedWord(s string) string {
 	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
 }
 
-// httpDate is Format with http.TimeFormat, without reading that layout for each answer.
+// httpDate is Format with http.TimeFormat, without parsing that layout for each response.
 func httpDate(t time.Time) string {
 	t = t.UTC()
 	year, month, day := t.Date()
@@ -132,8 +131,8 @@ func httpDate(t time.Time) string {
 	return string(b)
 }
 
-// encode adds what a member says to the header. values holds the values of all of
-// an answer's headers, in one allocation.
+// encode adds the header of a member. values has the values of all headers of a response,
+// in one allocation.
 func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error {
 	var s string
 	switch m.kind {
@@ -148,7 +147,7 @@ func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error 
 			if !protocol.Printable(value) || !protocol.Printable(name) {
 				return errHeader
 			}
-			h[strings.ToLower(m.name)+name] = []string{encodedWord(value)} // lower case on the wire, as AWS writes them
+			h[strings.ToLower(m.name)+name] = []string{encodedWord(value)} // lower case on the wire, as AWS sends them
 		}
 		return nil
 	case isInt:

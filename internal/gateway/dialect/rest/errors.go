@@ -15,7 +15,7 @@ func (s *service) WriteError(w http.ResponseWriter, r *protocol.Request, f *faul
 	writeError(w, r, f, s.accounts)
 }
 
-// WriteError writes an error page of S3 (S3 API reference, "Error responses").
+// WriteError writes an error page of S3 (S3 API reference, "Error responses"). Responses to
 // HEAD and 304 have no body.
 func WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	writeError(w, r, f, false)
@@ -29,8 +29,9 @@ func writeError(w http.ResponseWriter, r *protocol.Request, f *fault.Error, acco
 		}
 	}
 	if r.Bucket != "" && r.Region != "" && f.Code != fault.NoSuchBucket {
-		// All that a failed HEAD can tell a client that signed for another region. Every
-		// bucket here is of one region, so that it does not reveal which exist.
+		// The response to a failed HEAD has nothing else for a client that signed for
+		// another region. All buckets of this server are in one region, so the header does
+		// not disclose which exist.
 		h["x-amz-bucket-region"] = []string{r.Region}
 	}
 	status := f.Kind.Status()

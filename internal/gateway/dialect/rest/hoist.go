@@ -9,9 +9,9 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
-// Such a checksum is of the body that the SDK knew when it signed, which is
-// none; S3 ignores it, unless the URL names that header among the signed ones.
+// hoisted returns an x-amz-* header that a presigned URL has as a parameter. A checksum in
+// a URL is that of the body that the SDK knew when it signed, which was empty. S3 ignores
+// it, unless the URL names that header among the signed ones.
 func hoisted(r *protocol.Request, name string) (string, bool) {
 	if !protocol.IsAmzHeader(name) || !presigned(r) {
 		return "", false
@@ -24,7 +24,7 @@ func hoisted(r *protocol.Request, name string) (string, bool) {
 	return "", false
 }
 
-// isSum reports a header with a checksum of the body, or its algorithm.
+// isSum reports whether a header is a checksum of the body, or its algorithm.
 func isSum(name string) bool {
 	switch name = strings.ToLower(name); name {
 	case "x-amz-sdk-checksum-algorithm":
@@ -35,7 +35,7 @@ func isSum(name string) bool {
 	return strings.HasPrefix(name, "x-amz-checksum-")
 }
 
-// binds reports that a presigned URL names a header among those that it signs.
+// binds reports whether a presigned URL names a header among the signed ones.
 func binds(r *protocol.Request, name string) bool {
 	list, _ := r.Param("X-Amz-SignedHeaders")
 	for signed := range strings.SplitSeq(list, ";") {
@@ -51,8 +51,8 @@ func presigned(r *protocol.Request) bool {
 	return ok && r.Fields == nil
 }
 
-// checkHoisted refuses a presigned URL with a parameter that differs from the header
-// of the same name.
+// checkHoisted refuses a presigned URL with a parameter that differs from the header of the
+// same name.
 func checkHoisted(r *protocol.Request) error {
 	if !presigned(r) {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// checkIntegrity compares a document with the checksums sent for it, as headers
-// or as trailers.
+// checkIntegrity compares a document with the checksums that were sent for it, in headers
+// or trailers.
 func checkIntegrity(h http.Header, body sigv4.Body, b []byte, route *Route) error {
 	found := false
 	if s := h.Get("Content-Md5"); s != "" {
@@ -63,8 +63,8 @@ func missingChecksum() error {
 	return fault.New(fault.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 }
 
-// checkSums refuses checksums that can't be verified: of an unknown algorithm,
-// empty, or more than one.
+// checkSums refuses checksums that can't be verified: those of an unknown algorithm, empty
+// ones, and more than one.
 func checkSums(h http.Header) error {
 	const prefix = "X-Amz-Checksum-"
 	if md5 := h["Content-Md5"]; len(md5) > 0 && md5[0] == "" {
@@ -107,7 +107,7 @@ func invalidSum(header string) error {
 	return fault.New(fault.InvalidRequest, "Value for "+strings.ToLower(header)+" header is invalid.")
 }
 
-// declaresChecksum reports a checksum that the reader of a stream compares.
+// declaresChecksum reports whether there is a checksum, which the reader of a stream compares.
 func declaresChecksum(h http.Header) bool {
 	for _, a := range digest.All() {
 		if h.Get(a.Header()) != "" || strings.EqualFold(strings.TrimSpace(h.Get("X-Amz-Trailer")), a.Header()) {

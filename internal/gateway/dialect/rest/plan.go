@@ -27,23 +27,22 @@ import (
 //	loc:"stream"               sigv4.Body on input, io.ReadCloser on output
 //	loc:"status"               int, on output
 //
-// An x-amz-* header that is sent empty is InvalidArgument, or the code of the
-// tag empty; empty:"ok" takes it, as members that are pointers do. Answers
-// write a header's name as its tag does, for clients that compare bytes.
+// An x-amz-* header that is sent empty is the error InvalidArgument, or that of the tag
+// empty; empty:"ok" accepts it, and so do members that are pointers. Responses have a
+// header's name as the tag spells it, for clients that compare bytes.
 //
-// Output members without loc are elements of the answer's document, whose root
-// stands in the root tag of a blank member; its tag only:"201" keeps the document
-// to answers with that status, and ns:"none" takes its namespace away; any other
-// ns is the namespace.
+// Output members without loc are elements of the response's document. Its root is the root
+// tag of a blank member. The tag only:"201" limits the document to responses with that
+// status; ns:"none" removes the namespace, and any other ns is the namespace.
 type plan struct {
 	route   *Route
 	in      []member
 	out     []member
 	root    string
 	doc     *xmldoc.Document
-	docOnly int   // the only status that has the document; 0 is any
+	docOnly int   // the only status with a document; 0 means any
 	body    int   // index of the input's XML payload, -1 for none
-	text    int   // index of the input's payload as it is, -1 for none
+	text    int   // index of the input's raw payload, -1 for none
 	stream  []int // path to the input's stream, nil for none
 	outBody int   // index of the output's stream, -1 for none
 }
@@ -79,11 +78,10 @@ type member struct {
 	index []int  // path through embedded shapes
 	kind  kind
 	enum  []string
-	empty fault.Code // code of a header that is sent empty; "" takes it
+	empty fault.Code // code for a header that is sent empty; "" accepts it
 }
 
-// compile makes the plan of an operation. It fails on shapes that it does not
-// know how to place.
+// compile returns the plan of an operation. It fails on shapes that it can't encode or decode.
 func compile(r *Route, in, out reflect.Type) (*plan, error) {
 	p := &plan{route: r, body: -1, text: -1, outBody: -1}
 	if err := p.compileInput(in); err != nil {

@@ -1,7 +1,7 @@
-// Package rest is the dialect of S3 and S3 Control: an operation is a method, a
-// path, parameters and headers; documents are XML. It exists so that every
-// parameter and header that selects another operation is seen before one is chosen. It must
-// never know what an operation does or who may do it.
+// Package rest is the dialect of S3 and S3 Control: an operation is a method, a path,
+// parameters and headers; documents are XML. It exists so that every parameter and header
+// that selects another operation is examined before one is chosen. It must never know what
+// an operation does or who may do it.
 package rest
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // service is the dialect of one table.
 type service struct {
-	accounts bool // S3 Control: paths are operations, and there are no buckets
+	accounts bool // S3 Control: paths name operations, and there are no buckets
 	routes   *router
 	plans    []*plan
 	buffers  dialect.Buffers
@@ -52,23 +52,24 @@ func newService(ops []dialect.Operation, accounts bool) (*service, error) {
 	return s, errors.Join(append(culprits, err)...)
 }
 
-// accountPath begins the paths of S3 Control, and no bucket's: a bucket of that
-// name is never asked for with the header of an account.
+// accountPath begins the paths of S3 Control. It does not hide a bucket with that name,
+// because requests for a bucket do not have the header that names an account.
 const accountPath = "/v20180820/"
 
-// Recognizes implements dialect.Dialect. A request for S3 Control is recognized by its
-// path and by the header that names the account; clients also put the account into the
-// host name, which is ignored here. S3 has no mark: it gets the requests that no other
-// service recognizes.
+// Recognizes implements dialect.Dialect. It recognizes a request for S3 Control by its path
+// and by the header that names the account; clients also put the account into the host
+// name, which is ignored here. Requests for S3 have no distinctive mark: S3 gets those that
+// no other service recognizes.
 func (s *service) Recognizes(r *protocol.Request) bool {
 	return s.accounts && strings.HasPrefix(r.RawPath, accountPath) && len(r.HTTP.Header["X-Amz-Account-Id"]) > 0
 }
 
-// Read implements dialect.Dialect: it finds the bucket and the key.
+// Read implements dialect.Dialect. It finds the bucket and the key.
 func (s *service) Read(r *protocol.Request) error {
 	if s.accounts {
 		if strings.HasPrefix(r.RawPath, accountPath+"mrap/") {
-			// of multi-Region access points (S3 user guide, "Managing Multi-Region Access Points")
+			// region of multi-Region access points (S3 user guide, "Managing Multi-Region
+			// Access Points")
 			r.HomeRegion = "us-west-2"
 		}
 		return nil
@@ -94,7 +95,7 @@ func (s *service) Read(r *protocol.Request) error {
 	return nil
 }
 
-// headers is where the members of an operation stand that are named as headers.
+// headers returns the headers of a request or, for a POST form, its fields.
 func headers(r *protocol.Request) http.Header {
 	if r.Fields != nil {
 		return r.Fields
@@ -102,7 +103,7 @@ func headers(r *protocol.Request) http.Header {
 	return r.HTTP.Header
 }
 
-// bucketURL is the address of the bucket, as the client wrote it.
+// bucketURL returns the address of the bucket as the client wrote it.
 func bucketURL(r *protocol.Request) string {
 	scheme := "http://"
 	if r.HTTP.TLS != nil {

@@ -10,30 +10,30 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Route is where an operation of S3 or S3 Control is found: method, level
-// (service, bucket, object), query parameters and headers that must be there.
+// Route says which requests are for an operation of S3 or S3 Control: method, level
+// (service, bucket, object), and the query parameters and headers that must be present.
 type Route struct {
 	pattern       string
 	method        string
 	level         int
-	path          string           // of S3 Control, else ""
-	params        []protocol.Param // with an empty value: any value
+	path          string           // for S3 Control, else ""
+	params        []protocol.Param // an empty value accepts any value
 	headers       []string
 	may           []string // sub-resources that may be there
 	extensions    []string // headers of this server's own that may be there
 	status        int
 	sender        dialect.Sender
 	needsChecksum bool
-	ofObject      bool       // x-amz-checksum-* are those of an object, not of the document
+	ofObject      bool       // x-amz-checksum-* are the checksums of an object, not of the document
 	malformed     fault.Code // code of a document that can't be read
 }
 
 // accountLevel is the level of operations on accounts.
 const accountLevel = 3
 
-// At reads "GET /{Bucket}/{Key+}?uploadId&list-type=2", or a path of S3 Control,
-// "GET /v20180820/configuration/publicAccessBlock". It panics on a pattern of
-// another form: patterns are constants.
+// At parses "GET /{Bucket}/{Key+}?uploadId&list-type=2", or a path of S3 Control, "GET
+// /v20180820/configuration/publicAccessBlock". It panics on an invalid pattern, because
+// patterns are constants.
 func At(pattern string) Route {
 	method, target, ok := strings.Cut(pattern, " ")
 	path, query, _ := strings.Cut(target, "?")
@@ -58,34 +58,33 @@ func At(pattern string) Route {
 	return r
 }
 
-// WithHeader matches only requests that carry the header.
+// WithHeader makes the route match only requests with the header.
 func (r Route) WithHeader(name string) Route {
 	r.headers = append(r.headers[:len(r.headers):len(r.headers)], http.CanonicalHeaderKey(name))
 	return r
 }
 
-// Status is the answer's status when the operation succeeds; 200 otherwise.
+// Status sets the status of a successful response; otherwise it is 200.
 func (r Route) Status(code int) Route { r.status = code; return r }
 
-// NeedChecksum refuses requests without Content-MD5 or x-amz-checksum-*.
+// NeedChecksum makes the route refuse requests without Content-MD5 or x-amz-checksum-*.
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
 
-// Malformed is the code of a document that can't be read; MalformedXML otherwise.
+// Malformed sets the code for a document that can't be decoded; otherwise it is MalformedXML.
 func (r Route) Malformed(code fault.Code) Route { r.malformed = code; return r }
 
-// Preflight marks an operation that answers what a browser asks before it
-// sends a request. A preflight comes without credentials, but with the sub-resources
-// and even the signature of the request it asks about, so the operation takes any
-// sub-resource.
+// Preflight marks an operation that answers preflight requests of browsers. A preflight has
+// no credentials, but it has the sub-resources and even the signature of the actual
+// request, so the operation accepts any sub-resource.
 func (r Route) Preflight() Route { r.sender = dialect.Preflight; return r }
 
-// Form marks an operation that takes a POST form: its fields name the caller.
+// Form marks an operation whose input is a POST form: the fields identify the caller.
 func (r Route) Form() Route { r.sender = dialect.SignedForm; return r }
 
 // Sender implements dialect.Route.
 func (r Route) Sender() dialect.Sender { return r.sender }
 
-// May also takes requests with a sub-resource.
+// May makes the route also accept requests with a sub-resource.
 func (r Route) May(param string) Route {
 	r.may = append(r.may[:len(r.may):len(r.may)], param)
 	return r
@@ -127,9 +126,9 @@ func (r Route) needs(header string) bool {
 	return false
 }
 
-// accepts reports whether a request has all the route asks for, and nothing
-// that makes it another operation. special are its sub-resources, and own its headers of
-// this server's own.
+// accepts reports whether a request has everything that the route requires, and nothing
+// that makes it another operation. special are its sub-resources, and own its headers that
+// only this server defines.
 func (r Route) accepts(q *protocol.Request, special, own []string, copies bool) bool {
 	if r.path != "" && r.path != q.RawPath {
 		return false
@@ -160,8 +159,8 @@ func (r Route) accepts(q *protocol.Request, special, own []string, copies bool) 
 
 const copySource = "X-Amz-Copy-Source"
 
-// carries reports a header that is there, be it empty, or hoisted into a
-// presigned URL.
+// carries reports whether a request has a header, even an empty one, or has it hoisted into
+// a presigned URL.
 func carries(r *protocol.Request, header string) bool {
 	if len(r.HTTP.Header[header]) > 0 {
 		return true
@@ -170,7 +169,7 @@ func carries(r *protocol.Request, header string) bool {
 	return ok
 }
 
-// excludes reports that r needs a sub-resource which o does not accept.
+// excludes reports whether r needs a sub-resource that o does not accept.
 func (r Route) excludes(o Route) bool {
 	for _, p := range r.params {
 		if isSubresource(p.Name) && !o.names(p.Name) {

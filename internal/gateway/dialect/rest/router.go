@@ -33,7 +33,7 @@ func newRouter(routes []Route) (*router, error) {
 
 func bin(method string, level int) string { return method + string(rune('0'+level)) }
 
-// tie reports that two routes with equally many constraints can both match.
+// tie reports whether two routes with equally many constraints can both match a request.
 func tie(a, b Route) bool {
 	if a.constraints() != b.constraints() || a.path != b.path || a.excludes(b) || b.excludes(a) {
 		return false
@@ -48,9 +48,9 @@ func tie(a, b Route) bool {
 	return true
 }
 
-// Match implements dialect.Dialect: it finds the most specific route. A sub-resource or
-// header that S3 knows, or that is this server's own, and no route names is NotImplemented; the request never falls
-// through to a plain operation.
+// Match implements dialect.Dialect. It returns the most specific route. A sub-resource or
+// header that S3 or this server defines and no route names is NotImplemented; such a
+// request is never treated as a plain operation.
 func (s *service) Match(q *protocol.Request) (int, error) {
 	special, err := subresources(q)
 	if err != nil {
@@ -98,7 +98,7 @@ func (rt *router) best(q *protocol.Request, level int, special, own []string, co
 	return best
 }
 
-// notOfKeys returns AWS's refusals of sub-resources that keys don't have.
+// notOfKeys returns AWS's errors for sub-resources that keys don't have.
 func notOfKeys(q *protocol.Request, special []string) error {
 	switch q.HTTP.Method + " " + special[0] {
 	case "GET uploads":
@@ -169,8 +169,8 @@ func subresources(q *protocol.Request) ([]string, error) {
 	return found, nil
 }
 
-// singular names every parameter this endpoint gives a meaning to: repeated,
-// it could mean one thing to a check and another to a handler.
+// singular reports whether a parameter has a meaning at this endpoint. Such a parameter
+// must not be repeated, because a check and a handler could use different values.
 func singular(name string) bool {
 	switch name {
 	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner",
@@ -183,8 +183,8 @@ func singular(name string) bool {
 		protocol.IsAmzHeader(name)
 }
 
-// isSubresource reports a parameter that names a sub-resource or another
-// operation of S3 (S3 API reference, all operations).
+// isSubresource reports whether a parameter names a sub-resource or another operation of S3
+// (S3 API reference, all operations).
 func isSubresource(name string) bool {
 	switch name {
 	case "abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors",

@@ -1,6 +1,6 @@
-// Package xmldoc reads and writes the XML of the wire. It exists so that every
-// document is bounded while it is read and escaped in one way when it is written.
-// It must never know which service a document belongs to.
+// Package xmldoc decodes and encodes the XML documents of requests and responses. It exists
+// so that every document is bounded while it is decoded, and is escaped in one way when it
+// is encoded. It must never know to which service a document belongs.
 package xmldoc
 
 import (
@@ -15,18 +15,18 @@ import (
 	"watertight/internal/limit"
 )
 
-// Limits of a document beside its size.
+// Limits of a document in addition to its size.
 const (
 	maxDepth  = 16
-	maxTokens = 250_000 // 10,000 parts with a checksum each, indented, fit
+	maxTokens = 250_000 // enough for 10,000 indented parts, each with a checksum
 )
 
-// elementSize is about what an element or an attribute comes to while it is
+// elementSize is approximately the memory for an element or an attribute while it is
 // decoded and in the shape, in bytes.
 const elementSize = 128
 
-// Reserve takes from the request's memory what decoding a document will hold,
-// before it is decoded. Errors: MalformedXML, SlowDown.
+// Reserve takes from the request's memory what decoding a document will need. It must be
+// called before decoding. Errors: MalformedXML, SlowDown.
 func Reserve(ctx context.Context, b []byte) error {
 	tags := bytes.Count(b, []byte("<"))
 	attributes := (bytes.Count(b, []byte(`"`)) + bytes.Count(b, []byte("'"))) / 2
@@ -36,8 +36,8 @@ func Reserve(ctx context.Context, b []byte) error {
 	return limit.From(ctx).Take(ctx, int64(tags+attributes)*elementSize)
 }
 
-// tokens is a bounded token reader: no document type, no processing
-// instruction beside the declaration, no depth.
+// tokens is a bounded token reader. It refuses a document type, processing instructions
+// except the declaration, and deep nesting.
 type tokens struct {
 	dec   *xml.Decoder
 	depth int
@@ -75,8 +75,8 @@ func (t *tokens) Token() (xml.Token, error) {
 	return tok, nil
 }
 
-// Decode reads a document with a root element into shape, a pointer to a struct or
-// to a nil pointer to one, which is then made. Error: MalformedXML.
+// Decode decodes a document with a root element into shape, a pointer to a struct, or to a
+// nil pointer to one, which it then allocates. Error: MalformedXML.
 func Decode(b []byte, root string, shape any) error {
 	v := reflect.ValueOf(shape).Elem()
 	raw := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
@@ -102,7 +102,7 @@ func Decode(b []byte, root string, shape any) error {
 		}
 		break
 	}
-	for { // nothing but white space and comments may follow
+	for { // only white space and comments may follow
 		tok, err := dec.Token()
 		if err == io.EOF {
 			return nil
@@ -113,7 +113,7 @@ func Decode(b []byte, root string, shape any) error {
 	}
 }
 
-// Malformed is the refusal of a document; cause goes to the log.
+// Malformed is the error for an invalid document; cause is logged.
 func Malformed(cause error) error {
 	return fault.Of(fault.MalformedXML).Because(cause)
 }

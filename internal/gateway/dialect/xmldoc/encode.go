@@ -10,17 +10,17 @@ import (
 	"watertight/internal/gateway/dialect"
 )
 
-// element is a compiled part of a document. encoding/xml takes over
-// a millisecond for a listing of 1,000 entries; this takes a tenth of it.
+// element is a compiled part of a document. encoding/xml needs over a millisecond for a
+// listing of 1,000 entries; this needs a tenth of that.
 type element struct {
 	open, close string // "<Name>", "</Name>"
 	index       []int  // path through embedded shapes
 	kind        elementKind
-	always      bool // written even where it is empty
+	always      bool // written even if it is empty
 	members     []element
-	wrapOpen    string // of a list that is not flat
+	wrapOpen    string // for a list that is not flat
 	wrapClose   string
-	attr        string // attributes, fixed
+	attr        string // constant attributes
 	attrs       []element
 }
 
@@ -41,10 +41,10 @@ const (
 	eAttribute
 )
 
-// Document is the compiled form of an answer's document.
+// Document is the compiled form of a response's document.
 type Document struct{ root element }
 
-// Compile makes the document of a shape's members. namespace may be "".
+// Compile compiles the document of a shape's members. namespace may be "".
 func Compile(root, namespace string, fields []reflect.StructField) (*Document, error) {
 	d := &Document{element{open: "<" + root + ">", close: "</" + root + ">", kind: eStruct}}
 	if namespace != "" {
@@ -60,7 +60,7 @@ func Compile(root, namespace string, fields []reflect.StructField) (*Document, e
 	return d, nil
 }
 
-// Append writes the whole document of v, a shape.
+// Append appends the whole document of v, a shape.
 func (d *Document) Append(b []byte, v reflect.Value) []byte {
 	return d.root.appendOne(append(b, Declaration...), v)
 }
@@ -87,7 +87,7 @@ func compileElement(f reflect.StructField) (element, error) {
 	return e, e.compileType(f.Type)
 }
 
-// compileAttribute takes xsi:type, the only attribute that S3's documents have.
+// compileAttribute compiles xsi:type, the only attribute in S3's documents.
 func compileAttribute(e element, name string, f reflect.StructField) (element, error) {
 	if name != "http://www.w3.org/2001/XMLSchema-instance type" || f.Type.Kind() != reflect.String {
 		return e, fmt.Errorf("%s: attribute %q has no form here", f.Name, name)
@@ -197,7 +197,7 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 	return append(b, e.close...)
 }
 
-// appendAttributes writes attributes into the start tag that b ends with.
+// appendAttributes inserts attributes into the start tag at the end of b.
 func (e *element) appendAttributes(b []byte, v reflect.Value) []byte {
 	b = b[:len(b)-1]
 	for i := range e.attrs {

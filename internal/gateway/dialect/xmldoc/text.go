@@ -5,19 +5,19 @@ import (
 	"unicode/utf8"
 )
 
-// Declaration begins a document.
+// Declaration is the XML declaration at the beginning of a document.
 const Declaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
-// AppendMember appends an element that holds text.
+// AppendMember appends an element that contains text.
 func AppendMember(b []byte, name, value string) []byte {
 	b = append(append(append(b, '<'), name...), '>')
 	b = AppendText(b, value)
 	return append(append(append(b, "</"...), name...), '>')
 }
 
-// AppendText appends s, escaped. Control characters, which XML 1.0 has no place for,
-// become numeric references, as AWS writes them; bytes that are not UTF-8
-// become the replacement character.
+// AppendText appends s, escaped. Control characters, which XML 1.0 does not allow, become
+// numeric references, as AWS writes them; bytes that are not UTF-8 become the replacement
+// character.
 func AppendText(b []byte, s string) []byte {
 	last := 0
 	for i := 0; i < len(s); i++ {
