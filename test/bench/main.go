@@ -76,6 +76,9 @@ func run(clients int, each time.Duration, only, profile string) error {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
+	if err := b.rewrap(filepath.Join(dir, "data"), only); err != nil {
+		return err
+	}
 	s, err := b.srv.stats()
 	if err != nil {
 		return err

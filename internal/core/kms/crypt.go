@@ -149,7 +149,7 @@ func (s *Store) findSealer(r kv.Reader, owner, name string, p *blob, at time.Tim
 		k, _, err := s.find(r, owner, name, at)
 		return k, err
 	}
-	k, err := readKey(r, p.key.String())
+	k, err := s.decoded.key(r, p.key.String())
 	if err == nil && (k == nil || k.isDestroyed(at)) {
 		err = NoSealer()
 	}

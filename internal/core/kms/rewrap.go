@@ -70,10 +70,10 @@ func (o *Operator) Rewrap(ctx context.Context, wrapped, binding []byte) ([]byte,
 		if err := k.check(toUse, at); err != nil {
 			return err
 		}
-		if old, err = readMaterial(r, k.id, p.material); err != nil {
+		if old, err = o.decoded.material(r, k.id, p.material); err != nil {
 			return err
 		}
-		if current, err = readMaterial(r, k.id, k.current); err != nil {
+		if current, err = o.decoded.material(r, k.id, k.current); err != nil {
 			return err
 		}
 		if old == nil || current == nil || old.wrapped == nil || current.wrapped == nil {
