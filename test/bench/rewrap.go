@@ -48,7 +48,8 @@ func (b *bench) rewrap(data, only string) error {
 		}, p, nil)
 	})
 	for pass := 0; pass < passes && err == nil; pass++ {
-		if _, err = keys.RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{KeyId: made.KeyMetadata.KeyId}); err == nil {
+		_, err = keys.RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{KeyId: made.KeyMetadata.KeyId})
+		if err == nil {
 			err = b.move(ctx, name, data)
 		}
 	}
