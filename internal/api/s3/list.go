@@ -29,7 +29,7 @@ func text(p *string) string {
 func (a *API) listObjects(
 	ctx context.Context, g authz.Grant, in *shape.ListObjectsInput,
 ) (*shape.ListObjectsOutput, error) {
-	l, err := a.Objects.List(ctx, g, object.ListInput{
+	l, err := a.list(ctx, g, in.AsOf, object.ListInput{
 		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.Marker, Max: in.MaxKeys,
 	})
 	if err != nil {
@@ -41,11 +41,27 @@ func (a *API) listObjects(
 		MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
-	if l.Truncated && text(in.Delimiter) != "" { // without a delimiter, clients continue after the last key
+	// Without a delimiter, clients continue after the last key. A page of the past may end
+	// behind it.
+	if l.Truncated && (text(in.Delimiter) != "" || in.AsOf != "") {
 		out.NextMarker = show(l.Next)
 	}
 	out.Contents, err = a.contents(ctx, l.Entries, show, true)
 	return out, err
+}
+
+// list lists the current objects or, if a request asks for an instant, those of then.
+func (a *API) list(
+	ctx context.Context, g authz.Grant, asOf string, in object.ListInput,
+) (object.Listing, error) {
+	at, err := pastOf(g.Caller(), asOf)
+	switch {
+	case err != nil:
+		return object.Listing{}, err
+	case at.IsZero():
+		return a.Objects.List(ctx, g, in)
+	}
+	return a.Objects.ListAsOf(ctx, g, in, at)
 }
 
 func (a *API) listObjectsV2(
@@ -55,7 +71,7 @@ func (a *API) listObjectsV2(
 		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.StartAfter,
 		Token: in.ContinuationToken, Max: in.MaxKeys,
 	}
-	l, err := a.Objects.List(ctx, g, list)
+	l, err := a.list(ctx, g, in.AsOf, list)
 	if err != nil {
 		return nil, err
 	}

@@ -94,14 +94,6 @@ func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
 	return needs, nil
 }
 
-func mayListObjects(in *shape.ListObjectsInput) authz.Need {
-	return listNeed("s3:ListBucket", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
-}
-
-func mayListObjectsV2(in *shape.ListObjectsV2Input) authz.Need {
-	return listNeed("s3:ListBucket", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
-}
-
 // listNeed has the parameters of a listing as condition keys, with the values as they were
 // sent. A parameter that was not sent has no key.
 func listNeed(action policy.Action, bucket string, prefix, delimiter *string, most *int) authz.Need {
@@ -163,12 +155,14 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 	return keys
 }
 
-func mayGetObject(in *shape.GetObjectInput) ([]authz.Need, error) {
-	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, in.VersionId)
+// readNeeds returns the needs of reading an object, or a version.
+func readNeeds(in *shape.GetObjectInput) []authz.Need {
+	version := in.Version()
+	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, version)
 	count.Soft = true // a refusal only hides x-amz-tagging-count
 	return []authz.Need{
-		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket), count,
-	}, nil
+		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, version), mayList(in.Bucket), count,
+	}
 }
 
 func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {

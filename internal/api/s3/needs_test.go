@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/object"
 )
 
@@ -60,9 +61,20 @@ func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
 // service authorization reference).
 func TestNeeds(t *testing.T) {
 	me := policy.Principal{Kind: policy.User, ID: "AIDAME"}
+	who := coretest.Root(coretest.Account, nil)
 	for _, c := range []struct{ got, want string }{
-		{one(mayListObjects(&shape.ListObjectsInput{Bucket: "b"})), "ListBucket b"},
-		{one(mayListObjectsV2(&shape.ListObjectsV2Input{
+		{
+			spell(mayListObjects(t.Context(), who, &shape.ListObjectsInput{Bucket: "b", AsOf: "1700000000.5"})),
+			"ListBucketVersions b",
+		},
+		{
+			spell(mayListObjectsV2(t.Context(), who, &shape.ListObjectsV2Input{
+				Bucket: "b", Prefix: ptr("p"), AsOf: "2023-11-14T22:13:20Z",
+			})),
+			"ListBucketVersions b s3:prefix=p",
+		},
+		{spell(mayListObjects(t.Context(), who, &shape.ListObjectsInput{Bucket: "b"})), "ListBucket b"},
+		{spell(mayListObjectsV2(t.Context(), who, &shape.ListObjectsV2Input{
 			Bucket: "b", Prefix: ptr(""), Delimiter: ptr("/"), MaxKeys: ptr(7),
 		})),
 			"ListBucket b s3:delimiter=/ s3:max-keys=7 s3:prefix="},
@@ -70,11 +82,15 @@ func TestNeeds(t *testing.T) {
 			one(mayListObjectVersions(&shape.ListObjectVersionsInput{Bucket: "b", Prefix: ptr("p/")})),
 			"ListBucketVersions b s3:prefix=p/",
 		},
-		{spell(mayGetObject(&shape.GetObjectInput{Bucket: "b", Key: "k"})),
+		{spell(new(API).mayGetObject(t.Context(), who, &shape.GetObjectInput{Bucket: "b", Key: "k"})),
 			"GetObject b/k, ListBucket b (soft), GetObjectTagging b/k (soft)"},
-		{spell(mayGetObject(&shape.GetObjectInput{Bucket: "b", Key: "k", VersionId: ptr("null")})),
+		{
+			spell(new(API).mayGetObject(t.Context(), who, &shape.GetObjectInput{
+				Bucket: "b", Key: "k", VersionId: ptr("null"),
+			})),
 			"GetObjectVersion b/k s3:versionid=null, ListBucket b (soft), GetObjectVersionTagging b/k (soft) " +
-				"s3:versionid=null"},
+				"s3:versionid=null",
+		},
 		{
 			spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k"})),
 			"PutObject b/k s3:objectcreationoperation=true, ListBucket b (soft)",

@@ -125,8 +125,12 @@ func read(
 	if err := checkOverrides(&in.Overrides); err != nil {
 		return nil, err
 	}
+	at, err := pastOf(g.Caller(), in.AsOf)
+	if err != nil {
+		return nil, err
+	}
 	r, err := do(ctx, g, object.GetInput{
-		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch,
+		Bucket: in.Bucket, Key: in.Key, VersionID: in.Version(), AsOf: at, Range: in.Range, IfMatch: in.IfMatch,
 		IfNoneMatch:     in.IfNoneMatch,
 		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
 		PartNumber: in.PartNumber, Checksums: strings.EqualFold(in.ChecksumMode, "ENABLED"),
@@ -150,7 +154,7 @@ func read(
 		out.StorageClass = r.StorageClass
 	}
 	out.VersionId = versionOf(&r.Version)
-	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId),
+	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Version()),
 		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)
 	}

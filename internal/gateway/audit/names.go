@@ -24,7 +24,8 @@ func Relevant(name string) bool {
 		"x-amz-server-side-encryption-bucket-key-enabled", "x-amz-server-side-encryption-customer-algorithm",
 		"x-amz-account-id", "x-amz-copy-source-range", "x-amz-copy-source-version-id", "x-amz-tagging", "bucket-region",
 		"x-amz-confirm-remove-self-bucket-access", "x-amz-object-attributes",
-		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-website-redirect-location":
+		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-website-redirect-location",
+		"x-watertight-as-of":
 		return true
 	}
 	return false

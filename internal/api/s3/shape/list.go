@@ -12,6 +12,7 @@ type ListObjectsInput struct {
 	Prefix              *string  `loc:"query,prefix"`
 	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
+	AsOf                string   `loc:"header,x-watertight-as-of"`
 }
 
 // ListObjectsOutput is the output of ListObjects.
@@ -41,6 +42,7 @@ type ListObjectsV2Input struct {
 	StartAfter          string   `loc:"query,start-after"`
 	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
+	AsOf                string   `loc:"header,x-watertight-as-of"`
 }
 
 // ListObjectsV2Output is the output of ListObjectsV2.
