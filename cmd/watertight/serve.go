@@ -55,6 +55,8 @@ type serve struct {
 	AuditRetention time.Duration `name:"audit-retention" help:"Age at which closed files of the audit log are removed, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
 	AuditArchive   string        `name:"audit-archive" help:"Folder to which files of the audit log are copied, and verified, before they are removed." env:"WATERTIGHT_AUDIT_ARCHIVE" placeholder:"DIR"`
 
+	LifecycleInterval time.Duration `name:"lifecycle-interval" help:"How often buckets' lifecycle configurations are applied, such as 1h; 0 is once a day, after midnight UTC." env:"WATERTIGHT_LIFECYCLE_INTERVAL" placeholder:"DURATION"`
+
 	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
 	MaxDocumentMemory int64  `help:"Bytes of request documents held in memory by all requests together. Unauthenticated ones get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
 	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
@@ -134,7 +136,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 		MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory,
 		MetricsListen: s.MetricsListen, AlarmWindow: s.AlarmWindow, AlarmOverwrites: s.AlarmOverwrites,
 		AlarmDeletes: s.AlarmDeletes, AlarmKeyChanges: s.AlarmKeyChanges, FreezeOnAlarm: s.FreezeOnAlarm,
-		MaxSessions: s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
+		LifecycleInterval: s.LifecycleInterval,
+		MaxSessions:       s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {
@@ -156,6 +159,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	switch {
 	case s.AuditMaxBytes < 0 || s.AuditRetention < 0:
 		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention must not be negative")}
+	case s.LifecycleInterval < 0:
+		return c, usageError{fmt.Errorf("--lifecycle-interval must not be negative")}
 	case s.AuditArchive != "" && s.AuditMaxBytes == 0 && s.AuditRetention == 0:
 		return c, usageError{fmt.Errorf("--audit-archive needs --audit-max-bytes or --audit-retention")}
 	}

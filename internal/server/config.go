@@ -39,8 +39,11 @@ type Config struct {
 	AuditMaxBytes  int64         // size of the audit log above which its oldest closed files are deleted; 0 keeps all
 	AuditRetention time.Duration // age at which closed files of the audit log are deleted; 0 keeps all
 	AuditArchive   string        // folder to which they are copied before they are deleted; "" is none
-	MinFree        int64         // bytes of the disk that writes leave free; 0 is none
-	MaxConnections int           // 0 is DefaultMaxConnections
+	// LifecycleInterval is how often lifecycle configurations are applied; 0 is once a day, after midnight UTC.
+	LifecycleInterval time.Duration
+
+	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
+	MaxConnections int   // 0 is DefaultMaxConnections
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64

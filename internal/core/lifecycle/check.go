@@ -16,7 +16,7 @@ const (
 	MaxRules  = 1000
 	maxID     = 255  // characters
 	maxPrefix = 1024 // bytes
-	maxNewer  = 100
+	MaxNewer  = 100
 	maxSize   = 1_099_511_627_776_000 // bytes
 )
 
@@ -306,7 +306,7 @@ func (r *Rule) checkNewer(n *int32, action string) error {
 		return nil
 	case r.Filter == nil:
 		return request("NewerNoncurrentVersions element can only be used in Lifecycle V2.")
-	case *n < 1 || *n > maxNewer:
+	case *n < 1 || *n > MaxNewer:
 		return argument("'NewerNoncurrentVersions' for " + action + " action must be an integer between 1 and 100")
 	}
 	return nil

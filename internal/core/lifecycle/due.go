@@ -97,12 +97,12 @@ type Kind uint8
 
 // The kinds.
 const (
-	Nothing      Kind = iota
-	Expire            // the current version: a delete marker is put on top, or it is removed for good
-	Remove            // a noncurrent version, for good
-	RemoveMarker      // a delete marker that is the only version
-	Move              // a version to another storage class
-	AbortUpload       // an upload
+	Nothing       Kind = iota
+	Expire             // the current version: a delete marker is put on top, or it is removed for good
+	RemoveVersion      // a noncurrent version, for good
+	RemoveMarker       // a delete marker that is the only version
+	Move               // a version to another storage class
+	AbortUpload        // an upload
 )
 
 // Action is what a rule does, and when.
@@ -111,7 +111,7 @@ type Action struct {
 	Rule  string // its ID
 	At    time.Time
 	Class string // of Move
-	// Newer is how many newer noncurrent versions must be there for Remove and Move.
+	// Newer is how many newer noncurrent versions must be there for RemoveVersion and Move.
 	Newer int
 }
 
@@ -210,7 +210,7 @@ func (r *Rules) Noncurrent(o *Object, since time.Time, newer int, marker bool, a
 			continue
 		}
 		if newer >= c.newer {
-			a := c.byAge(Remove, since, c.noncurrentDays)
+			a := c.byAge(RemoveVersion, since, c.noncurrentDays)
 			a.Newer = c.newer
 			remove = remove.earlier(a)
 		}

@@ -10,6 +10,10 @@ import (
 	"watertight/internal/core/tag"
 )
 
+// Service is the principal that does what rules say, as audit events and the history of
+// versions name it.
+const Service = "lifecycle.s3.amazonaws.com"
+
 // Configuration is a bucket's lifecycle configuration. Its parts are those of the S3
 // API reference (LifecycleRule); nil is an element that is not there.
 type Configuration struct {
