@@ -37,6 +37,7 @@ type commands struct {
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
 	Restore restore        `cmd:"" help:"Make a new data directory of a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
+	Roll    rollback       `cmd:"" name:"rollback" help:"Take a bucket, or the keys that begin with a prefix, back to a moment. Only adds versions and delete markers. Exits with 4 if keys were skipped."`
 	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
 	Freeze  freezes        `cmd:"" help:"List and lift what the ransom alarm has frozen."`
@@ -95,7 +96,7 @@ func run(p process, args []string) int {
 		case errors.As(err, new(openError)):
 			return exitOpen
 		case errors.Is(err, errDamaged), errors.Is(err, errFindings), errors.Is(err, errIncomplete),
-			errors.Is(err, errLeft):
+			errors.Is(err, errLeft), errors.Is(err, errUnreadable):
 			return exitDamaged
 		case errors.Is(err, errAsked):
 			return exitAsked

@@ -31,9 +31,10 @@ type kmsCast struct {
 	kms   *kms.Client
 }
 
-func newKMSCast(t *testing.T) kmsCast {
+func newKMSCast(t *testing.T, change ...func(*server.Config)) kmsCast {
 	moved := &clock{}
-	c := kmsCast{cast: newCast(t, func(o *server.Config) { o.Now = moved.now }), t: t, clock: moved}
+	change = append(change, func(o *server.Config) { o.Now = moved.now })
+	c := kmsCast{cast: newCast(t, change...), t: t, clock: moved}
 	c.kms = c.kmsOf(rootOf(c.Server), "")
 	return c
 }

@@ -74,7 +74,7 @@ var errMoved = errors.New("object: versions were removed or wrapped anew while a
 
 // check refuses moments in the future.
 func (in *RollbackInput) check(at time.Time) error {
-	if in.To.After(at) {
+	if in.To.Truncate(time.Microsecond).After(at) {
 		return badMoment("The moment to go back to must not be in the future.", in.To)
 	}
 	return nil
