@@ -43,6 +43,11 @@ func RootAt(account string, at time.Time) authz.Caller {
 	return root(account, authz.Situation{At: at, SecureChannel: true})
 }
 
+// RootSince is RootAt with a clock that has gone on.
+func RootSince(account string, at time.Time, now func() time.Time) authz.Caller {
+	return root(account, authz.Situation{At: at, Now: now, SecureChannel: true})
+}
+
 // RootInPlain is Root without a secure channel.
 func RootInPlain(account string) authz.Caller {
 	return root(account, authz.Situation{At: time.Now()})
