@@ -23,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"rsc.io/qr"
 
@@ -325,6 +327,69 @@ func TestImportForSomebody(t *testing.T) {
 	if said := typeInto(t, s.Data, "mfa", "remove", "GAHT12345678").ends(false); !strings.Contains(said,
 		"NoSuchEntity") {
 		t.Error(said)
+	}
+}
+
+// TestRootsToken: a token becomes the root user's as AWS's commands make it one, and its
+// codes switch MFA Delete and destroy versions.
+func TestRootsToken(t *testing.T) {
+	s := harness.Start(t)
+	ctx, serial, bucket := t.Context(), aws.String("GAHT12345678"), aws.String("bkt")
+	a := authenticator{bytes.Repeat([]byte{3}, 32), 60, sha256.New}
+	c := typeInto(t, s.Data, "mfa", "import", "--serial", *serial, "--step", "60", "--algorithm", "SHA256",
+		"--no-confirm")
+	fmt.Fprintln(c.in, hex.EncodeToString(a.seed))
+	c.ends(true)
+	api := iam.New(iam.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, Credentials: rootOf(s), HTTPClient: harness.SDK(s.HTTP),
+	})
+	codes := a.codes(-3)
+	if _, err := api.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{
+		UserName: aws.String("root"), SerialNumber: serial, AuthenticationCode1: &codes[0],
+		AuthenticationCode2: &codes[1],
+	}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := api.ListMFADevices(ctx, &iam.ListMFADevicesInput{})
+	if err != nil || len(all.MFADevices) != 1 || *all.MFADevices[0].SerialNumber != *serial {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		t.Fatal(err)
+	}
+	// The codes put the token's clock two steps behind the server's.
+	enable := func(code string) error {
+		_, err := s.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: bucket, MFA: aws.String(*serial + " " + code),
+			VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled", MFADelete: "Enabled"},
+		})
+		return err
+	}
+	if err := enable(codes[1]); err == nil {
+		t.Error("a code that enabled the token is taken again")
+	}
+	if err := enable(a.codes(-1)[0]); err != nil {
+		t.Error(err)
+	}
+	key := aws.String("k")
+	put, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	destroy := &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: put.VersionId}
+	if _, err := s.S3.DeleteObject(ctx, destroy); err == nil {
+		t.Error("a version is destroyed without a code")
+	}
+	codes = a.codes(2)
+	if _, err := api.ResyncMFADevice(ctx, &iam.ResyncMFADeviceInput{
+		UserName: aws.String("root"), SerialNumber: serial, AuthenticationCode1: &codes[0],
+		AuthenticationCode2: &codes[1],
+	}); err != nil {
+		t.Fatal(err)
+	}
+	destroy.MFA = aws.String(*serial + " " + a.codes(4)[0])
+	if _, err := s.S3.DeleteObject(ctx, destroy); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -193,6 +193,31 @@ func TestPastOfCustomersKeys(t *testing.T) {
 	}
 }
 
+// TestPastUnderKMS: the version's own key opens it, after the object moved to another kind.
+func TestPastUnderKMS(t *testing.T) {
+	p := newPast(t)
+	in := &s3.PutObjectInput{
+		Bucket: &p.bucket, Key: aws.String("kms"), Body: strings.NewReader("text"),
+		ServerSideEncryption: types.ServerSideEncryptionAwsKms,
+	}
+	if _, err := p.s.S3.PutObject(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	in.Body, in.ServerSideEncryption = strings.NewReader("other"), types.ServerSideEncryptionAes256
+	if _, err := p.s.S3.PutObject(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &p.bucket, Key: in.Key}, asOf(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(got.Body); err != nil || string(text) != "text" ||
+		got.ServerSideEncryption != types.ServerSideEncryptionAwsKms {
+		t.Errorf("%q, %v, %s", text, err, got.ServerSideEncryption)
+	}
+}
+
 // TestWhoMayReadThePast: what the header shows needs the permissions of versions, for the
 // version that was current then; permissions of objects are not enough.
 func TestWhoMayReadThePast(t *testing.T) {
