@@ -16,7 +16,7 @@ type account struct {
 	ResetRoot accountResetRoot `cmd:"" name:"reset-root" help:"Give an account's root user a new access key, printed once as JSON, and remove the old ones."`
 }
 
-// running names the server a command is for.
+// running names the data directory of the server that a command talks to.
 type running struct {
 	Data string `help:"Data directory of the running server." default:"${data}" env:"WATERTIGHT_DATA" placeholder:"DIR"`
 }

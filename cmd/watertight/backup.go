@@ -11,15 +11,14 @@ import (
 
 var errIncomplete = errors.New("some bytes are missing in the data directory; watertight scrub names their objects")
 
-// exitSkipped is the exit code of a restoring that left out what is damaged.
+// exitSkipped is the exit code of a restore that left out what is damaged.
 const exitSkipped = 6
 
 var errSkipped = errors.New(
 	"it was restored without what is damaged in the backup; watertight scrub --offline names the objects")
 
-// backup copies the data of the running server. The server holds a snapshot; this
-// process copies it, so that nothing that happens to the backup's disk happens to the
-// server.
+// backup copies the data of the running server. The server holds a snapshot, and this
+// process copies it, so that a failure of the backup's disk does not affect the server.
 type backup struct {
 	running
 	progressFlag
@@ -72,7 +71,7 @@ func (c *backup) Run(p process) (err error) {
 	return err
 }
 
-// restore makes a data directory of a backup.
+// restore makes a data directory from a backup.
 type restore struct {
 	progressFlag
 	Dir         string `arg:"" help:"Folder of backups."`

@@ -7,7 +7,7 @@ import (
 	"watertight/internal/operator"
 )
 
-// health asks the running server how it is, for containers' probes.
+// health asks the running server for its state, for the probes of containers.
 type health struct{ running }
 
 // Run fails if the store takes no reads.

@@ -2,8 +2,8 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// noCoreDumps keeps keys out of core files, and out of reach of debuggers of
-// the same user.
+// noCoreDumps keeps keys out of core files, and prevents debuggers of the same user from
+// reading them.
 func noCoreDumps() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// logs writes the log in the background, so that no request waits for a reader
-// that is slow, stopped or gone. Lines that do not fit are dropped, and their
-// number is logged once writing continues.
+// logs writes the log in the background, so that no request waits for a reader that is
+// slow, stopped or closed. Lines that do not fit are dropped, and their number is logged
+// once writing continues.
 type logs struct {
 	path string // "" if the log does not go to a file that we opened
 	line func(dropped int) string

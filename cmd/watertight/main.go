@@ -1,5 +1,5 @@
-// Command watertight is an S3-compatible object store that cannot be left
-// open. This room holds flags and subcommands, and nothing else.
+// Command watertight is an S3-compatible object store that cannot be left open. This
+// package contains only flags and subcommands.
 package main
 
 import (

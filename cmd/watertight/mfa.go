@@ -135,7 +135,7 @@ func (c *mfaImport) Run(p process) error {
 	return add(p, o, in)
 }
 
-// attempts is how often the codes may be wrong.
+// attempts is the number of attempts to type the codes.
 const attempts = 3
 
 // confirm adds a device with two codes, and asks again if they are wrong.

@@ -45,8 +45,7 @@ type rootKeyRotate struct {
 // rotationPoll is how often progress is asked for.
 const rotationPoll = time.Second
 
-// Run begins a rotation and waits until it has ended. If it is interrupted, the server
-// goes on.
+// Run starts a rotation and waits until it has ended. If Run is interrupted, the server continues.
 func (c *rootKeyRotate) Run(p process) error {
 	o := operator.Dial(c.Data)
 	k, err := o.RotateRootKey(p.ctx, c.To)
@@ -68,7 +67,7 @@ func (c *rootKeyRotate) Run(p process) error {
 	return printRootKey(p.stdout, k)
 }
 
-// wait prints a line whenever the rotation has got on.
+// wait prints a line whenever the rotation has made progress.
 func (c *rootKeyRotate) wait(ctx context.Context, w io.Writer, o *operator.Client) error {
 	shown := ""
 	for {

@@ -14,7 +14,7 @@ import (
 
 var errFindings = errors.New("something is bad; what is damaged can be brought back from a backup")
 
-// scrub proves that everything that is stored is whole.
+// scrub checks that everything that is stored is complete and undamaged.
 type scrub struct {
 	sealedData
 	progressFlag
@@ -140,8 +140,8 @@ func (f progressFlag) bar(p process) *progressBar {
 	return &progressBar{to: p.stderr, lines: f.Progress && !terminal, terminal: terminal}
 }
 
-// progressBar shows how far a command is: one line that changes on a terminal, else
-// lines, if they were asked for.
+// progressBar shows the progress of a command: one changing line on a terminal, else
+// separate lines, if they were asked for.
 type progressBar struct {
 	to              io.Writer
 	lines, terminal bool
@@ -161,7 +161,7 @@ func (b *progressBar) show(text string) (err error) {
 
 func (b *progressBar) clear() {
 	if b.shown {
-		fmt.Fprint(b.to, "\r\x1b[K") // what is shown next tells of a terminal that is gone
+		fmt.Fprint(b.to, "\r\x1b[K") // if the terminal was closed, the next line reports it
 		b.shown = false
 	}
 }

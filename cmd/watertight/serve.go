@@ -68,7 +68,7 @@ type serve struct {
 
 // Run builds the server and serves until it is told to stop.
 func (s *serve) Run(p process) error {
-	// If the reader of the output is gone, that write fails; the process goes on.
+	// If the reader of the output was closed, only that write fails; the process continues.
 	signal.Ignore(syscall.SIGPIPE)
 	out, err := startLogs(p.stderr, s.LogFile, s.LogFormat)
 	if err != nil {
@@ -113,8 +113,8 @@ func (s *serve) Run(p process) error {
 	return err
 }
 
-// besideDocuments is about how many bytes caches, connections and the engine
-// take. Above this plus the limit for documents, the garbage collector runs more
+// besideDocuments is approximately the number of bytes that caches, connections and the
+// engine take. Above this plus the limit for documents, the garbage collector runs more
 // often.
 const besideDocuments = 256 << 20
 

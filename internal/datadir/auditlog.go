@@ -18,9 +18,9 @@ type AuditLoss struct {
 	MovedTo               string `json:",omitempty"` // folder to which the old files were moved
 }
 
-// AcceptAuditLoss allows a data directory to be served again although its audit
-// log is cut off, damaged, missing or another one, and records that as the log's
-// next event. No server may run on the directory.
+// AcceptAuditLoss allows a server to start on a data directory whose audit log is cut off,
+// damaged, missing or another one, and records that as the log's next event. No server may
+// be running on the directory.
 func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss, err error) {
 	lock, err := Lock(o.Data)
 	if err != nil {

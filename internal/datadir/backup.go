@@ -33,22 +33,22 @@ const (
 	unfinished    = ".new"
 )
 
-// BackupCount counts what a backup consists of.
+// BackupCount counts the contents of a backup.
 type BackupCount struct {
 	Backup           string // its name
 	Blobs, Files     int
-	Bytes            int64 // of both
+	Bytes            int64 // of files and blobs
 	Copied           int64 // bytes that were not in an earlier backup
 	Mended           int   // blobs that were damaged in the folder of backups, and were copied again
-	Missing, Altered int   // blobs that are not there, and that have another length than an earlier backup says
+	Missing, Altered int   // blobs that do not exist, and those whose length differs from an earlier backup
 }
 
-// Backup is a backup that is being made, of a snapshot that a server holds.
+// Backup is a running backup of a snapshot that a server holds.
 type Backup struct {
 	data, dir string // the data directory, and the folder of backups
 	number    int
 	lock      *os.File
-	old       *manifest // of the newest backup before, at its next blob; may be nil
+	old       *manifest // of the previous backup, at its next blob; may be nil
 	oldNext   entry
 	oldFiles  map[string]entry
 	out       *manifestWriter
@@ -57,9 +57,9 @@ type Backup struct {
 	warn      func(string)
 }
 
-// BeginBackup begins a backup of data in dir, which is made if it is missing. What an
-// unfinished one left is removed. warn is told what is wrong with blobs, and with the
-// backup before.
+// BeginBackup starts a backup of data in dir, which is created if it is missing. It removes
+// what an unfinished backup left. warn is called with problems of blobs, and of the
+// previous backup.
 func BeginBackup(data, dir string, warn func(string)) (_ *Backup, err error) {
 	if err := apart(data, dir); err != nil {
 		return nil, err
@@ -97,14 +97,14 @@ func BeginBackup(data, dir string, warn func(string)) (_ *Backup, err error) {
 
 func backupName(n int) string { return fmt.Sprintf("%06d", n) }
 
-// folder is where the backup is being made.
+// folder returns the folder of the running backup.
 func (b *Backup) folder() string {
 	return filepath.Join(b.dir, backupsFolder, backupName(b.number)+unfinished)
 }
 
 // backupsIn returns the numbers of the backups in dir, in order.
 func backupsIn(dir string) (all []int, err error) {
-	found, err := os.ReadDir(filepath.Join(dir, backupsFolder)) // in order of the names
+	found, err := os.ReadDir(filepath.Join(dir, backupsFolder)) // in the order of their names
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func backupsIn(dir string) (all []int, err error) {
 	return all, nil
 }
 
-// apart refuses two folders of which one lies in the other.
+// apart refuses two folders if one is inside the other.
 func apart(data, dir string) error {
 	a, err := filepath.Abs(data)
 	if err != nil {
@@ -134,8 +134,8 @@ func apart(data, dir string) error {
 	return nil
 }
 
-// remember reads the manifest of the newest backup. One that is damaged is not built
-// on: everything is copied again.
+// remember reads the manifest of the previous backup. If it is damaged, it is not used:
+// everything is copied again.
 func (b *Backup) remember(number int) error {
 	path := filepath.Join(b.dir, backupsFolder, backupName(number), manifestFile)
 	whole, err := openManifest(path)
@@ -160,11 +160,12 @@ func (b *Backup) remember(number int) error {
 	}
 }
 
-// Verify makes the backup read what it would take from the one before, and copy what is
-// damaged there anew.
+// Verify makes the backup read what it would take from the previous one, and copy again
+// what is damaged there.
 func (b *Backup) Verify() { b.verify = true }
 
-// before returns what the newest backup before says of a blob. Names come in order.
+// before returns the entry of the previous backup for a blob. It must be called with names
+// in ascending order.
 func (b *Backup) before(name string) (e entry, ok bool, err error) {
 	for b.old != nil && b.oldNext.kind != "" && b.oldNext.name < name {
 		b.oldNext, _, err = b.old.next()
@@ -184,8 +185,8 @@ func (b *Backup) discard() error {
 	return err
 }
 
-// Snapshot copies the files of a snapshot, which lie in a folder of the data
-// directory. Files that did not change since the backup before are linked to it.
+// Snapshot copies the files of a snapshot, which are in a folder of the data directory.
+// Files that have not changed since the previous backup are linked to it.
 func (b *Backup) Snapshot(ctx context.Context, from string, commit uint64, taken time.Time) (err error) {
 	if !filepath.IsLocal(from) {
 		return fmt.Errorf("%q is no folder of a data directory", from)
@@ -214,7 +215,7 @@ func (b *Backup) Snapshot(ctx context.Context, from string, commit uint64, taken
 	})
 }
 
-// file takes in one file of the snapshot.
+// file adds one file of the snapshot.
 func (b *Backup) file(path, rel string) error {
 	in, err := os.Open(path)
 	if err != nil {
@@ -268,7 +269,7 @@ func summed(to io.Writer, in io.Reader) (e entry, err error) {
 	return e, err
 }
 
-// writeFile makes a durable file of what in has.
+// writeFile writes a durable file with the contents of in.
 func writeFile(to string, in io.Reader) (e entry, err error) {
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -278,7 +279,7 @@ func writeFile(to string, in io.Reader) (e entry, err error) {
 	return e, errors.Join(err, out.Sync(), out.Close())
 }
 
-// Blobs takes in blobs by their names, which come in order.
+// Blobs adds blobs by their names, which must be in ascending order.
 func (b *Backup) Blobs(ctx context.Context, names []string) error {
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
@@ -313,7 +314,7 @@ func (b *Backup) blob(name string) error {
 		return b.add(entry{kind: "missing", name: name}, false)
 	case ok && b.verify && !b.whole(old, func() (*os.File, error) { return payload.OpenFile(b.dir, name) }):
 		return b.mend(old)
-	case ok && (missing || size != old.size): // blobs never change: the older copy is right
+	case ok && (missing || size != old.size): // blobs never change, so the older copy is right
 		b.count.Altered++
 		b.warn(fmt.Sprintf("the blob %s is missing or has another length; the copy of an earlier backup is kept", name))
 		return b.add(old, false)
@@ -327,12 +328,12 @@ func (b *Backup) blob(name string) error {
 	return b.add(e, true)
 }
 
-// openFile opens a file later.
+// openFile returns a function that opens a file.
 func openFile(path string) func() (*os.File, error) {
 	return func() (*os.File, error) { return os.Open(path) }
 }
 
-// whole reports whether an earlier copy is what its manifest says.
+// whole reports whether an earlier copy agrees with its manifest.
 func (b *Backup) whole(old entry, open func() (*os.File, error)) bool {
 	in, err := open()
 	if err == nil {
@@ -348,9 +349,8 @@ func (b *Backup) whole(old entry, open func() (*os.File, error)) bool {
 	return err == nil
 }
 
-// mend copies a blob again that is damaged in the folder of backups. Only the bytes that
-// were copied first are right: others don't take its place, and the backup lists the
-// blob as missing.
+// mend copies a blob again that is damaged in the folder of backups. It accepts only the
+// bytes that were copied first; otherwise the backup lists the blob as missing.
 func (b *Backup) mend(old entry) error {
 	e, err := b.copyBlob(old.name, func(e entry) error {
 		if e.size != old.size || e.sum != old.sum {
@@ -369,8 +369,7 @@ func (b *Backup) mend(old entry) error {
 	return b.add(e, true)
 }
 
-// copyBlob copies a blob under another name first, and gives it its own if right says
-// so.
+// copyBlob copies a blob under a temporary name, and renames it if right accepts it.
 func (b *Backup) copyBlob(name string, right func(entry) error) (e entry, err error) {
 	in, err := payload.OpenFile(b.data, name)
 	if err != nil {
@@ -395,10 +394,10 @@ func (b *Backup) copyBlob(name string, right func(entry) error) (e entry, err er
 	return e, nil
 }
 
-// Count returns what was taken in so far.
+// Count returns what was added so far.
 func (b *Backup) Count() BackupCount { return b.count }
 
-// Finish makes the backup exist.
+// Finish gives the backup its name, from when on it exists.
 func (b *Backup) Finish() error {
 	if err := payload.Settle(b.dir); err != nil {
 		return err
@@ -420,7 +419,7 @@ func (b *Backup) Finish() error {
 	return errors.Join(os.Rename(b.folder(), final), folder.Sync(filepath.Dir(final)))
 }
 
-// Close lets go of the folder. A backup that was not finished is removed.
+// Close releases the folder. It removes a backup that was not finished.
 func (b *Backup) Close() error {
 	var errs []error
 	if b.out != nil {

@@ -20,7 +20,7 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// Options name a data directory that no server runs on, and its root key.
+// Options name a data directory on which no server is running, and its root key.
 type Options struct {
 	Data    string
 	RootKey string // source, see rootkey.Open
@@ -29,7 +29,7 @@ type Options struct {
 	Getenv  func(string) string // for a passphrase
 }
 
-// keyring opens the root key, and changes nothing.
+// keyring opens the root key. It changes nothing.
 func (o Options) keyring(ctx context.Context) (*rootkey.Keyring, error) {
 	return OpenKeyring(ctx, o.Data, o.RootKey, rootkey.Options{Getenv: o.Getenv})
 }
@@ -45,14 +45,14 @@ func (i *Inspection) find(format string, args ...any) {
 	i.Findings = append(i.Findings, fmt.Sprintf(format, args...))
 }
 
-// offline is a data directory that no server runs on.
+// offline is a data directory on which no server is running.
 type offline struct {
 	Inspection
 	data   string
 	key    *rootkey.Keyring
 	lock   *os.File
 	marks  map[string]embedded.Mark // by folder
-	trail  *audit.Log               // nil where it can't be opened
+	trail  *audit.Log               // nil if it can't be opened
 	anchor uint64
 	saved  embedded.Salvaged
 	mended object.Mended
@@ -71,7 +71,7 @@ func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err er
 	return o.Inspection, o.blobs(ctx, readData)
 }
 
-// inspect opens the parts that can be opened and reads every record that authenticates.
+// inspect opens the parts that can be opened, and reads every record that authenticates.
 func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 	o := &offline{data: in.Data, marks: map[string]embedded.Mark{}}
 	if o.lock, err = lockExisting(in.Data); err != nil {
@@ -201,8 +201,8 @@ func (o *offline) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// lockExisting takes a data directory without making anything in it. One that
-// no server ever ran on has no lock.
+// lockExisting locks a data directory without creating anything in it. A directory on which
+// no server has ever run has no lock.
 func lockExisting(dir string) (*os.File, error) {
 	f, err := os.Open(filepath.Join(dir, "lock"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,8 @@ import (
 // keyrings are the keyring and its copies in a backup, by their names.
 type keyrings struct{ found map[string][]byte }
 
-// take sums a file or blob of a backup, and keeps it if it is a keyring.
+// take returns the length and hash of a file or blob of a backup, and keeps its contents if
+// it is a keyring.
 func (k *keyrings) take(e entry, from io.Reader) (entry, error) {
 	for _, dir := range append([]string{""}, marked("")...) {
 		if e.kind != "file" || e.name != filepath.Join(dir, rootkey.KeyringFile) {
@@ -29,7 +30,7 @@ func (k *keyrings) take(e entry, from io.Reader) (entry, error) {
 	return summed(io.Discard, from)
 }
 
-// check refuses a backup that no root key opens.
+// check refuses a backup that no root key can open.
 func (k *keyrings) check(backup string) error {
 	first, ok := k.found[rootkey.KeyringFile]
 	if !ok {

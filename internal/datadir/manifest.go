@@ -41,7 +41,7 @@ type entry struct {
 	sum  [sha256.Size]byte
 }
 
-// manifestWriter writes a manifest. The first error stays.
+// manifestWriter writes a manifest. After the first error it does nothing.
 type manifestWriter struct {
 	file *os.File
 	sum  hash.Hash
@@ -76,7 +76,7 @@ func (w *manifestWriter) add(e entry) error {
 	return w.err
 }
 
-// finish makes the manifest whole and durable.
+// finish completes the manifest and makes it durable.
 func (w *manifestWriter) finish() error {
 	w.line("end %x", w.sum.Sum(nil))
 	return errors.Join(w.err, w.to.Flush(), w.file.Sync(), w.file.Close())
@@ -94,7 +94,7 @@ type manifest struct {
 	done  bool
 }
 
-// openManifest opens a manifest and reads its head.
+// openManifest opens a manifest and reads its first lines.
 func openManifest(path string) (_ *manifest, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -140,7 +140,7 @@ func (m *manifest) line() (string, error) {
 	return text, nil
 }
 
-// next returns the next entry; false at the end of a manifest that is whole.
+// next returns the next entry, or false at the end of a complete manifest.
 func (m *manifest) next() (e entry, ok bool, err error) {
 	if m.done {
 		return e, false, nil
@@ -171,7 +171,7 @@ func (m *manifest) next() (e entry, ok bool, err error) {
 	return entry{kind, name, n, [sha256.Size]byte(raw)}, true, nil
 }
 
-// each calls fn with every entry, and proves that the manifest is whole.
+// each calls fn with every entry, and checks that the manifest is complete.
 func (m *manifest) each(fn func(entry) error) error {
 	for {
 		e, ok, err := m.next()

@@ -23,17 +23,16 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Parts are what lies in a data directory, looked at before anything in it is
-// changed: the metadata, the objects' bytes and the audit log must be parts of one
-// store. A folder that is empty because a volume isn't mounted, or that was
-// restored from an older copy, is refused without changing a byte.
+// Parts are the parts of a data directory, which are examined before anything in it is
+// changed: the metadata, the objects' bytes and the audit log must belong to one store. A
+// folder that is empty because a volume isn't mounted, or that was restored from an older
+// copy, is refused without changing a byte.
 type Parts struct {
-	// Fresh is true if there is no store yet, and no remains of one.
+	// Fresh means that there is no store yet, and nothing is left of one.
 	Fresh bool
-	// Agree asks the audit log about the store that was found; nil skips this check.
+	// Agree asks the audit log about the store that was found; if it is nil, this check is skipped.
 	Agree func(context.Context, kv.Store) error
-	// Keyring is the root key. Its file is written, and its copies are renewed, once the
-	// store was verified.
+	// Keyring is the root key. Its file and copies are written after the store was verified.
 	Keyring *rootkey.Keyring
 
 	data  string
@@ -45,7 +44,7 @@ func metaDir(data string) string { return filepath.Join(data, "meta") }
 // AuditDir is the folder of the audit log.
 func AuditDir(data string) string { return filepath.Join(data, "audit") }
 
-// Lock takes the data directory for this process, until the file is closed.
+// Lock locks the data directory for this process, until the file is closed.
 func Lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -58,16 +57,16 @@ func Lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// marked returns the folders that carry the store's marker, in the order in which
-// they are marked. The marker in the audit log's folder is only a copy, which
-// shows the age of the one beside the blobs: the store itself remembers its log.
+// marked returns the folders with the store's marker, in the order in which they are
+// marked. The marker in the audit log's folder only shows the age of the marker beside the
+// blobs: the store itself remembers its log.
 func (p *Parts) marked() []string { return marked(p.data) }
 
 func marked(data string) []string { return []string{payload.Folder(data), AuditDir(data)} }
 
-// OpenKeyring finds the root key of a data directory, see rootkey.Open. A copy of its
-// keyring lies beside each marker. A store that tells of a keyring which is not there is
-// refused: everything in it would seem to be damaged.
+// OpenKeyring finds the root key of a data directory, see rootkey.Open. There is a copy of
+// its keyring beside each marker. If the store shows that there was a keyring, but none is
+// found, it is refused, because everything in the store would seem to be damaged.
 func OpenKeyring(ctx context.Context, data, source string, o rootkey.Options) (*rootkey.Keyring, error) {
 	o.DataDir, o.Copies = data, marked(data)
 	k, err := rootkey.Open(ctx, source, o)
@@ -100,7 +99,7 @@ func errNoKeyring(data string) error {
 	)
 }
 
-// advice is the end of the error for a data directory that is refused.
+// advice is the end of the error for a refused data directory.
 const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the " +
 	"others; " +
 	"\"watertight check\" reports what is damaged, \"watertight recover\" copies what can be read"
@@ -110,8 +109,8 @@ type errAdvised struct{ error }
 
 func (e errAdvised) Unwrap() error { return e.error }
 
-// Refused adds advice to an error that refuses a start, unless err already has
-// some: the errors of the audit log do.
+// Refused adds advice to an error that refuses a start, unless err already has some, like
+// the errors of the audit log.
 func Refused(err error) error {
 	if errors.As(err, new(errAdvised)) || errors.Is(err, audit.ErrLost) || errors.Is(err, audit.ErrDamaged) {
 		return err
@@ -155,8 +154,8 @@ func Survey(data string) (*Parts, error) {
 	return p, nil
 }
 
-// orphanMarker returns the marker of a store whose metadata is missing. Markers
-// that an unfinished first start left do not count.
+// orphanMarker returns the marker of a store whose metadata is missing. It ignores markers
+// that an unfinished first start left.
 func (p *Parts) orphanMarker() (string, error) {
 	begun, err := embedded.Begun(metaDir(p.data))
 	if err != nil || begun || !p.Fresh {
@@ -173,8 +172,8 @@ func (p *Parts) orphanMarker() (string, error) {
 	return "", nil
 }
 
-// Open opens the store after it has verified that the store is whole and that the
-// other parts belong to it.
+// Open opens the store after it has verified that the store is complete and that the other
+// parts belong to it.
 func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) {
 	if !p.Fresh {
 		commit, err := p.readMarks(o.Root)
@@ -193,7 +192,7 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	if err != nil {
 		return nil, Refused(err)
 	}
-	if err := os.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was cut
+	if err := os.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was interrupted
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -215,7 +214,7 @@ func (p *Parts) readMarks(root *seal.Ring) (commit uint64, err error) {
 	return commit, nil
 }
 
-// belongs refuses a store that the other parts do not belong to.
+// belongs refuses a store if the other parts do not belong to it.
 func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	blobs := payload.Folder(p.data)
 	for dir, m := range p.marks {
@@ -243,9 +242,9 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	return nil
 }
 
-// verified checks the store that was found, before anything is changed. Parts
-// without a marker get one: those of a new store, and those of a store that an
-// older program without markers wrote.
+// verified checks the store that was found, before anything is changed. Parts without a
+// marker get one: those of a new store, and those of a store that an older program wrote
+// without markers.
 func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if err := p.belongs(ctx, f); err != nil {
 		return err
@@ -266,8 +265,8 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	return errors.Join(err, p.saveKeyring(ctx))
 }
 
-// saveKeyring writes the keyring and its copies where they are not what they should
-// be. It comes before the version of the store that needs it.
+// saveKeyring writes the keyring and its copies if they are missing, damaged or older. It
+// must run before the store gets the version that needs it.
 func (p *Parts) saveKeyring(ctx context.Context) error {
 	if p.Keyring == nil {
 		return nil
@@ -275,8 +274,8 @@ func (p *Parts) saveKeyring(ctx context.Context) error {
 	return p.Keyring.Save(ctx)
 }
 
-// unmark removes the markers of a store that was never finished. Its metadata is
-// removed after them, because a marker without metadata means that a store is missing.
+// unmark removes the markers of a store that was never finished. It removes the metadata
+// after them, because a marker without metadata would mean that a store is missing.
 func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
 		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))

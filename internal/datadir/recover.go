@@ -17,10 +17,9 @@ import (
 	"watertight/internal/storage/kv/embedded"
 )
 
-// Recover copies everything in a data directory that authenticates to a new one,
-// under the same root key, however damaged the rest is. It changes nothing in the
-// old one. The findings say what was lost. It refuses where records are those of a later
-// program.
+// Recover copies everything that authenticates from a damaged data directory to a new one,
+// under the same root key. It does not change the old one. The findings say what was lost.
+// It refuses a store with records of a later program.
 func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
 	if err := checkTarget(in.Data, to); err != nil {
 		return Inspection{}, err
@@ -123,8 +122,8 @@ const (
 	recoverBytes   = 8 << 20
 )
 
-// writeStore makes the new metadata. Its commits continue after the newest one of
-// the old store, so that the audit log fits.
+// writeStore writes the new metadata. Its commits continue after the newest one of the old
+// store, so that the audit log fits.
 func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
 	parts := &Parts{data: to, Fresh: true, marks: map[string]embedded.Mark{}, Keyring: o.key.At(to, marked(to))}
 	s, err := parts.Open(ctx, embedded.Options{

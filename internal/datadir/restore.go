@@ -21,12 +21,12 @@ import (
 type RestoreInput struct {
 	Options        // Data is the new data directory
 	From    string // folder of backups
-	Backup  string // name of one; empty is the newest
-	// SkipDamaged goes on without blobs that are damaged in the backup or not there.
+	Backup  string // name of a backup; empty means the newest
+	// SkipDamaged continues without blobs that are damaged or missing in the backup.
 	SkipDamaged bool
-	// Bad is told of what is damaged in the backup; it may be nil.
+	// Bad is called with what is damaged in the backup; it may be nil.
 	Bad func(what string)
-	// Progress is told of bytes that were read; it may be nil.
+	// Progress is called with the bytes that were read; it may be nil.
 	Progress func(BackupCount) error
 }
 
@@ -35,11 +35,11 @@ type Restored struct {
 	BackupCount
 	Taken   time.Time
 	Commit  uint64
-	Damaged int // files and blobs that are damaged in the backup, or not there
+	Damaged int // files and blobs that are damaged or missing in the backup
 }
 
-// VerifyBackup reads a whole backup, and compares every file with the manifest. The
-// keyring and its copies must be whole and the same. It needs no root key.
+// VerifyBackup reads a whole backup, and compares every file with the manifest. The keyring
+// and its copies must be complete and equal. It needs no root key.
 func VerifyBackup(ctx context.Context, in RestoreInput) (Restored, error) {
 	var found keyrings
 	done, err := in.read(ctx, found.take, func(e entry, why error) error { in.bad(e, why); return nil })
@@ -53,18 +53,18 @@ func VerifyBackup(ctx context.Context, in RestoreInput) (Restored, error) {
 	return done, err
 }
 
-// errNotCopied says that a file has other bytes than its manifest says.
+// errNotCopied means that a file has other bytes than its manifest says.
 var errNotCopied = errors.New("it is not what was copied")
 
-// bad tells of a damaged item.
+// bad reports a damaged item.
 func (in *RestoreInput) bad(e entry, why error) {
 	if in.Bad != nil {
 		in.Bad(fmt.Sprintf("damaged in the backup: %s %s: %v", e.kind, e.name, why))
 	}
 }
 
-// skip goes on without a damaged blob, if that is wanted. Nothing goes on without a
-// damaged file of the store.
+// skip returns nil if the restore may continue without a damaged blob. It never continues
+// without a damaged file of the store.
 func (in *RestoreInput) skip(e entry, why error) error {
 	if e.kind != "blob" || !in.SkipDamaged {
 		return why
@@ -77,12 +77,12 @@ func (in *RestoreInput) skip(e entry, why error) error {
 	return err
 }
 
-// Restore makes a data directory of a backup. Every file is compared with the manifest
-// as it is copied. Then the new store is opened as at a start, which proves that its
-// parts belong together and to the root key, and the restoring is recorded in its
-// audit log. Until then it has no metadata under its final name, and no server starts
-// on it. The root key is tried before anything else is copied, and after an error what
-// was copied is removed, so that the same target can be tried again.
+// Restore makes a data directory from a backup. It compares every file with the manifest
+// while it copies it. Then it opens the new store as a start does, which checks that its
+// parts belong together and to the root key, and records the restore in its audit log.
+// Until then the metadata does not have its final name, and no server starts on it. Restore
+// tries the root key before it copies anything else. After an error it removes what it
+// copied, so that the same target can be used again.
 func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 	if err := apart(in.From, in.Data); err != nil {
 		return done, err
@@ -122,8 +122,8 @@ func checkLocked(data string) error {
 	return err
 }
 
-// clear removes what a failed restoring made in the target, and the target if it made
-// that, too.
+// clear removes what a failed restore wrote to the target, and the target if the restore
+// created it.
 func (in *RestoreInput) clear(whole bool) error {
 	if whole {
 		return os.RemoveAll(in.Data)
@@ -135,8 +135,8 @@ func (in *RestoreInput) clear(whole bool) error {
 	return err
 }
 
-// tryKey copies the keyring alone and opens it with the root key: a key that does not
-// open it is refused before everything else is copied.
+// tryKey copies only the keyring and opens it with the root key, so that a wrong key is
+// refused before everything else is copied.
 func (in *RestoreInput) tryKey(ctx context.Context) error {
 	name, err := in.name()
 	if err != nil {
@@ -153,7 +153,7 @@ func (in *RestoreInput) tryKey(ctx context.Context) error {
 	return err
 }
 
-// copy copies the backup to the target, and proves it.
+// copy copies the backup to the target, and checks it.
 func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 	if err := payload.Prepare(in.Data); err != nil {
 		return done, err
@@ -178,7 +178,7 @@ func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 		return done, err
 	}
 	err = in.prove(ctx, fmt.Sprintf("backup %s of %s", done.Backup, done.Taken.UTC().Format(time.RFC3339)))
-	if err != nil { // what does not belong together must not be served, even if it can't be removed
+	if err != nil { // parts that do not belong together must not be served, even if they can't be removed
 		err = errors.Join(err, os.Rename(metaDir(in.Data), metaDir(in.Data)+restoring))
 	}
 	return done, err
@@ -187,7 +187,7 @@ func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 // restoring is the suffix of the metadata's name until everything is there.
 const restoring = ".restoring"
 
-// target is where an entry of the manifest goes.
+// target returns the path to which an entry of the manifest is restored.
 func (in *RestoreInput) target(e entry) (string, error) {
 	if e.kind == "blob" {
 		return payload.FilePath(in.Data, e.name)
@@ -200,7 +200,7 @@ func (in *RestoreInput) target(e entry) (string, error) {
 	return to, folder.Make(filepath.Dir(to), 0o700)
 }
 
-// cutFolder cuts the first folder off a path.
+// cutFolder splits the first folder off a path.
 func cutFolder(path string) (first, rest string, ok bool) {
 	for i := range len(path) {
 		if os.IsPathSeparator(path[i]) {
@@ -210,7 +210,7 @@ func cutFolder(path string) (first, rest string, ok bool) {
 	return path, "", false
 }
 
-// settle makes the names of all files last.
+// settle makes the names of all files durable.
 func (in *RestoreInput) settle() error {
 	return filepath.WalkDir(in.Data, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
@@ -220,9 +220,9 @@ func (in *RestoreInput) settle() error {
 	})
 }
 
-// read calls take with the bytes of each file and blob of the backup, and compares
-// what take read with the manifest. bad is called with what is damaged, and decides
-// whether the reading goes on.
+// read calls take with the bytes of each file and blob of the backup, and compares what
+// take read with the manifest. bad is called with damaged items, and decides whether read
+// continues.
 func (in *RestoreInput) read(
 	ctx context.Context, take func(entry, io.Reader) (entry, error), bad func(entry, error) error,
 ) (r Restored, err error) {
@@ -291,7 +291,7 @@ func (in *RestoreInput) item(
 	return nil, err
 }
 
-// noted is a reader that notes why reading failed: an error of writing is another one.
+// noted is a reader that records its error, to distinguish it from an error of writing.
 type noted struct {
 	from io.Reader
 	err  error
@@ -305,7 +305,7 @@ func (n *noted) Read(b []byte) (int, error) {
 	return read, err
 }
 
-// whole proves that the manifest is whole, before anything is made.
+// whole checks that the manifest is complete, before anything is created.
 func (in *RestoreInput) whole() error {
 	name, err := in.name()
 	if err != nil {
@@ -318,7 +318,7 @@ func (in *RestoreInput) whole() error {
 	return errors.Join(m.each(func(entry) error { return nil }), m.Close())
 }
 
-// name is that of the backup that is meant.
+// name returns the name of the backup to restore.
 func (in *RestoreInput) name() (string, error) {
 	all, err := backupsIn(in.From)
 	if err != nil {

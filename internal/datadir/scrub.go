@@ -18,9 +18,8 @@ import (
 // ScrubInput says how to scrub.
 type ScrubInput = object.ScrubInput
 
-// Scrub is object.Operator.Scrub on a data directory that no server runs on. A
-// directory on which a server would not start is refused: Check and Recover are for
-// those.
+// Scrub is object.Operator.Scrub on a data directory on which no server is running. It
+// refuses a directory on which a server would not start: Check and Recover are for those.
 func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbed, err error) {
 	lock, err := lockExisting(in.Data)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // SnapshotFolder is the folder of a snapshot, in the data directory.
 const SnapshotFolder = "snapshot"
 
-// Snapshots makes snapshots of the data directory that a server runs on.
+// Snapshots takes snapshots of the data directory of a running server.
 type Snapshots struct {
 	Data    string
 	Store   kv.Store
@@ -33,22 +33,21 @@ type Snapshots struct {
 	Logger  *slog.Logger
 }
 
-// Snapshot is one state of a data directory, as a folder: everything but the blobs,
-// which stay where they are. It consists of links where that is possible.
+// Snapshot is one state of a data directory, as a folder with everything but the blobs,
+// which stay where they are. Its files are links if that is possible.
 type Snapshot struct {
 	Commit uint64 // newest commit that is in it
 	store  kv.Store
 }
 
-// EachBlob calls fn with the names of the blobs that the snapshot refers to, in order,
-// some at a time.
+// EachBlob calls fn with the names of the blobs that the snapshot refers to, in order, in batches.
 func (s *Snapshot) EachBlob(ctx context.Context, fn func(names []string) error) error {
 	return object.NewOperator(s.store, nil).EachBlob(ctx, fn)
 }
 
-// Take makes a snapshot in SnapshotFolder and calls fn. Until fn returns, no blob is
-// removed; then the snapshot is. One that an earlier process left is removed first.
-// Error: OperationAborted if there is one under way.
+// Take takes a snapshot in SnapshotFolder and calls fn. Until fn returns, no blob is
+// removed; then the snapshot is. A snapshot that an earlier process left is removed first.
+// Error: OperationAborted if another one exists.
 func (s Snapshots) Take(ctx context.Context, fn func(*Snapshot) error) (err error) {
 	release, ok := s.Blobs.Hold()
 	if !ok {
@@ -73,12 +72,12 @@ func (s Snapshots) Take(ctx context.Context, fn func(*Snapshot) error) (err erro
 	})
 }
 
-// maxCopies bounds how often the store is copied because its keyring changed.
+// maxCopies bounds how often the store is copied again because its keyring has changed.
 const maxCopies = 4
 
-// copyStore copies the metadata, and the keyring that opens it: a keyring from before
-// might lack the newest key, and one from after the oldest. It is the keyring that the
-// server holds: the file may be damaged.
+// copyStore copies the metadata, and the keyring that opens it: an older keyring might lack
+// the newest key, and a newer one the oldest. It copies the keyring that the server holds,
+// because the file may be damaged.
 func (s Snapshots) copyStore(ctx context.Context, dir string) error {
 	c, ok := s.Store.(embedded.Copied)
 	if !ok {
@@ -104,7 +103,7 @@ func (s Snapshots) copyStore(ctx context.Context, dir string) error {
 	return errors.New("the keyring changes again and again; try again later")
 }
 
-// copyRest copies the audit log up to what the store remembers, makes the markers, and
+// copyRest copies the audit log up to what the store remembers, writes the markers, and
 // copies the files beside them.
 func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) error {
 	for _, part := range marked(dir) {
@@ -133,7 +132,7 @@ func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) e
 		}
 		err := linkFile(filepath.Join(AuditDir(s.Data), audit.FileName(n)),
 			filepath.Join(AuditDir(dir), audit.FileName(n)), size)
-		if err != nil && (n == log.Last || !errors.Is(err, fs.ErrNotExist)) { // the oldest may be archived just now
+		if err != nil && (n == log.Last || !errors.Is(err, fs.ErrNotExist)) { // the oldest may be archived
 			return err
 		}
 	}
@@ -161,7 +160,7 @@ func (s Snapshots) copyBeside(dir string) error {
 				return nil
 			}
 			err = linkFile(path, filepath.Join(dir, rel), -1)
-			if errors.Is(err, fs.ErrNotExist) { // replaced just now: its next name comes
+			if errors.Is(err, fs.ErrNotExist) { // just replaced: the file with its next name follows
 				err = nil
 			}
 			return err

@@ -1,6 +1,6 @@
-// Package fault is the one error type of the program. It exists so that every
-// package can say what AWS would say, without knowing how it is written on the
-// wire. It must never know HTTP, XML or any dialect.
+// Package fault is the error type of the program. It exists so that every package can
+// return AWS's errors without knowing their form on the wire. It must never know HTTP, XML
+// or any dialect.
 package fault
 
 import (
@@ -11,7 +11,7 @@ import (
 // Kind is the class of a fault.
 type Kind uint8
 
-// The kinds. KindInternal is the zero value; its errors reveal nothing to callers.
+// The kinds. KindInternal is the zero value; errors of this kind disclose nothing to callers.
 const (
 	KindInternal Kind = iota
 	KindInvalid
@@ -30,8 +30,7 @@ const (
 	KindGone
 )
 
-// Status returns the HTTP status that AWS's APIs answer a kind with, or 500 for an
-// unknown kind.
+// Status returns the HTTP status of AWS's APIs for a kind, or 500 for an unknown kind.
 func (k Kind) Status() int {
 	statuses := [...]int{500, 400, 403, 404, 405, 409, 411, 412, 416, 304, 501, 503, 507, 301, 410}
 	if int(k) >= len(statuses) {
@@ -40,22 +39,21 @@ func (k Kind) Status() int {
 	return statuses[k]
 }
 
-// Error is a failure with the code AWS gives it. Code and Message reach the
-// caller; Err goes to the log only.
+// Error is a failure with AWS's code. Code and Message are sent to the caller; Err is only logged.
 type Error struct {
 	Kind     Kind
 	Code     Code
 	Message  string
 	Resource string
 	Members  map[string]string // further elements of the error document
-	Headers  map[string]string // further headers of the answer
+	Headers  map[string]string // further headers of the response
 	Err      error
-	// Tells says that the fault reveals whether something exists. A caller that may
-	// not list the place gets AccessDenied instead.
+	// Tells means that the fault discloses whether something exists. A caller that may not
+	// list the bucket gets AccessDenied instead.
 	Tells bool
 }
 
-// Of returns a fault with the sentence that codes.txt has for its code.
+// Of returns a fault with the sentence in codes.txt for its code.
 func Of(code Code) *Error {
 	kind, sentence := code.entry()
 	return &Error{Kind: kind, Code: code, Message: sentence}
@@ -67,15 +65,15 @@ func New(code Code, message string) *Error {
 	return &Error{Kind: kind, Code: code, Message: message}
 }
 
-// WithKind returns a copy of e of another kind, for a code that two services answer
-// with different statuses.
+// WithKind returns a copy of e with another kind, for a code that two services answer with
+// different statuses.
 func (e *Error) WithKind(kind Kind) *Error {
 	c := *e
 	c.Kind = kind
 	return &c
 }
 
-// Error is for the log: it holds the wrapped cause.
+// Error returns a text for the log, which includes the wrapped cause.
 func (e *Error) Error() string {
 	s := string(e.Code) + ": " + e.Message
 	if e.Err != nil {
@@ -116,15 +114,15 @@ func (e *Error) Because(err error) *Error {
 	return &c
 }
 
-// Telling returns a copy of e that is marked as revealing whether something exists.
+// Telling returns a copy of e that is marked as disclosing whether something exists.
 func (e *Error) Telling() *Error {
 	c := *e
 	c.Tells = true
 	return &c
 }
 
-// From finds the fault in err. Any other error becomes an internal one that
-// reveals nothing and keeps err as its cause; nil stays nil.
+// From returns the fault in err. Any other error becomes an internal fault that discloses
+// nothing and keeps err as its cause; nil stays nil.
 func From(err error) *Error {
 	if err == nil {
 		return nil
@@ -135,7 +133,7 @@ func From(err error) *Error {
 	return Internal(err)
 }
 
-// Internal wraps a cause that no caller may read.
+// Internal returns an internal fault with a cause that no caller may see.
 func Internal(err error) *Error { return Of(InternalError).Because(err) }
 
 // Is reports whether err is a fault with this code.

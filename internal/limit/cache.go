@@ -6,11 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// Cache keeps values up to a number of bytes. It evicts with the clock algorithm:
-// an entry that was used since the hand last passed it gets a second chance. So a
-// caller that fills the cache evicts unused entries, and never all of them. A cache
-// is for values that are stored, never for values that a request brings.
-// It is safe for concurrent use.
+// Cache keeps values up to a total size in bytes. It evicts with the clock algorithm: an
+// entry that was used since the hand last passed it gets a second chance. So a caller that
+// fills the cache evicts unused entries, and never all of them. A cache is for values that
+// are stored, never for values that a request brings. It is safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	maximum int64
 	size    func(K, V) int64
@@ -28,11 +27,10 @@ type cached[K comparable, V any] struct {
 	used  atomic.Bool // since the hand last passed
 }
 
-// entryOverhead is about what an entry costs besides its key and value.
+// entryOverhead is approximately the size of an entry without its key and value.
 const entryOverhead = 160
 
-// NewCache returns a cache of at most that many bytes. size returns about how many
-// bytes an entry holds.
+// NewCache returns a cache of at most maximum bytes. size returns the approximate size of an entry.
 func NewCache[K comparable, V any](maximum int64, size func(K, V) int64) *Cache[K, V] {
 	return &Cache[K, V]{maximum: maximum, size: size, entries: map[K]*ring.Ring{}}
 }
@@ -105,7 +103,7 @@ func (c *Cache[K, V]) drop(at *ring.Ring) {
 	}
 }
 
-// Bytes returns about how many bytes the cache holds.
+// Bytes returns the approximate size of the cache.
 func (c *Cache[K, V]) Bytes() int64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

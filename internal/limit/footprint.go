@@ -2,9 +2,9 @@ package limit
 
 import "reflect"
 
-// Footprint returns about how many bytes a value keeps in memory: itself and
-// everything that it points at, counted once. It walks the whole value, so it is
-// for values that are made rarely and kept long.
+// Footprint returns the approximate memory of a value in bytes: the value and everything
+// that it points to, counted once. It walks the whole value, so it is for values that are
+// created rarely and kept long.
 func Footprint(v any) int64 {
 	w := walker{seen: map[place]bool{}}
 	r := reflect.ValueOf(v)
@@ -21,11 +21,11 @@ type place struct {
 
 type walker struct{ seen map[place]bool }
 
-// mapEntry is about what an entry of a map costs besides its key and value.
+// mapEntry is approximately the size of an entry of a map without its key and value.
 const mapEntry = 16
 
-// beyond returns the bytes that a value points at; the value itself is counted
-// with the value that holds it.
+// beyond returns the bytes that a value points to; the value itself is counted with the
+// value that contains it.
 func (w *walker) beyond(v reflect.Value) (n int64) {
 	switch v.Kind() {
 	case reflect.String:

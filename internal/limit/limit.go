@@ -1,5 +1,4 @@
-// Package limit bounds what one process holds in memory: Cache bounds what is kept
-// between requests, and Memory what requests hold while their documents are read.
-// It exists so that neither grows with what clients send. It must never know what
-// it counts.
+// Package limit bounds the memory of one process: Cache bounds what is kept between
+// requests, and Memory what requests hold while their documents are read. It exists so that
+// neither grows with what clients send. It must never know what it counts.
 package limit

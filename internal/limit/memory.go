@@ -19,14 +19,14 @@ type Memory struct {
 	mu    sync.Mutex
 	held  [classes]int64
 	keys  map[string]int64 // what each access key of a caller holds
-	freed chan struct{}    // closed when something was given back, nil while no request waits
+	freed chan struct{}    // closed when memory was released; nil while no request waits
 }
 
 // Class is what is known about the sender of a request.
 type Class uint8
 
 const (
-	// Stranger is every sender without a signature, and every other one until the
+	// Stranger is every sender without a signature, and every other sender until the
 	// signature was verified.
 	Stranger Class = iota
 	// Caller is a sender whose signature was verified.
@@ -37,30 +37,30 @@ const (
 )
 
 const (
-	// Allowance is what each request may hold besides the budget, in bytes, so
-	// that small documents never wait for others. The number of connections bounds
-	// the number of allowances.
+	// Allowance is what each request may hold in addition to the budget, in bytes, so that
+	// small documents never wait for others. The number of connections bounds the number of
+	// allowances.
 	Allowance = 16 << 10
-	// patience is how long a caller waits until others give memory back.
+	// patience is how long a caller waits for others to release memory.
 	patience = 5 * time.Second
 )
 
-// NewMemory returns a budget of that many bytes.
+// NewMemory returns a budget of total bytes.
 func NewMemory(total int64) *Memory {
 	callers := total - total/8 - total/8
 	return &Memory{strangers: total / 8, callers: callers, key: callers / 2, total: total, keys: map[string]int64{}}
 }
 
-// Held returns what requests hold besides their allowances, in bytes.
+// Held returns what requests hold in addition to their allowances, in bytes.
 func (m *Memory) Held() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.held[Stranger] + m.held[Caller] + m.held[Root]
 }
 
-// Open opens the account of one request, whose sender counts as a stranger at
-// first. told, if it is not nil, is called when more is known, and may refuse: when
-// the signature was verified, or when a stranger's request was allowed.
+// Open opens the account of one request, whose sender counts as a stranger at first. told,
+// if it is not nil, is called when more is known, and may refuse: when the signature was
+// verified, or when a stranger's request was allowed.
 func (m *Memory) Open(told func(Class, string) error) *Account {
 	if m == nil {
 		return nil
@@ -68,7 +68,7 @@ func (m *Memory) Open(told func(Class, string) error) *Account {
 	return &Account{memory: m, told: told}
 }
 
-// fits reports whether a class may hold n bytes more.
+// fits reports whether a class may hold n more bytes.
 func (m *Memory) fits(c Class, key string, n int64) bool {
 	switch c {
 	case Stranger:
@@ -92,7 +92,7 @@ func (m *Memory) add(c Class, key string, n int64) {
 	}
 }
 
-// try takes n bytes, or returns a channel to wait on.
+// try takes n bytes, or returns a channel to wait for.
 func (m *Memory) try(c Class, key string, n int64) (freed <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,8 +141,8 @@ func slowDown() error {
 	return fault.Of(fault.SlowDown)
 }
 
-// Account counts what one request holds. It is for one goroutine. A nil account
-// has no bound: only tests run without one.
+// Account counts what one request holds. It must not be used concurrently. A nil account
+// has no limit: only tests run without an account.
 type Account struct {
 	memory *Memory
 	told   func(Class, string) error
@@ -164,8 +164,8 @@ func From(ctx context.Context) *Account {
 	return a
 }
 
-// Take takes n bytes. If there are too few, a stranger is refused at once, and a
-// caller waits a little first. Error: SlowDown.
+// Take takes n bytes. If there are too few, a stranger is refused immediately, and a caller
+// waits a little first. Error: SlowDown.
 func (a *Account) Take(ctx context.Context, n int64) error {
 	if a == nil {
 		return nil
@@ -179,7 +179,7 @@ func (a *Account) Take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Try takes n bytes if they are available at once.
+// Try takes n bytes if they are available immediately.
 func (a *Account) Try(n int64) bool {
 	if a == nil {
 		return true
@@ -192,7 +192,7 @@ func (a *Account) Try(n int64) bool {
 	return true
 }
 
-// Give gives n bytes back.
+// Give releases n bytes.
 func (a *Account) Give(n int64) {
 	if a == nil {
 		return
@@ -206,8 +206,8 @@ func (a *Account) Give(n int64) {
 // beyond returns how many of n bytes are counted.
 func beyond(n int64) int64 { return max(n-Allowance, 0) }
 
-// Verified says who sent the request: what it holds counts for that caller from
-// now on. Error: SlowDown.
+// Verified records who sent the request: what it holds counts for that caller from now on.
+// Error: SlowDown.
 func (a *Account) Verified(ctx context.Context, c Class, key string) error {
 	if a == nil {
 		return nil
@@ -223,8 +223,7 @@ func (a *Account) Verified(ctx context.Context, c Class, key string) error {
 	return a.Take(ctx, held)
 }
 
-// Allowed says that the request was allowed although it has no signature.
-// Error: SlowDown.
+// Allowed records that the request was allowed although it has no signature. Error: SlowDown.
 func (a *Account) Allowed() error {
 	if a == nil || a.told == nil || a.class != Stranger {
 		return nil
@@ -240,23 +239,23 @@ func (a *Account) Class() Class {
 	return a.class
 }
 
-// Close gives everything back.
+// Close releases everything.
 func (a *Account) Close() {
 	if a != nil {
 		a.Give(a.held)
 	}
 }
 
-// firstRead is the size of the first buffer for a document, in bytes, and leastRead
-// that for one with a shorter declared length: most requests have no document.
+// firstRead is the size of the first buffer for a document, in bytes, and leastRead the
+// size for a document with a shorter declared length: most requests have no document.
 const (
 	firstRead = 4 << 10
 	leastRead = 64
 )
 
-// Read reads a document to its end, and takes memory for the bytes as they arrive.
-// If it is longer than maximum, Read returns maximum+1 bytes. said is the length
-// that the sender declared, or -1.
+// Read reads a document to its end, and takes memory for the bytes while they arrive. If
+// the document is longer than maximum, Read returns maximum+1 bytes. said is the declared
+// length, or -1.
 func (a *Account) Read(ctx context.Context, r io.Reader, said, maximum int64) ([]byte, error) {
 	first := int64(firstRead)
 	if said >= 0 {

@@ -1,6 +1,7 @@
 // Package mac computes HMAC-SHA256 of short messages. It exists so that signatures and
-// derived keys, several in each request, cost no memory, and have one implementation. It
-// is pure: only the standard library. It must never know what a key or a message is for.
+// derived keys, of which each request needs several, allocate no memory and share one
+// implementation. It is pure: only the standard library. It must never know what a key or a
+// message is for.
 package mac
 
 import (
@@ -9,15 +10,15 @@ import (
 	"crypto/sha256"
 )
 
-// room is the longest message that needs no memory, in bytes.
+// room is the maximum length of a message without allocation, in bytes.
 const room = 256
 
-// SHA256 is HMAC-SHA256 (RFC 2104): crypto/hmac's, but without its allocations for keys of
-// up to 64 and messages of up to 256 bytes.
+// SHA256 returns HMAC-SHA256 (RFC 2104). It gives the same result as crypto/hmac, without
+// its allocations for keys of up to 64 and messages of up to 256 bytes.
 func SHA256[T string | []byte](key []byte, data T) [sha256.Size]byte {
 	const size = sha256.BlockSize
 	if len(key) > size || len(data) > room {
-		h := hmac.New(sha256.New, bytes.Clone(key)) // a copy, so that those of short messages stay on the stack
+		h := hmac.New(sha256.New, bytes.Clone(key)) // a copy, so that the keys of short messages stay on the stack
 		h.Write(bytes.Clone([]byte(data)))
 		return [sha256.Size]byte(h.Sum(nil))
 	}

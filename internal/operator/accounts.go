@@ -28,12 +28,12 @@ func (c *Client) Accounts(ctx context.Context) (out []Account, err error) {
 	return out, c.do(ctx, http.MethodGet, "/accounts", nil, &out)
 }
 
-// CreateAccount makes an account with a root user.
+// CreateAccount creates an account with a root user.
 func (c *Client) CreateAccount(ctx context.Context, name string) (out NewAccount, err error) {
 	return out, c.do(ctx, http.MethodPost, "/accounts", NewAccount{Name: name}, &out)
 }
 
-// ResetRoot gives an account's root user one new key and removes the others.
+// ResetRoot creates one new key for an account's root user and removes the others.
 func (c *Client) ResetRoot(ctx context.Context, account string) (out NewAccount, err error) {
 	return out, c.do(ctx, http.MethodPost, "/root-keys", NewAccount{AccountID: account}, &out)
 }

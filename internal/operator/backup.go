@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// Snapshot is one state of the data directory: a folder in it, and the blobs that the
-// state refers to. They stay as long as the command is under way.
+// Snapshot is one state of the data directory: a folder in it, and the blobs that the state
+// refers to. Both stay until the command ends.
 type Snapshot struct {
 	Folder   string // in the data directory
 	Commit   uint64 // newest commit that is in it
 	EachBlob func(ctx context.Context, fn func(names []string) error) error
 }
 
-// BackupProgress is one line of a backup under way. One of the fields is set.
+// BackupProgress is one line of the response while a backup runs. One of the fields is set.
 type BackupProgress struct {
 	Snapshot *BackupSnapshot `json:",omitempty"` // first
 	Blobs    []string        `json:",omitempty"` // names, in order
-	Listed   bool            `json:",omitempty"` // last: all blobs were named
+	Listed   bool            `json:",omitempty"` // set in the last line: all blobs were named
 }
 
-// BackupSnapshot is what a backup is made of.
+// BackupSnapshot names the snapshot to copy.
 type BackupSnapshot struct {
 	Folder string // in the data directory
 	Commit uint64
 	At     time.Time
 }
 
-// BackupDone is what the client says once it has everything.
+// BackupDone is sent by the client after it has copied everything.
 type BackupDone struct{ Blobs, Bytes int64 }
 
-// Backup holds a snapshot of the data directory while it calls told, which copies what
-// it is told of. After Listed, told returns what it copied, or an error.
+// Backup holds a snapshot of the data directory while it calls told, which copies what it
+// is given. After Listed, told returns what it copied, or an error.
 func (c *Client) Backup(
 	ctx context.Context, told func(BackupProgress) (BackupDone, error),
 ) error {

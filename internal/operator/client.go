@@ -41,7 +41,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return nil, errors.Unwrap(err) // without the address, which says nothing useful
+		return nil, errors.Unwrap(err) // without the address, which does not help
 	}
 	return res, nil
 }
@@ -62,7 +62,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	return refusedBy(res)
 }
 
-// refusedBy is the error in an answer.
+// refusedBy returns the error in a response.
 func refusedBy(res *http.Response) error {
 	var r refusal
 	if err := json.NewDecoder(res.Body).Decode(&r); err != nil {

@@ -9,8 +9,8 @@ import (
 	"watertight/internal/core/bucket"
 )
 
-// FreezeCommand names frozen principals: those of a bucket, or all; or one to lift, by its
-// unique id or ARN.
+// FreezeCommand names frozen principals: those of a bucket, or all. To lift one, it names a
+// principal by its unique id or ARN.
 type FreezeCommand struct{ Bucket, Principal string }
 
 // Frozen is a principal that may change nothing in a bucket.
@@ -27,7 +27,7 @@ func (c *Client) Freezes(ctx context.Context, bucket string) (out []Frozen, err 
 	return out, c.do(ctx, http.MethodPost, "/freezes", FreezeCommand{Bucket: bucket}, &out)
 }
 
-// LiftFreeze ends a freeze and returns what it was.
+// LiftFreeze ends a freeze and returns it.
 func (c *Client) LiftFreeze(ctx context.Context, bucket, principal string) (out Frozen, err error) {
 	return out, c.do(ctx, http.MethodPost, "/freezes/lift", FreezeCommand{bucket, principal}, &out)
 }

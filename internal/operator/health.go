@@ -9,15 +9,15 @@ import (
 // Health says whether the store accepts reads and writes.
 type Health struct {
 	Reads, Writes bool
-	// RootKey reports whether the source of the root key was there when it was asked last.
+	// RootKey reports whether the source of the root key answered when it was last asked.
 	// Requests do not need it, but the next start does.
 	RootKey bool
-	// Keyring reports whether the keyring and its copies were whole when they were read last, or
-	// could be written anew.
+	// Keyring reports whether the keyring and its copies were complete when they were last
+	// read, or could be written again.
 	Keyring bool
 }
 
-// String has one line for reads and one for writes, as probes and the command print them.
+// String returns one line for reads and one for writes, as probes and the command print them.
 func (h Health) String() string {
 	word := map[bool]string{true: "yes", false: "no"}
 	return "reads: " + word[h.Reads] + "\nwrites: " + word[h.Writes] + "\n"
@@ -28,10 +28,10 @@ func (c *Client) Health(ctx context.Context) (out Health, err error) {
 	return out, c.do(ctx, http.MethodGet, "/health", nil, &out)
 }
 
-// health answers probes of containers: it leaves no audit event.
+// health answers probes of containers. It leaves no audit event.
 func (c commands) health(m *http.ServeMux) {
 	m.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(c.Health(r.Context())) // a client that is gone needs no answer
+		json.NewEncoder(w).Encode(c.Health(r.Context())) // a client that disconnected needs no answer
 	})
 }

@@ -10,7 +10,7 @@ import (
 // Past is a version of a key, and who wrote it.
 type Past = object.Past
 
-// HistoryCommand names a key whose versions are asked for.
+// HistoryCommand names the key whose versions are listed.
 type HistoryCommand struct{ Bucket, Key string }
 
 // History calls told with each version of a key, newest first, and returns how many there

@@ -12,14 +12,14 @@ import (
 // KeyCommand names a key of KMS by its id or ARN.
 type KeyCommand struct{ Key string }
 
-// What the commands about keys return.
+// The results of the commands about keys.
 type (
 	KeyUsage  = object.KeyUsage
 	UnderKey  = object.UnderKey
 	Rewrapped = object.RewrappedUnderKMS
 )
 
-// RewrapCommand says which versions are moved to the newest material of their keys.
+// RewrapCommand says which versions to move to the newest material of their keys.
 type RewrapCommand struct{ Bucket, Prefix string }
 
 // Rewrap moves versions under keys of KMS to the newest material of their keys.
@@ -54,7 +54,7 @@ type Scheduled struct {
 	DeletionDate time.Time
 }
 
-// ScheduleDeletion begins the window after which a key is destroyed.
+// ScheduleDeletion starts the waiting period after which a key is destroyed.
 func (c *Client) ScheduleDeletion(ctx context.Context, in DeletionCommand) (out Scheduled, err error) {
 	return out, c.do(ctx, http.MethodPost, "/keys/deletion", in, &out)
 }
@@ -94,8 +94,8 @@ func (c commands) keyUsage(
 	return all, err
 }
 
-// known refuses a key that does not exist. Nothing tells one that was destroyed from one
-// that never was, but the versions that name it.
+// known refuses a key that does not exist. Only versions that name it show that a key
+// existed and was destroyed.
 func (c commands) known(ctx context.Context, cl *call, key string) error {
 	_, err := c.Keys.Report(ctx, key, cl.at)
 	return err

@@ -1,9 +1,8 @@
-// Package operator holds the commands of the operator, who owns the data directory:
-// the handlers that the running server answers them with, the client, and the shapes
-// that both share. They come over a Unix socket inside the data directory, which only
-// the owner of the data can open. A command is one file here and its flags in
-// cmd. It must never know how the server is wired, and no package that serves
-// network requests may know it.
+// Package operator has the commands of the operator, who owns the data directory: the
+// handlers in the running server, the client, and the shapes that both share. Commands use
+// a Unix socket inside the data directory, which only the owner of the data can open. A
+// command is one file here and its flags in cmd. It must never know how the server is
+// wired, and no package that serves network requests may import it.
 package operator
 
 import (
@@ -45,7 +44,7 @@ type Options struct {
 	Rotation   *rotation.Rotation
 	Files      func() []object.Finding // about files of the data directory that are not blobs
 	Snapshot   func(context.Context, func(Snapshot) error) error
-	// Ending ends when the server begins to stop: commands that take long end with it.
+	// Ending ends when the server begins to stop: long commands end with it.
 	Ending context.Context
 }
 
@@ -64,14 +63,14 @@ func Handler(o Options) http.Handler {
 	return m
 }
 
-// call is one command under way.
+// call is one running command.
 type call struct {
 	record *audit.Record   // its audit event, which core commits with a change
-	at     time.Time       // the one instant that the command is judged by
-	next   func(any) error // reads what the client sends next, of a command that takes long
+	at     time.Time       // the time by which the command is decided
+	next   func(any) error // for a long command: reads what the client sends next
 }
 
-// begin begins a command; operation is the name of its event.
+// begin starts a command; operation is the name of its event.
 func (c commands) begin(operation string) *call {
 	cl := &call{at: time.Now()}
 	cl.record = c.Trail.Begin(protocol.NewRequestID(), cl.at)
@@ -85,14 +84,13 @@ func (c *call) param(name, value string) {
 	c.record.Event.Parameters = append(c.record.Event.Parameters, audit.Param{Name: name, Value: value})
 }
 
-// refusal is the answer to a failed command; it may hold a cause.
+// refusal is the response to a failed command. It may contain a cause.
 type refusal struct{ Code, Message string }
 
 // maxBody bounds a command, in bytes.
 const maxBody = 1 << 20
 
-// handle serves a command: decode, do, audit, answer. operation is the name of its
-// event.
+// handle serves a command: decode, execute, audit, respond. operation is the name of its event.
 func handle[In, Out any](
 	c commands, operation string, do func(context.Context, *call, In) (Out, error),
 ) http.HandlerFunc {
@@ -111,7 +109,7 @@ func handle[In, Out any](
 			f := fault.From(err)
 			r.Finish(audit.Outcome{Err: f})
 			w.WriteHeader(f.Kind.Status())
-			json.NewEncoder(w).Encode(refused(f, err)) // a client that is gone needs no answer
+			json.NewEncoder(w).Encode(refused(f, err)) // a client that disconnected needs no answer
 			return
 		}
 		r.Finish(audit.Outcome{})

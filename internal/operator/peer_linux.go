@@ -34,5 +34,5 @@ func checkPeer(c net.Conn) error {
 	return nil
 }
 
-// pathBy is a short path of an open directory.
+// pathBy returns a short path of an open directory.
 func pathBy(dir *os.File) (string, error) { return fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), nil }

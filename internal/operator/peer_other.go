@@ -8,10 +8,10 @@ import (
 	"os"
 )
 
-// checkPeer trusts the modes of the socket, since the system does not tell who the peer is.
+// checkPeer relies on the mode of the socket, because the system does not tell who the peer is.
 func checkPeer(net.Conn) error { return nil }
 
-// pathBy has no way to shorten a path here.
+// pathBy fails, because this system has no shorter path for a directory.
 func pathBy(*os.File) (string, error) {
 	return "", errors.New("the data directory's path is too long for a socket in it; use a shorter --data")
 }

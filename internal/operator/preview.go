@@ -16,10 +16,10 @@ type Preview struct {
 	Changes              []policy.Change
 }
 
-// maxSubjects is how many users and roles a preview compares at most.
+// maxSubjects bounds the users and roles that a preview compares.
 const maxSubjects = 2_000
 
-// PreviewPolicy reports who would gain and who would lose what if a policy were put.
+// PreviewPolicy reports who would gain and who would lose which access through a policy.
 func (c *Client) PreviewPolicy(ctx context.Context, bucket, policy string) (out Preview, err error) {
 	return out, c.do(ctx, http.MethodPost, "/policy-preview", PreviewCommand{bucket, policy}, &out)
 }

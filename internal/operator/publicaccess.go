@@ -46,7 +46,7 @@ type BucketPublic struct {
 // KeyPublic describes who can use a customer's key.
 type KeyPublic struct {
 	Key, AccountID, State string
-	Managed               bool     // by the server, under a policy that nobody can change
+	Managed               bool     // the server manages it, under a policy that nobody can change
 	Public                bool     // its policy allows callers that it does not name
 	Why                   *Opening `json:",omitempty"`
 	Accounts              []string // other accounts, by policy and grants
@@ -137,7 +137,7 @@ func (c commands) keyPublic(ctx context.Context, cl *call, in PublicCommand) (Ke
 	}, nil
 }
 
-// setPublic blocks or unblocks; the reason is in its audit event.
+// setPublic blocks or unblocks. The audit event has the reason.
 func (c commands) setPublic(ctx context.Context, cl *call, in PublicCommand) (struct{}, error) {
 	e := &cl.record.Event
 	e.Bucket, e.Owner = in.Bucket, in.AccountID

@@ -14,13 +14,13 @@ import (
 // RootKey is what the operator sees of the root key.
 type RootKey struct {
 	Source      string   // that the server uses
-	Reachable   bool     // when it was asked last
+	Reachable   bool     // when it was last asked
 	Locks       []string // the sources that open the keyring; two while a move is not finished
 	Generations []Generation
-	Rotation    rotation.Report // the newest one; its Generation is 0 if there was none
+	Rotation    rotation.Report // the newest rotation; its Generation is 0 if there was none
 }
 
-// Generation is one of the root key's.
+// Generation is a generation of the root key.
 type Generation struct {
 	Number  uint32
 	Made    time.Time // zero: unknown
@@ -35,13 +35,13 @@ func (c *Client) RootKey(ctx context.Context) (out RootKey, err error) {
 	return out, c.do(ctx, http.MethodGet, "/rootkey", nil, &out)
 }
 
-// RotationReport returns how far the rotation is. It makes no event.
+// RotationReport returns the progress of the rotation. It leaves no audit event.
 func (c *Client) RotationReport(ctx context.Context) (out rotation.Report, err error) {
 	return out, c.do(ctx, http.MethodGet, "/rootkey/rotation", nil, &out)
 }
 
-// RotateRootKey begins a rotation, or lets one that was interrupted go on. The server
-// does the rest on its own.
+// RotateRootKey starts a rotation, or continues one that was interrupted. The server does
+// the work by itself.
 func (c *Client) RotateRootKey(ctx context.Context, to string) (out RootKey, err error) {
 	return out, c.do(ctx, http.MethodPost, "/rootkey/rotation", Rotate{to}, &out)
 }
@@ -51,7 +51,7 @@ func (c commands) rootKey(m *http.ServeMux) {
 	m.HandleFunc("POST /rootkey/rotation", handle(c, "RotateRootKey", c.rotateRootKey))
 	m.HandleFunc("GET /rootkey/rotation", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(c.Rotation.Report()) // a client that is gone needs no answer
+		json.NewEncoder(w).Encode(c.Rotation.Report()) // a client that disconnected needs no answer
 	})
 }
 

@@ -14,7 +14,7 @@ type ScrubCommand struct {
 	Quarantine bool
 }
 
-// ScrubProgress is one line of a scrub under way: a finding, or how far it is.
+// ScrubProgress is one line of the response while a scrub runs: a finding, or the progress.
 type ScrubProgress struct {
 	Finding *Finding `json:",omitempty"`
 	Done    Scrubbed
@@ -26,8 +26,8 @@ type (
 	Scrubbed = object.Scrubbed
 )
 
-// Scrub proves that everything that is stored is whole. told is called with each
-// finding, and about once a second.
+// Scrub checks that everything that is stored is complete and undamaged. told is called
+// with each finding, and about once a second.
 func (c *Client) Scrub(ctx context.Context, in ScrubCommand, told func(ScrubProgress) error) (Scrubbed, error) {
 	return follow[ScrubProgress, Scrubbed](ctx, c, "/scrub", in, told)
 }

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// maxSocketPath is the longest path every system takes, in bytes.
+// maxSocketPath is the maximum length of a path that every system accepts, in bytes.
 const maxSocketPath = 100
 
-// socket is where the operator's socket of a data directory lies: always inside
-// it, where no other user can create one. path is good until Close.
+// socket is the path of the operator's socket of a data directory: always inside the
+// directory, where no other user can create one. path is valid until Close.
 type socket struct {
 	path string
 	dir  *os.File // the directory that path goes through if the full path is too long; or nil
@@ -65,8 +65,8 @@ func Listen(data string) (net.Listener, error) {
 	return trustedPeers{l, at}, nil
 }
 
-// trustedPeers drops connections of other users, even if the modes of the socket
-// and its directory were changed.
+// trustedPeers closes connections of other users, even if the modes of the socket and its
+// directory were changed.
 type trustedPeers struct {
 	net.Listener
 	at socket

@@ -14,22 +14,21 @@ import (
 	"watertight/internal/gateway/audit"
 )
 
-// A command that takes long answers with lines of JSON while it works: progress,
-// findings, and at the end the result or the reason why it failed. One that ends
-// without either was cut.
+// A long command responds with lines of JSON while it runs: progress, findings, and at the
+// end the result or an error. A response that ends without either was cut off.
 
-// line is one line of such an answer. One of the fields is set.
+// line is one line of such a response. One of the fields is set.
 type line[Progress, Out any] struct {
 	Progress *Progress `json:",omitempty"`
 	Result   *Out      `json:",omitempty"`
 	Refused  *refusal  `json:",omitempty"`
 }
 
-// progressEvery is how often progress is told.
+// progressEvery is how often progress is sent.
 const progressEvery = time.Second
 
-// stream serves a command that takes long. tell sends progress; with always false it
-// may be left out. The command ends with the connection, and when the server does.
+// stream serves a long command. tell sends progress; if always is false, tell may skip it.
+// The command ends when the connection is closed, and when the server stops.
 func stream[In, Progress, Out any](
 	c commands, operation string,
 	do func(ctx context.Context, cl *call, in In, tell func(p Progress, always bool) error) (Out, error),
@@ -41,7 +40,7 @@ func stream[In, Progress, Out any](
 		wire := http.NewResponseController(w)
 		defer context.AfterFunc(c.Ending, func() {
 			cancel()
-			wire.SetReadDeadline(time.Unix(1, 0)) // ends a read that is under way; there is nothing to do if not
+			wire.SetReadDeadline(time.Unix(1, 0)) // ends a running read; if it fails, nothing can be done
 		})()
 		var in In
 		from := json.NewDecoder(io.LimitReader(hr.Body, maxBody))
@@ -73,7 +72,7 @@ func stream[In, Progress, Out any](
 		if err != nil {
 			f := fault.From(err)
 			cl.record.Finish(audit.Outcome{Err: f})
-			send(line[Progress, Out]{Refused: refused(f, err)}) // a client that is gone needs no answer
+			send(line[Progress, Out]{Refused: refused(f, err)}) // a client that disconnected needs no answer
 			return
 		}
 		cl.record.Finish(audit.Outcome{})
@@ -81,7 +80,7 @@ func stream[In, Progress, Out any](
 	}
 }
 
-// refused is what the operator is told of an error: the cause, too.
+// refused returns what the operator is told about an error, including the cause.
 func refused(f *fault.Error, err error) *refusal {
 	if f.Kind == fault.KindInternal {
 		return &refusal{string(f.Code), err.Error()}
@@ -89,7 +88,7 @@ func refused(f *fault.Error, err error) *refusal {
 	return &refusal{string(f.Code), f.Message}
 }
 
-// follow sends a command that takes long, and calls told with its progress.
+// follow sends a long command, and calls told with its progress.
 func follow[Progress, Out any](
 	ctx context.Context, c *Client, path string, in any, told func(Progress) error,
 ) (out Out, err error) {
@@ -100,7 +99,7 @@ func follow[Progress, Out any](
 	return converse[Progress, Out](ctx, c, path, bytes.NewReader(body), told)
 }
 
-// converse is follow with a body that may grow.
+// converse is follow with a body to which the client adds.
 func converse[Progress, Out any](
 	ctx context.Context, c *Client, path string, body io.Reader, told func(Progress) error,
 ) (out Out, err error) {

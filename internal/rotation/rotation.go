@@ -1,7 +1,7 @@
-// Package rotation gives the root key a new generation and wraps everything anew under
-// it, while requests are served. It exists so that the order of the steps, and what is
-// done after a crash, stands in one place. It must never know what is wrapped: each room
-// wraps its own, in portions.
+// Package rotation gives the root key a new generation, and wraps everything under it again
+// while requests are served. It exists so that the order of the steps, and the work after a
+// crash, are in one place. It must never know what is wrapped: each package rewraps its own
+// records, in batches.
 package rotation
 
 import (
@@ -16,43 +16,42 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// Part is what one room keeps under the root key in many records.
+// Part is what one package keeps under the root key in many records.
 type Part struct {
 	Name string
-	// Step wraps the next portion anew, after a position, "" at first, and returns the
-	// next position, "" at the end.
+	// Step rewraps the next batch after a position, "" at first, and returns the next
+	// position, "" at the end.
 	Step func(ctx context.Context, after string) (next string, n Count, err error)
 }
 
-// Count is what a portion had.
+// Count counts the keys of a batch.
 type Count struct {
 	Seen, Changed uint64
-	Needs         map[uint32]uint64 // how many need a generation afterwards
-	Failed        uint64            // how many no generation opens; they are in Needs
+	Needs         map[uint32]uint64 // how many need a generation after the batch
+	Failed        uint64            // how many no generation opens; Needs counts them, too
 }
 
-// Whole is what one room wraps anew at once. It returns how many keys that were.
+// Whole is what one package rewraps at once. It returns the number of keys.
 type Whole struct {
 	Name string
 	Do   func(context.Context) (int, error)
 }
 
-// Options are what a rotation works on.
+// Options are what a rotation needs.
 type Options struct {
 	Store   kv.Store
 	Keyring *rootkey.Keyring
 	Parts   []Part
 	Wholes  []Whole
-	// Stays returns what is not wrapped anew, by the generation that it needs, and Why
-	// says what that is.
+	// Stays returns what is not rewrapped, by the generation that it needs. Why names it.
 	Stays  func(context.Context) (map[uint32]uint64, error)
 	Why    string
 	Now    func() time.Time
 	Logger *slog.Logger
-	// Retry is the pause after a failure; 0 is a minute.
+	// Retry is the pause after a failure; 0 means one minute.
 	Retry time.Duration
-	// Again is the time after which what needs older generations is counted again; 0 is
-	// an hour.
+	// Again is the time after which it is counted again what needs older generations; 0
+	// means one hour.
 	Again time.Duration
 }
 
@@ -61,37 +60,37 @@ type Rotation struct {
 	o    Options
 	wake chan struct{}
 
-	beginning sync.Mutex // one at a time makes a generation
+	beginning sync.Mutex // held while a generation is made
 
-	mu     sync.Mutex // of all below
+	mu     sync.Mutex // guards everything below
 	report Report
 }
 
-// Report is how far a rotation is, and what it did.
+// Report is the progress and the result of a rotation.
 type Report struct {
-	Generation uint32 // the one that everything is wrapped under
+	Generation uint32 // the generation under which everything is wrapped
 	Began      time.Time
-	Ended      time.Time // zero while it is under way
+	Ended      time.Time // zero while the rotation is running
 	Phase      string
 	Parts      []PartReport
 	Remains    []Remains
-	Error      string // of the last attempt; it is tried again
+	Error      string // of the last attempt, which is repeated
 }
 
-// PartReport is what was done with one part.
+// PartReport is the progress of one part.
 type PartReport struct {
 	Name                    string
 	Seen, Rewrapped, Failed uint64
 }
 
-// Remains is what still needs an older generation, which stays in the keyring for it.
+// Remains is what still needs an older generation, which therefore stays in the keyring.
 type Remains struct {
 	Generation uint32
 	Count      uint64
 	What       string
 }
 
-// Under way, in the order of the phases.
+// The phases of a running rotation, in order.
 const (
 	phaseRewrap  = "wrapping anew"
 	phaseWait    = "waiting for requests that began before"
@@ -100,7 +99,7 @@ const (
 	phaseNothing = ""
 )
 
-// New returns the rotation. Run must be started once.
+// New returns a Rotation. Run must be started once.
 func New(o Options) *Rotation {
 	if o.Retry == 0 {
 		o.Retry = time.Minute
@@ -111,12 +110,12 @@ func New(o Options) *Rotation {
 	return &Rotation{o: o, wake: make(chan struct{}, 1)}
 }
 
-// ErrUnderWay refuses another source while a rotation is under way.
+// ErrUnderWay refuses a new source while a rotation is running.
 var ErrUnderWay = errors.New("a rotation is under way; wait until it has ended, then name another source")
 
-// Begin makes a new generation, after it has sealed the keyring under the source to, if
-// that is not "" and another one than now. What is wrapped under older generations is
-// wrapped anew by Run. If a rotation is under way, it goes on, and no generation is made.
+// Begin makes a new generation. If to is not "" and not the present source, it first seals
+// the keyring under the source to. Run rewraps what older generations wrap. If a rotation
+// is running, it continues, and no generation is made.
 func (r *Rotation) Begin(ctx context.Context, to string) error {
 	r.beginning.Lock()
 	defer r.beginning.Unlock()
@@ -152,18 +151,18 @@ func (r *Rotation) Begin(ctx context.Context, to string) error {
 func (r *Rotation) kick() {
 	select {
 	case r.wake <- struct{}{}:
-	default: // it runs, or is about to
+	default: // it is running, or about to run
 	}
 }
 
-// unfinished reports whether something may still need an older generation that a
-// rotation would wrap anew.
+// unfinished reports whether something may still need an older generation although a
+// rotation would rewrap it.
 func (r *Rotation) unfinished(st state) bool {
 	all := r.o.Keyring.Generations()
 	return len(all) > 1 && (st.Generation != all[0].Number || st.Ended.IsZero())
 }
 
-// Report returns how far the rotation is.
+// Report returns the progress of the rotation.
 func (r *Rotation) Report() Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +179,7 @@ func (r *Rotation) show(st *state, phase string) {
 	r.report.Parts, r.report.Remains = slices.Clone(st.Parts), slices.Clone(st.Remains)
 }
 
-// Run goes on with a rotation that was begun, now or before a restart, until ctx ends.
+// Run continues a rotation that was started now or before a restart, until ctx ends.
 func (r *Rotation) Run(ctx context.Context) {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
@@ -198,12 +197,12 @@ func (r *Rotation) Run(ctx context.Context) {
 			r.o.Logger.Warn("the rotation of the root key did not end and is tried again", "err", err)
 			retry.Reset(r.o.Retry)
 		} else if len(r.o.Keyring.Generations()) > 1 {
-			retry.Reset(r.o.Again) // what needs an older one may be gone by then
+			retry.Reset(r.o.Again) // what needs an older generation may have been removed by then
 		}
 	}
 }
 
-// advance does what is left of a rotation.
+// advance does the remaining work of a rotation.
 func (r *Rotation) advance(ctx context.Context) error {
 	st, err := r.load(ctx)
 	if err != nil {
@@ -220,8 +219,9 @@ func (r *Rotation) advance(ctx context.Context) error {
 	if err := r.walk(ctx, &st, phaseRewrap); err != nil {
 		return err
 	}
-	// A request that began before the generation may store what it wrapped under the one
-	// before. From then on nothing new needs an older one.
+	// A request that began before the new generation may still store what it wrapped under
+	// the previous one. After these requests have ended, nothing new needs an older
+	// generation.
 	r.show(&st, phaseWait)
 	if err := r.quiet(ctx); err != nil {
 		return err
@@ -266,7 +266,7 @@ func changed(parts []PartReport) (n uint64) {
 	return n
 }
 
-// walk wraps all parts anew, from where the state is.
+// walk rewraps all parts, beginning at the position in the state.
 func (r *Rotation) walk(ctx context.Context, st *state, phase string) error {
 	for ; st.part < len(r.o.Parts); st.part, st.after = st.part+1, "" {
 		part := r.o.Parts[st.part]
@@ -306,7 +306,7 @@ func (r *Rotation) walk(ctx context.Context, st *state, phase string) error {
 	return ctx.Err()
 }
 
-// poll is how often the requests under way are counted.
+// poll is how often the running requests are counted.
 const poll = 100 * time.Millisecond
 
 // quiet waits for the requests that began before the current generation.
@@ -321,7 +321,7 @@ func (r *Rotation) quiet(ctx context.Context) error {
 	return nil
 }
 
-// drop removes the generations that nothing needs any more, and says what needs others.
+// drop removes the generations that are no longer needed, and records what needs the others.
 func (r *Rotation) drop(ctx context.Context, st *state) error {
 	stays, err := r.o.Stays(ctx)
 	if err != nil {
@@ -329,7 +329,7 @@ func (r *Rotation) drop(ctx context.Context, st *state) error {
 	}
 	all := r.o.Keyring.Generations()
 	if all[0].Number != st.Generation {
-		return nil // another rotation began meanwhile; what st says is not about it
+		return nil // another rotation has begun, and st is not about it
 	}
 	var unneeded []uint32
 	st.Remains = nil

@@ -13,10 +13,10 @@ import (
 // stateKey is the key of the record of the newest rotation.
 const stateKey = "w"
 
-// state is the newest rotation, as it is stored.
+// state is the newest rotation as it is stored.
 type state struct {
 	Report
-	part  int    // that is wrapped anew
+	part  int    // the part that is being rewrapped
 	after string // position in it
 	needs map[uint32]uint64
 }
@@ -137,7 +137,7 @@ func decodePart(b []byte) (p PartReport, err error) {
 	return p, nil
 }
 
-// load returns the newest rotation; the zero state if there was none.
+// load returns the newest rotation, or the zero state if there was none.
 func (r *Rotation) load(ctx context.Context) (st state, err error) {
 	err = r.o.Store.View(ctx, func(rd kv.Reader) error {
 		b, err := rd.Get([]byte(stateKey))

@@ -16,10 +16,10 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// alarms hears of the changes of all requests (object.Watcher). Where a principal's
-// changes in a bucket go over a limit, it writes to the log and the audit log, counts the
-// alarm, and freezes the principal if it is told to. It does so before the request is
-// answered, so that the next request of the principal is refused.
+// alarms is told of the changes of all requests (object.Watcher). If a principal's changes
+// in a bucket exceed a limit, it writes to the log and the audit log, counts the alarm, and
+// freezes the principal if that is configured. It does so before the request is answered,
+// so that the principal's next request is refused.
 type alarms struct {
 	counter *alarm.Counter
 	window  time.Duration
@@ -39,7 +39,7 @@ func (c *Config) alarmLimits() alarm.Limits {
 	}
 }
 
-// checkAlarm refuses limits that would never raise an alarm as the operator means it.
+// checkAlarm refuses limits with which the alarm could not work as intended.
 func (c *Config) checkAlarm() error {
 	l := c.alarmLimits()
 	for k := range alarm.Kinds {
@@ -56,7 +56,7 @@ func (c *Config) checkAlarm() error {
 	return nil
 }
 
-// watchChanges has the alarm hear of the changes of objects, unless it is off.
+// watchChanges registers the alarm for the changes of objects, unless it is off.
 func (s *Server) watchChanges() {
 	s.metrics = newMetrics(s.countFrozen)
 	l := s.config.alarmLimits()
@@ -93,7 +93,7 @@ func (a *alarms) Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, 
 	if !a.freeze {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // a client that hangs up does not escape
+	ctx = context.WithoutCancel(ctx) // a client that disconnects must not avoid the freeze
 	f, err := a.buckets.Freeze(ctx, a.event("FreezePrincipal", c, b, at, reason), b.ID, bucket.Freeze{
 		Bucket: b.Name, Holder: who.Principal, ARN: p.Holder(), Since: at.UTC().Truncate(time.Microsecond),
 		Reason: reason,
@@ -108,7 +108,7 @@ func (a *alarms) Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, 
 		"principal", f.ARN, "id", f.Holder)
 }
 
-// event makes the audit event of an alarm, or of what follows from it.
+// event returns the audit event of an alarm, or of what follows from it.
 func (a *alarms) event(name string, c authz.Caller, b *bucket.Bucket, at time.Time, reason string) *audit.Record {
 	p := c.Principal()
 	r := a.trail.Begin(protocol.NewRequestID(), at)

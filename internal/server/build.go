@@ -67,20 +67,20 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	door       *door
 	listeners  []net.Listener
-	operator   net.Listener // the operator's socket
-	probes     net.Listener // only for health; nil if there is none
-	scrapes    net.Listener // only for metrics; nil if there is none
+	operator   net.Listener // listener of the operator's socket
+	probes     net.Listener // listener for probes; nil if there is none
+	scrapes    net.Listener // listener for metrics; nil if there is none
 	metrics    *metrics
 	counter    *alarm.Counter
 	leaving    atomic.Bool // Run was told to stop
 	first      FirstStart
 	rootKey    *rootkey.Keyring
-	newData    bool // this start makes the store
+	newData    bool // this start creates the store
 	parts      *datadir.Parts
 	rotation   *rotation.Rotation
-	sourceLost atomic.Bool         // the root key's
+	sourceLost atomic.Bool         // the source of the root key is lost
 	ringLost   atomic.Bool         // the root key's keyring can't be written
-	certFiles  sync.Mutex          // held while a sealed file of TLS is replaced
+	certFiles  sync.Mutex          // held while the sealed files of TLS are replaced
 	certs      *certs.Certificates // nil for plain HTTP
 }
 
@@ -89,7 +89,7 @@ type Server struct {
 type FirstStart struct {
 	Created, Supplied                       bool
 	AccountID, AccessKeyID, SecretAccessKey string
-	RootKey                                 string // where the root key lies
+	RootKey                                 string // name of the source of the root key
 	RootKeyCreated                          bool
 }
 
@@ -212,7 +212,7 @@ func (s *Server) openData(ctx context.Context) error {
 	return s.trail.Attach(s.store)
 }
 
-// openCore builds the rooms of core.
+// openCore builds the packages of core.
 func (s *Server) openCore(context.Context) error {
 	var err error
 	rooms := identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}}
@@ -238,7 +238,7 @@ func (s *Server) openCore(context.Context) error {
 	return nil
 }
 
-// firstStart describes the first account that is to be made.
+// firstStart describes the first account to create.
 func (s *Server) firstStart() identity.BootstrapOptions {
 	r := s.config.Root
 	return identity.BootstrapOptions{
@@ -259,10 +259,10 @@ func (s *Server) mark() {
 	}
 }
 
-// bootstrap makes the first account at the first start, after everything else
-// that could refuse the start has succeeded. Later starts ignore the credentials
-// they are given, and warn if they differ. Only the store decides whether it is
-// the first start; no other file matters.
+// bootstrap creates the first account at the first start, after everything else that could
+// refuse the start has succeeded. Later starts ignore the credentials in the configuration,
+// and warn if they differ. Only the store decides whether this is the first start; no other
+// file matters.
 func (s *Server) bootstrap(ctx context.Context) error {
 	o := s.firstStart()
 	r := s.trail.Begin(protocol.NewRequestID(), o.At)
@@ -368,13 +368,13 @@ func (s *Server) openGateway(context.Context) error {
 // First returns what the first start creates; Created is false at every other start.
 func (s *Server) First() FirstStart { return s.first }
 
-// Addr is the address of the first listener.
+// Addr returns the address of the first listener.
 func (s *Server) Addr() string { return s.listeners[0].Addr().String() }
 
 // Operations lists the rows of a service, for tests and documentation.
 func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher.Operations(service) }
 
-// CreateAccount makes a further account with a root user.
+// CreateAccount creates another account with a root user.
 func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
 	return identity.NewOperator(s.identities).CreateAccount(ctx, nil, name, time.Now())
 }
@@ -391,5 +391,5 @@ func (s *Server) Stats() Stats {
 	return Stats{Syncs: n}
 }
 
-// Region is the region of all buckets.
+// Region returns the region of all buckets.
 func (s *Server) Region() string { return s.config.Region }

@@ -1,6 +1,6 @@
-// Package server is the only wiring room: it builds everything from the ground
-// up, opens the listeners and shuts everything down in order. It exists so that
-// no other room knows how the rooms fit together. It holds no access rules.
+// Package server connects all packages: it builds the server, opens the listeners and shuts
+// everything down in order. It exists so that no other package knows how the packages are
+// connected. It contains no access rules.
 package server
 
 import (
@@ -15,8 +15,8 @@ import (
 	"watertight/internal/certs"
 )
 
-// RootCredentials are those of the first account, used only at the first start.
-// Empty fields are random.
+// RootCredentials are the credentials of the first account. They are used only at the first
+// start. Empty fields become random values.
 type RootCredentials struct {
 	AccountID, AccessKeyID, SecretAccessKey string
 }
@@ -32,9 +32,9 @@ type Config struct {
 	TLS     certs.Source
 
 	AllowPlainHTTP bool
-	HealthListen   string // address that answers only probes, in plain HTTP; "" is none
+	HealthListen   string // address of a plain HTTP listener that answers only probes; "" for none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
-	MetricsListen  string // address that answers only scrapes of metrics, in plain HTTP; "" is none
+	MetricsListen  string // address of a plain HTTP listener that answers only scrapes of metrics; "" for none
 	TrustedProxies []netip.Prefix
 	AuditMaxBytes  int64         // size of the audit log above which its oldest closed files are deleted; 0 keeps all
 	AuditRetention time.Duration // age at which closed files of the audit log are deleted; 0 keeps all
@@ -47,16 +47,16 @@ type Config struct {
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64
-	// The ransom alarm: how many objects one principal may overwrite, delete and move under
-	// another key in one bucket within the window; 0 is no limit.
+	// The limits of the ransom alarm: how many objects one principal may overwrite, delete
+	// and move under another key in one bucket within the window; 0 means no limit.
 	AlarmWindow                                    time.Duration
 	AlarmOverwrites, AlarmDeletes, AlarmKeyChanges int
-	FreezeOnAlarm                                  bool // an alarm refuses the principal's writes to the bucket
+	FreezeOnAlarm                                  bool // an alarm refuses the principal's writes
 
 	AllowCustomerKeys bool // new buckets accept SSE-C
-	MaxSessions       int  // unexpired sessions of one user; 0 is session.DefaultQuota
+	MaxSessions       int  // unexpired sessions of one user; 0 means session.DefaultQuota
 	Logger            *slog.Logger
-	Getenv            func(string) string // for the passphrase; nil if there is no environment
+	Getenv            func(string) string // environment with the passphrase; nil if there is none
 	// Show, if it is set, is called at every start, when everything else is ready
 	// and before the first account is durable: First and the addresses are known
 	// then. If it returns an error, the start fails, and no account is made.
@@ -65,17 +65,16 @@ type Config struct {
 	// IssuerNetworks are private networks in which the identity providers of web
 	// identities may be reached.
 	IssuerNetworks []netip.Prefix
-	// IssuerHosts has addresses of providers ("issuer.example:443"), which are used
-	// instead of asking DNS. It is for tests, which have no port 443.
+	// IssuerHosts has addresses of providers ("issuer.example:443"), which are used instead
+	// of DNS. It is for tests, which can't use port 443.
 	IssuerHosts map[string]string
 
-	// Stall is how long a client may make no progress within a request; 0 is 30 s.
+	// Stall is how long a client may make no progress during a request; 0 means 30 s.
 	Stall time.Duration
 
-	// Document is how long a request may take to send its document; 0 is a minute.
+	// Document is how long a request may take to send its document; 0 means one minute.
 	Document time.Duration
-	// Now is the clock that requests are judged by; nil is the system's. Tests
-	// set it.
+	// Now is the clock by which requests are decided; nil means the system's clock. Tests set it.
 	Now func() time.Time
 
 	// Free measures the free bytes of the data directory's file system; nil
@@ -83,11 +82,11 @@ type Config struct {
 	Free func(dir string) (int64, error)
 }
 
-// peers returns what is known about where requests come from. Behind a named
-// proxy, callers have the addresses that it reports, and the proxy's own address
-// may stand for any caller. Without a named proxy, requests from this machine may
-// come from any caller, for example through a tunnel. Plain HTTP on addresses other
-// than loopback is for use behind a proxy, which may be in any private network.
+// peers returns what is known about the addresses of requests. Behind a named proxy,
+// callers have the addresses that the proxy reports, and the proxy's own address may be any
+// caller's. Without a named proxy, requests from this machine may come from any caller, for
+// example through a tunnel. Plain HTTP on addresses other than loopback is for use behind a
+// proxy, which may be in any private network.
 func (c Config) peers() policy.Peers {
 	local := !slices.ContainsFunc(c.Listen, func(addr string) bool {
 		host, _, err := net.SplitHostPort(addr)
@@ -102,7 +101,7 @@ func (c Config) peers() policy.Peers {
 	return policy.Peers{}
 }
 
-// minDocumentMemory is what the requests of one client need, in bytes.
+// minDocumentMemory is the memory that the requests of one client need, in bytes.
 const minDocumentMemory = 1 << 20
 
 // checkLimits refuses limits that are too low to serve anything.

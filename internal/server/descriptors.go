@@ -8,15 +8,16 @@ import (
 )
 
 const (
-	// ownFiles is how many files a server holds open besides its connections:
-	// folders of blobs, the engine's files, the log and listeners.
+	// ownFiles is the number of files that a server holds open in addition to its
+	// connections: folders of blobs, the engine's files, the log and listeners.
 	ownFiles = 288
-	// filesEach is how many files a connection needs: itself and the blob it reads or writes.
+	// filesEach is the number of files that a connection needs: itself and the blob that it
+	// reads or writes.
 	filesEach = 2
 	leastDoor = 4 // the fewest connections with which a server is useful
 )
 
-// openFiles is how many files this process may have open.
+// openFiles returns how many files this process may have open.
 func openFiles() uint64 {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
@@ -25,10 +26,9 @@ func openFiles() uint64 {
 	return l.Cur
 }
 
-// places returns the number of connections that are let in: as many as the
-// operator says, but no more than there are descriptors for. Without a free
-// descriptor the process can't accept the connection that the door would make
-// room for.
+// places returns the number of connections to accept: the configured number, but not more
+// than there are descriptors for. Without a free descriptor, the process can't accept a
+// connection, and so can't make place for it by closing another.
 func places(maximum int, files uint64) (int, error) {
 	least := ownFiles + filesEach*uint64(min(leastDoor, maximum))
 	if files < least {

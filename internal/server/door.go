@@ -12,8 +12,8 @@ import (
 	"watertight/internal/limit"
 )
 
-// phase is the state of a connection. Connections of lower phases are closed first;
-// within a phase, the one that has been in it for longest.
+// phase is the state of a connection. Connections in lower phases are closed first; within
+// a phase, the one that has been in it longest.
 type phase uint8
 
 const (
@@ -29,17 +29,17 @@ const (
 	phases         = iota
 )
 
-// door limits the connections of all listeners. It always accepts a new one, and
-// closes another if there are too many: strangers before callers, idle ones before
-// busy ones. Beyond the places that busy callers may take, some are reserved for
-// connections that are not identified yet, so that strangers never displace callers
-// and a root user always gets in.
+// door limits the connections of all listeners. It always accepts a new one, and closes
+// another if there are too many: strangers before callers, idle connections before busy
+// ones. In addition to the places that busy callers may take, some are reserved for
+// connections that are not identified yet, so that strangers never displace callers and a
+// root user always gets a connection.
 type door struct {
 	maximum, spare int
 
 	mu    sync.Mutex
 	in    [phases]list.List // of *guest; the one that has been there longest is first
-	keys  map[string]int    // active connections of each access key
+	keys  map[string]int    // number of active connections of each access key
 	total int
 }
 
@@ -60,9 +60,9 @@ type guest struct {
 	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }
 
-// maxUsualHeader is how many bytes a handshake and a header usually have at most.
-// A longer one may take twenty times its size in memory while it is read, which only
-// the number of such connections bounds.
+// maxUsualHeader is the usual maximum size of a handshake and a header, in bytes. While a
+// larger one is read, it may take twenty times its size in memory; only the number of such
+// connections bounds that.
 const maxUsualHeader = 6 << 10
 
 // Read implements net.Conn.
@@ -77,7 +77,8 @@ func (g *guest) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// long notes an unusually long header, and closes another one if there are too many.
+// long moves a connection with an unusually long header to its phase, and closes another
+// one if there are too many of them.
 func (d *door) long(g *guest) {
 	d.mu.Lock()
 	d.move(g, longHeader)
@@ -106,7 +107,7 @@ func (l listener) Accept() (net.Conn, error) {
 	return l.door.enter(c), nil
 }
 
-// enter lets a connection in and closes those it displaces.
+// enter accepts a connection and closes those that it displaces.
 func (d *door) enter(c net.Conn) *guest {
 	g := &guest{Conn: c, door: d, phase: newStranger}
 	d.mu.Lock()
@@ -124,7 +125,7 @@ func (d *door) enter(c net.Conn) *guest {
 	return g
 }
 
-// victim finds a connection to close other than the new one, or nil.
+// victim returns a connection to close, other than the new one, or nil.
 func (d *door) victim(beside *guest) *guest {
 	if d.total <= d.maximum {
 		return nil
@@ -144,7 +145,7 @@ func (d *door) victim(beside *guest) *guest {
 	return nil
 }
 
-// remove forgets a connection.
+// remove removes a connection.
 func (d *door) remove(g *guest) {
 	if g.gone {
 		return
@@ -191,7 +192,7 @@ func (g *guest) CloseWrite() error {
 	return nil
 }
 
-// becomeIdle notes that the connection waits for a request.
+// becomeIdle records that the connection waits for a request.
 func (g *guest) becomeIdle() {
 	g.header.Store(0)
 	g.change(idleStranger, idleCaller)
@@ -214,7 +215,7 @@ func (d *door) shrink() {
 	}
 }
 
-// beginRequest notes that a request is being read. Its caller is not known yet.
+// beginRequest records that a request is being read. Its caller is not known yet.
 func (g *guest) beginRequest() {
 	g.header.Store(-1)
 	g.change(bodyStranger, comingCaller)
@@ -230,8 +231,8 @@ func (g *guest) change(stranger, caller phase) {
 	g.door.move(g, stranger)
 }
 
-// identify notes who sent the request, or that a stranger's request was allowed. If
-// callers take all places, or one key most of them, the request is refused: SlowDown.
+// identify records who sent the request, or that a stranger's request was allowed. If
+// callers have all places, or one key has most of them, the request is refused: SlowDown.
 func (g *guest) identify(c limit.Class, key string) error {
 	d := g.door
 	d.mu.Lock()
@@ -262,7 +263,7 @@ func (g *guest) identify(c limit.Class, key string) error {
 
 type guestKey struct{}
 
-// withGuest hands the connection down to its requests.
+// withGuest adds the connection to the context of its requests.
 func withGuest(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, guestKey{}, guestOf(c))
 }

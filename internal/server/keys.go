@@ -13,12 +13,12 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// keySweep is how often the server looks for keys whose time has come. What has ended
-// counts as gone before that.
+// keySweep is how often the server checks which keys are due. A key whose time has ended
+// can't be used even before that.
 const keySweep = time.Minute
 
-// keepKeys destroys keys whose window has ended, takes expired material away and
-// rotates: at the start, and then every minute.
+// keepKeys destroys keys whose waiting period has ended, removes expired material and
+// rotates keys: at the start, and then every minute.
 func (s *Server) keepKeys(ctx context.Context) {
 	tick := time.NewTicker(keySweep)
 	defer tick.Stop()
@@ -37,7 +37,7 @@ func (s *Server) keepKeys(ctx context.Context) {
 	}
 }
 
-// keyEvent is the audit event of what the server does to a key by itself, by its name
+// keyEvent returns the audit event of what the server does to a key by itself, by its name
 // in CloudTrail (KMS developer guide, "AWS KMS log entries in AWS CloudTrail").
 func (s *Server) keyEvent(what kms.Happening, key arn.ARN) authz.Record {
 	r := s.trail.Begin(protocol.NewRequestID(), s.config.Now())

@@ -21,14 +21,14 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10 // protocol refuses more than 8 KiB besides the URL; net/http stops reading here
-	// defaultStall is how long one read or write of a client may take before the
-	// request ends: a client may be slow, but may not stop.
+	maxHeaderBytes = 16 << 10 // net/http stops here; protocol refuses more than 8 KiB without the URL
+	// defaultStall is the maximum duration of one read or write of a client: a client may
+	// be slow, but must not stop.
 	defaultStall = 30 * time.Second
 )
 
-// guard wraps every request: it ends requests that make no progress, and turns a
-// panic into an answer.
+// guard wraps every request: it ends requests that make no progress, and turns a panic into
+// a response.
 type guard struct {
 	next   http.Handler
 	log    *slog.Logger
@@ -40,9 +40,9 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	body := &patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
 	tracked := &progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
-	tracked.extend() // replaces the deadline of the request before
-	// net/http looks at the type of its own request's body to finish it, so only a
-	// copy gets the patient one.
+	tracked.extend() // replaces the deadline of the previous request
+	// net/http checks the type of its own request's body when it finishes the request, so
+	// only a copy gets the patientBody.
 	held := g.enter(r.Context())
 	defer held.Close()
 	inner := r.WithContext(limit.With(r.Context(), held))
@@ -66,7 +66,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	g.next.ServeHTTP(tracked, inner)
 	held.Close()
-	// net/http still has to take the rest of the body and to write the answer.
+	// net/http still has to read the rest of the body and to write the response.
 	body.settle()
 	if time.Now().After(tracked.next) {
 		tracked.extend()
@@ -87,12 +87,13 @@ func (g guard) enter(ctx context.Context) *limit.Account {
 	return g.memory.Open(visitor.identify)
 }
 
-// maxLinger is how many bytes of a body that is not needed are read and dropped: a client that sends all of it before
-// it reads would otherwise see its connection reset instead of the answer.
+// maxLinger is the number of bytes of a body that are read and discarded if they are not
+// needed. A client that sends its whole body before it reads would otherwise get a
+// connection reset instead of the response.
 const maxLinger = 8 << 20
 
-// linger sends the answer, and then reads and drops the rest of the body for as
-// long as settle allows.
+// linger sends the response, and then reads and discards the rest of the body for as long
+// as settle allows.
 func (b *patientBody) linger(rc *http.ResponseController) {
 	if b.ended || b.failed || rc.Flush() != nil {
 		return
@@ -101,14 +102,14 @@ func (b *patientBody) linger(rc *http.ResponseController) {
 	b.failed = err != nil && err != io.EOF // after any error, nothing more can be read
 }
 
-// patientBody gives each read its own deadline. There is none once the body
-// has ended: net/http would take it for a client that went away.
+// patientBody sets a new deadline for each read. There is none after the body has ended,
+// because net/http would take it for a client that disconnected.
 type patientBody struct {
 	io.ReadCloser
 	rc            *http.ResponseController
 	stall         time.Duration
-	next          time.Time // when the deadline is moved again
-	end           time.Time // of the body as a whole; zero is none
+	next          time.Time // when the deadline must be set again
+	end           time.Time // deadline of the whole body; zero means none
 	ended, failed bool
 }
 
@@ -148,15 +149,14 @@ func tooSlow(err error) error {
 // EndBy implements protocol.Bound.
 func (b *patientBody) EndBy(at time.Time) { b.end, b.next = at, time.Time{} }
 
-// settle bounds how long net/http may wait for the part of the body that the
-// handler did not read.
+// settle limits how long net/http may wait for the part of the body that the handler did not read.
 func (b *patientBody) settle() {
 	if !b.ended {
 		b.rc.SetReadDeadline(time.Now().Add(b.stall))
 	}
 }
 
-// progress gives each write its own deadline and knows whether an answer began.
+// progress sets a new deadline for each write, and records whether a response has begun.
 type progress struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
@@ -166,8 +166,8 @@ type progress struct {
 	began bool
 }
 
-// extend moves the deadline of writes. Before the first write, net/http may wait
-// for the rest of the body.
+// extend sets a new deadline for writes. Before the first write, net/http may wait for the
+// rest of the body.
 func (p *progress) extend() {
 	now, wait := time.Now(), p.stall
 	if !p.body.ended {

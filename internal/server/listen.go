@@ -15,8 +15,8 @@ import (
 	"watertight/internal/limit"
 )
 
-// checkListeners refuses plain HTTP on any address but loopback, unless the
-// operator says so.
+// checkListeners refuses plain HTTP on any address but loopback, unless the configuration
+// allows it.
 func (c Config) checkListeners() error {
 	if len(c.Listen) == 0 {
 		return errors.New("no address to listen on; use --listen ADDR")
@@ -85,8 +85,8 @@ func (s *Server) Reload() {
 	}
 }
 
-// CAFile is the path of the local certificate authority of --tls-self-signed, or ""
-// if there is none.
+// CAFile returns the path of the local certificate authority of --tls-self-signed, or "" if
+// there is none.
 func (s *Server) CAFile() string {
 	if s.certs == nil {
 		return ""
@@ -94,7 +94,7 @@ func (s *Server) CAFile() string {
 	return s.certs.CAFile()
 }
 
-// Scheme is "http" or "https".
+// Scheme returns "http" or "https".
 func (s *Server) Scheme() string {
 	if s.config.TLS.On() {
 		return "https"
@@ -110,11 +110,11 @@ func (e errorLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// httpLog is what net/http logs to. Clients that hang up and handshakes that
-// fail are not errors of the server.
+// httpLog returns the logger for net/http. Clients that disconnect and handshakes that fail
+// are not errors of the server.
 func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
 
-// newHTTP makes the HTTP server around the dispatcher.
+// newHTTP returns the HTTP server with the dispatcher.
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	var next http.Handler = holding{s.dispatcher, s.rootKey.Ring}
 	if s.config.HealthOnMain {
@@ -132,7 +132,7 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		Protocols:         new(http.Protocols),
-		// OPTIONS * comes in like everything else.
+		// The dispatcher also handles OPTIONS *.
 		DisableGeneralOptionsHandler: true,
 	}
 	h.Protocols.SetHTTP1(true)

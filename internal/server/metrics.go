@@ -18,7 +18,7 @@ import (
 	"watertight/internal/core/bucket"
 )
 
-// metricsPath is all that the listener for metrics answers.
+// metricsPath is the only path that the listener for metrics answers.
 const metricsPath = "/metrics"
 
 const (
@@ -27,15 +27,15 @@ const (
 	metricsTimeout = 10 * time.Second
 )
 
-// metrics are the server's metrics. Labels have values that the program knows, never
-// names from requests: no bucket, no key, no principal. So their number is bounded, and a
-// reader of metrics learns nobody's data.
+// metrics are the server's metrics. The values of labels are known to the program and never
+// come from requests: no bucket, no key, no principal. So their number is bounded, and
+// metrics disclose no user's data.
 type metrics struct {
 	registry *prometheus.Registry
 	alarms   *prometheus.CounterVec // by kind
 }
 
-// newMetrics makes the metrics; frozen counts the frozen principals.
+// newMetrics returns the metrics. frozen counts the frozen principals.
 func newMetrics(frozen func(context.Context) (int, error)) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),

@@ -14,8 +14,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// newRotation wires what a rotation of the root key wraps anew. A room that keeps
-// something under the root key belongs here.
+// newRotation lists everything that a rotation of the root key wraps again. A package that
+// keeps something under the root key must be listed here.
 func (s *Server) newRotation() *rotation.Rotation {
 	material := kms.NewOperator(s.keys)
 	return rotation.New(rotation.Options{
@@ -51,7 +51,7 @@ func (s *Server) newRotation() *rotation.Rotation {
 	})
 }
 
-// rekeyStore wraps the metadata's own keys anew, and then the markers' copies of them.
+// rekeyStore rewraps the metadata's own keys, and then the markers' copies of them.
 func (s *Server) rekeyStore(ctx context.Context) (int, error) {
 	store, ok := s.store.(embedded.Rekeyed)
 	if !ok {
@@ -64,11 +64,11 @@ func (s *Server) rekeyStore(ctx context.Context) (int, error) {
 	return n, s.parts.Mark(s.store)
 }
 
-// sourceCheck is how often the source of the root key is asked whether the next start
-// would find it.
+// sourceCheck is how often the server asks the source of the root key whether the next
+// start would find it.
 const sourceCheck = time.Minute
 
-// watchSource notices that the source of the root key is lost, and mends keyrings on the
+// watchSource notices that the source of the root key is lost, and repairs keyrings on the
 // disk. Requests need neither.
 func (s *Server) watchSource(ctx context.Context) {
 	tick := time.NewTicker(sourceCheck)
@@ -86,8 +86,8 @@ func (s *Server) watchSource(ctx context.Context) {
 	}
 }
 
-// mendKeyring writes the keyring and its copies anew where the disk has lost them: the
-// next start would find none.
+// mendKeyring writes the keyring and its copies again if they are missing or damaged on the
+// disk, because the next start would fail without them.
 func (s *Server) mendKeyring() {
 	mended, err := s.rootKey.Mend()
 	s.warnMended(mended)
@@ -123,8 +123,8 @@ func (s *Server) checkSource(ctx context.Context) {
 	}
 }
 
-// holding keeps the generations of the root key, for the time of a request: what it wraps
-// under the current one is stored before that one counts as unneeded.
+// holding holds the generations of the root key during a request, so that what the request
+// wraps under the current generation is stored before that generation counts as unneeded.
 type holding struct {
 	next http.Handler
 	root *seal.Ring

@@ -24,19 +24,18 @@ import (
 	"watertight/internal/operator"
 )
 
-// maxOperators is how many of the operator's commands are served at once.
+// maxOperators bounds the operator's commands that are served at once.
 const maxOperators = 16
 
-// drain is how long requests under way may take once the server stops.
+// drain is how long running requests may take after the server was told to stop.
 const drain = 20 * time.Second
 
-// sweepInterval is how often the server looks for blobs that no record points at.
+// sweepInterval is how often the server looks for blobs that no record refers to.
 const sweepInterval = time.Hour
 
-// Run serves until ctx ends. Then it finishes the requests under way and closes
-// everything.
+// Run serves until ctx ends. Then it finishes the running requests and closes everything.
 func (s *Server) Run(ctx context.Context) error {
-	// Requests outlive ctx: they are drained, not cut.
+	// Requests outlive ctx: they may finish within the time to drain.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests)
@@ -93,8 +92,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.Close(closing))
 }
 
-// serveBeside serves probes and metrics, each where it has a listener, until both are
-// closed.
+// serveBeside serves probes and metrics, each if it has a listener, until both are closed.
 func (s *Server) serveBeside(serving *sync.WaitGroup, failed chan<- error) (end func()) {
 	health, serveHealth := s.serveHealth()
 	metrics, serveMetrics := s.serveMetrics()
@@ -117,7 +115,7 @@ func (s *Server) serveBeside(serving *sync.WaitGroup, failed chan<- error) (end 
 	}
 }
 
-// commands serves the operator's commands. Those that take long end with background.
+// commands serves the operator's commands. Long ones end with background.
 func (s *Server) commands(requests, background context.Context) *http.Server {
 	bytes := payload.NewOperator(s.payloads, keys.NewOperator(s.ring, kms.NewOperator(s.keys)))
 	snapshots := datadir.Snapshots{
@@ -142,7 +140,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 	}
 }
 
-// swept logs what a sweep did.
+// swept logs the result of a sweep.
 func (s *Server) swept(ctx context.Context, what string, n int, err error) {
 	switch {
 	case ctx.Err() != nil:
@@ -153,8 +151,7 @@ func (s *Server) swept(ctx context.Context, what string, n int, err error) {
 	}
 }
 
-// sweep removes orphans of earlier crashes and sessions that ended: at the start,
-// and then hourly.
+// sweep handles orphans of earlier crashes and sessions that ended: at the start, and then hourly.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -190,11 +187,12 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// useFlush is how often times of last use are written.
+// useFlush is how often the times of last uses are written.
 const useFlush = 5 * time.Second
 
-// keepUses writes when access keys, users, roles and customers' keys were last used. Uses that are not written
-// because of a full disk or the end of the server are lost; the recorded last use is then too old.
+// keepUses writes when access keys, users, roles and customers' keys were last used. Uses
+// that could not be written because the disk was full or the server stopped are lost; the
+// recorded last use is then too old.
 func (s *Server) keepUses(ctx context.Context) {
 	tick := time.NewTicker(useFlush)
 	defer tick.Stop()
@@ -211,7 +209,7 @@ func (s *Server) keepUses(ctx context.Context) {
 	}
 }
 
-// Close closes what Build opened, in the opposite order. Run calls it.
+// Close closes what Build opened, in reverse order. Run calls it.
 func (s *Server) Close(ctx context.Context) error {
 	var errs []error
 	for _, l := range s.listeners {

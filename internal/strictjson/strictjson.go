@@ -1,7 +1,7 @@
-// Package strictjson reads JSON that strangers wrote and whose members decide
-// about access. It exists because encoding/json accepts documents that two readers
-// may understand differently: a name that occurs twice, a name in another case,
-// bytes that are not valid text. It must never know what a document is about.
+// Package strictjson decodes JSON that strangers wrote and whose members decide about
+// access. It exists because encoding/json accepts documents that two readers may understand
+// differently: a name that occurs twice, a name in another case, bytes that are not valid
+// text. It must never know what a document is about.
 package strictjson
 
 import (
@@ -14,10 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-// Value is a value of a document that was read, as it is written there.
+// Value is an encoded value of a document that was read.
 type Value = json.RawMessage
 
-// Object holds the members of an object by their exact names, case included.
+// Object holds the members of an object by their exact names. Case is significant.
 type Object map[string]Value
 
 // Read reads a whole document, which must be an object. It refuses invalid JSON,
