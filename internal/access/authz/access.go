@@ -63,7 +63,8 @@ func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], 
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	if may.because != "" {
-		return Grant{&grant{authority: a, caller: c, decided: c.situation.At, seen: c.situation.Seen}}, nil
+		who := c
+		return Grant{&grant{authority: a, caller: &who, decided: c.situation.At, seen: c.situation.Seen}}, nil
 	}
 	return a.ask(ctx, c, func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) })
 }

@@ -157,11 +157,13 @@ func (a *Authority) decide(
 	if err != nil {
 		return nil, err
 	}
-	g := &grant{
-		authority: a, asks: asks, caller: c, decided: c.situation.At, laws: laws,
+	first := &firstGrant{who: c}
+	g := &first.grant
+	*g = grant{
+		authority: a, asks: asks, caller: &first.who, decided: c.situation.At, laws: laws,
 		held: make([]permission, 0, len(needs)),
 	}
-	g.on.laws, g.on.work = g.on.room[:0], policy.NewWork()
+	g.on.laws, g.on.work = first.room[:0], policy.NewWork()
 	if err := g.add(ctx, needs); err != nil {
 		return nil, err
 	}
@@ -205,11 +207,11 @@ func (g *grant) add(ctx context.Context, needs []Need) error {
 }
 
 // judge decides one need. It looks up the laws of a bucket once per request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *lookups, n *Need) (judgement, error) {
+func (a *Authority) judge(ctx context.Context, c *Caller, laws PrincipalLaws, on *lookups, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || n.Resource.IsObject() {
 		var err error
-		if res, err = on.resource(ctx, a.facts, n, &c); err != nil {
+		if res, err = on.resource(ctx, a.facts, n, c); err != nil {
 			return judgement{}, err
 		}
 	}
@@ -221,7 +223,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 
 // decideUnder decides one need under the laws of its resource.
 func (a *Authority) decideUnder(
-	ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need,
+	ctx context.Context, c *Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need,
 ) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,

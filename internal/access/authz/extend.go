@@ -29,7 +29,7 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 	var needs []Need
 	if fresh {
 		var err error
-		if needs, err = furtherNeeds(ctx, g.g.caller, asks); err != nil {
+		if needs, err = furtherNeeds(ctx, *g.g.caller, asks); err != nil {
 			return Grant{}, err
 		}
 	}

@@ -21,7 +21,7 @@ type permission struct {
 
 type grant struct {
 	authority *Authority
-	caller    Caller
+	caller    *Caller // never changed
 	needs     []Need
 	held      []permission
 	index     map[permission]struct{}     // set only if there are many
@@ -35,6 +35,13 @@ type grant struct {
 	on      lookups
 	relied  []permission // soft needs that were demanded and are covered
 	inside  bool         // a transaction is running, which demands again if it is repeated
+}
+
+// firstGrant is a grant with what copies of it share, in one piece of memory.
+type firstGrant struct {
+	grant
+	who  Caller
+	room [1]lawsOf // for the usual number of resources
 }
 
 // indexFrom is the number of permissions above which a map is faster than a scan.
@@ -171,7 +178,7 @@ func (g Grant) Caller() Caller {
 	if g.g == nil {
 		return Caller{}
 	}
-	return g.g.caller
+	return *g.g.caller
 }
 
 // Under decides a need of the same caller as if the resource had other laws. It shows what

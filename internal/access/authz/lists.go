@@ -18,7 +18,6 @@ type ObjectLaws struct {
 // lookups caches the laws of the resources of one request.
 type lookups struct {
 	laws    []lawsOf // few: needs concern one or two resources
-	room    [1]lawsOf
 	objects []judged
 	tagged  bool         // tags of an object were looked up
 	work    *policy.Work // work of all decisions on the request

@@ -75,7 +75,8 @@ func (g Grant) Renew(ctx context.Context) error {
 		return err
 	}
 	if g.g.asks == nil {
-		g.g.caller, g.g.decided, g.g.seen = c, c.situation.At, nil
+		who := c
+		g.g.caller, g.g.decided, g.g.seen = &who, c.situation.At, nil
 		return nil
 	}
 	fresh, err := g.g.authority.decide(ctx, c, g.g.asks)

@@ -22,7 +22,7 @@ func mention(l *policy.Laws, prefix string) bool {
 // tagKeys returns the condition keys for the tags of a need's object. This costs a lookup,
 // so it returns nil if no policy refers to them.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *lookups, n *Need) (map[string][]string, error) {
-	if n.New || !n.Action.Facts().SeesTags || !mention(l, existingTag) {
+	if n.New || !n.Resource.IsObject() || !mention(l, existingTag) || !n.Action.Facts().SeesTags {
 		return nil, nil
 	}
 	on.tagged = true
