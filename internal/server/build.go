@@ -23,6 +23,7 @@ import (
 	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/instant"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
 	"watertight/internal/core/mfa"
@@ -64,6 +65,7 @@ type Server struct {
 	sessions   *session.Store
 	simulator  *simulate.Simulator
 	uses       *identity.Uses
+	clock      *instant.Clock
 	dispatcher *dispatch.Dispatcher
 	door       *door
 	listeners  []net.Listener
@@ -131,8 +133,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenMetrics, s.listenOperator,
-		s.bootstrap,
+		s.openData, s.openClock, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenMetrics,
+		s.listenOperator, s.bootstrap,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -335,6 +337,7 @@ func (s *Server) openGateway(context.Context) error {
 		s.buckets.AllowCustomerKeys()
 	}
 	s.objects = object.New(s.store, s.payloads, s.buckets, s.keys)
+	s.objects.ServeBy(s.clock)
 	s.watchChanges()
 	s.rotation = s.newRotation()
 	api := &s3.API{

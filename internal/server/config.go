@@ -76,6 +76,9 @@ type Config struct {
 	Document time.Duration
 	// Now is the clock by which requests are decided; nil means the system's clock. Tests set it.
 	Now func() time.Time
+	// Elapsed is the time since the start by a clock that nobody can set; nil is the
+	// system's, or follows Now where a test sets that.
+	Elapsed func() time.Duration
 
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests use it to simulate a full disk.

@@ -62,6 +62,7 @@ func (s *Server) Run(ctx context.Context) error {
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })
 	sweeping.Go(func() { s.keepLifecycle(background) })
+	sweeping.Go(func() { s.keepClock(background) })
 	sweeping.Go(func() { s.rotation.Run(background) })
 	sweeping.Go(func() { s.watchSource(background) })
 	if s.certs != nil {

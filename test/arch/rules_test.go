@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
 	"internal/core/recent":          {},
 	"internal/core/alarm":           {"internal/limit"},
+	"internal/core/instant":         core("change"),
 	"internal/core/kms": append(core("change", "page", "principal", "recent", "tag"),
 		"internal/storage/seal"),
 	"internal/core/keys": {"internal/access", "internal/storage/seal", "internal/fault"},
@@ -52,7 +53,8 @@ var layers = map[string][]string{
 	"internal/core/lifecycle": {"internal/core/tag", "internal/fault"},
 	"internal/core/bucket":    core("acl", "change", "lifecycle", "mfa", "page", "principal", "tag"),
 	"internal/core/object": append(
-		core("acl", "alarm", "bucket", "change", "keys", "kms", "lifecycle", "mfa", "page", "payload", "tag"),
+		core("acl", "alarm", "bucket", "change", "instant", "keys", "kms", "lifecycle", "mfa", "page", "payload",
+			"tag"),
 		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),

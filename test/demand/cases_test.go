@@ -81,7 +81,9 @@ func cases(f *fixture, m *method) []arguments {
 			args, args.with(arguments{"VersionID": &f.version}),
 			args.with(arguments{"IfMatch": &match, "IfNoneMatch": &match}),
 		}
-		return append(all, args.with(arguments{"Tags": tag.Set(tags)}),
+		lock := object.LockHeaders{Mode: "GOVERNANCE", Until: "2099-01-01T00:00:00Z"}
+		return append(all, args.with(arguments{"Tags": tag.Set(tags)}), args.with(arguments{"Lock": lock}),
+			args.with(arguments{"Lock": object.LockHeaders{LegalHold: "ON"}}),
 			args.with(arguments{"ACL": acl.Request{Canned: "private"}}), args.with(sealedObject(f)))
 	case m.room == "core/identity" && slices.Contains(m.params, "k"):
 		return kinds(args, m)

@@ -51,17 +51,25 @@ var unsaid = map[string]permission{
 // variants are requests of an operation that need other permissions than its plain
 // request.
 var variants = map[string]map[string]func(*raw){
-	"GetObject":             {"?versionId": version},
-	"HeadObject":            {"?versionId": version},
-	"DeleteObject":          {"?versionId": version},
-	"GetObjectTagging":      {"?versionId": version},
-	"PutObjectTagging":      {"?versionId": version},
-	"DeleteObjectTagging":   {"?versionId": version},
-	"GetObjectAttributes":   {"?versionId": version},
-	"GetObjectAcl":          {"?versionId": version},
-	"PutObjectAcl":          {"?versionId": version},
-	"PutObject":             {"with tags": tagged, "with an ACL": handedOver},
-	"CreateMultipartUpload": {"with tags": tagged, "with an ACL": handedOver},
+	"GetObject":           {"?versionId": version},
+	"HeadObject":          {"?versionId": version},
+	"DeleteObject":        {"?versionId": version},
+	"GetObjectTagging":    {"?versionId": version},
+	"PutObjectTagging":    {"?versionId": version},
+	"DeleteObjectTagging": {"?versionId": version},
+	"GetObjectAttributes": {"?versionId": version},
+	"GetObjectAcl":        {"?versionId": version},
+	"PutObjectAcl":        {"?versionId": version},
+	"PutObject": {
+		"with tags": tagged, "with an ACL": handedOver, "with a retention": retained, "with a legal hold": held,
+	},
+	"CreateMultipartUpload": {
+		"with tags": tagged, "with an ACL": handedOver, "with a retention": retained, "with a legal hold": held,
+	},
+	"PutObjectRetention": {"?versionId": version},
+	"GetObjectRetention": {"?versionId": version},
+	"PutObjectLegalHold": {"?versionId": version},
+	"GetObjectLegalHold": {"?versionId": version},
 	"CreateBucket": {
 		"with Object Lock": func(r *raw) { r.header.Set("X-Amz-Bucket-Object-Lock-Enabled", "true") },
 		"with ownership":   func(r *raw) { r.header.Set("X-Amz-Object-Ownership", "ObjectWriter") },
@@ -71,8 +79,10 @@ var variants = map[string]map[string]func(*raw){
 		},
 	},
 	"CopyObject": {
-		"with an ACL": handedOver,
-		"with tags":   func(r *raw) { tagged(r); r.header.Set("X-Amz-Tagging-Directive", "REPLACE") },
+		"with a retention":  retained,
+		"with a legal hold": held,
+		"with an ACL":       handedOver,
+		"with tags":         func(r *raw) { tagged(r); r.header.Set("X-Amz-Tagging-Directive", "REPLACE") },
 		"of a version": func(r *raw) {
 			r.header.Set("X-Amz-Copy-Source", r.header.Get("X-Amz-Copy-Source")+"?versionId=null")
 		},
@@ -88,6 +98,13 @@ func version(r *raw) {
 }
 
 func handedOver(r *raw) { r.header.Set("X-Amz-Acl", "bucket-owner-full-control") }
+
+func retained(r *raw) {
+	r.header.Set("X-Amz-Object-Lock-Mode", "GOVERNANCE")
+	r.header.Set("X-Amz-Object-Lock-Retain-Until-Date", "2099-01-01T00:00:00Z")
+}
+
+func held(r *raw) { r.header.Set("X-Amz-Object-Lock-Legal-Hold", "ON") }
 
 func tagged(r *raw) { r.header.Set("X-Amz-Tagging", "k=v") }
 

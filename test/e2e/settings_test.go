@@ -23,7 +23,7 @@ var onObjects = []string{
 	"PutObject", "DeleteObject", "DeleteObjects", "CopyObject", "CreateMultipartUpload", "UploadPart",
 	"UploadPartCopy", "CompleteMultipartUpload",
 	"AbortMultipartUpload", "PutObjectTagging", "DeleteObjectTagging", "PutObjectAcl", "PostObject",
-	"UpdateObjectEncryption",
+	"UpdateObjectEncryption", "PutObjectRetention", "PutObjectLegalHold",
 }
 
 func changesBucket(row dispatch.Row) bool {

@@ -96,8 +96,9 @@ func TestGoldenDirectory(t *testing.T) {
 	earlier := keyFile(t, filepath.Join(dir, "root.key"))
 	checkAs(t, dir, all, 2, []generation{{1, earlier}})
 	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
-	// KMS; a rotation; lifecycle, which programs of version 2 did not have; frozen principals.
-	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/", "f/"}
+	// KMS; a rotation; lifecycle, which programs of version 2 did not have; frozen principals;
+	// the instant of locks.
+	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/", "f/", "z/"}
 	for _, k := range all {
 		unseen := k.seen == 0
 		for _, prefix := range rare {

@@ -82,6 +82,7 @@ func must[T any](t *testing.T) func(T, error) T {
 func (p *populator) all() {
 	p.identities()
 	p.bucket()
+	p.locked()
 	p.objects()
 	p.uploads()
 	p.customersKeys()

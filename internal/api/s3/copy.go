@@ -22,7 +22,7 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 	put := shape.PutObjectInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
 		Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey,
-		EncryptionHeaders: in.EncryptionHeaders, Unbuilt: in.Unbuilt,
+		EncryptionHeaders: in.EncryptionHeaders, LockHeaders: in.LockHeaders,
 	}
 	if in.TaggingDirective == "REPLACE" {
 		put.Tagging = in.Tagging
@@ -74,7 +74,7 @@ func (a *API) copyObject(
 		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass,
 		WebsiteRedirect: in.WebsiteRedirect,
 		IfMatch:         in.IfMatch, IfNoneMatch: in.IfNoneMatch,
-		Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey),
+		Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey), Lock: lockHeaders(&in.LockHeaders),
 	}
 	if err := replaced(in, &c); err != nil {
 		return nil, err

@@ -20,17 +20,12 @@ func (a *API) deleteObject(
 			return nil, notImplemented(name)
 		}
 	}
-	// AWS was observed to refuse the header for a key; a version without Object Lock has
-	// nothing to bypass.
-	if in.Bypass != "" && in.VersionId == nil {
-		return nil, bypassNeedsLock()
-	}
 	mfa, err := a.proof(ctx, g, in.MFA)
 	if err != nil {
 		return nil, err
 	}
 	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{
-		Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch, MFA: mfa,
+		Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch, Bypass: in.Bypass, MFA: mfa,
 	})
 	if err != nil {
 		return nil, err
@@ -40,11 +35,6 @@ func (a *API) deleteObject(
 		out.VersionId = d.MarkerID
 	}
 	return out, nil
-}
-
-func bypassNeedsLock() error {
-	return invalidArgument("x-amz-bypass-governance-retention",
-		"x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
 }
 
 // checkDelete refuses invalid documents (S3 API reference, DeleteObjects: 1 to 1,000 keys).
@@ -63,9 +53,6 @@ func checkDelete(d *shape.Delete) error {
 func (a *API) deleteObjects(
 	ctx context.Context, g authz.Grant, in *shape.DeleteObjectsInput,
 ) (*shape.DeleteObjectsOutput, error) {
-	if in.Bypass != "" {
-		return nil, bypassNeedsLock()
-	}
 	out := &shape.DeleteObjectsOutput{}
 	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
@@ -77,7 +64,9 @@ func (a *API) deleteObjects(
 			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, fault.From(err)))
 			continue
 		}
-		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
+		items = append(items, object.DeleteInput{
+			Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag, Bypass: in.Bypass,
+		})
 	}
 	if object.AnyGranted(g, in.Bucket, items) { // without permission, no code is used up
 		mfa, err := a.proof(ctx, g, in.MFA)

@@ -12,17 +12,19 @@ import (
 // keyIDKey is the condition key for the KMS key that a write names.
 const keyIDKey = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
-// withKeyARN is authz.Ask for a write that may name a key of KMS. Policies compare the
+// withDerivedKeys is authz.Ask for a write that may name a key of KMS. Policies compare the
 // key's ARN, in whichever form the request names the key (S3 service authorization
 // reference; S3 user guide, "Requiring SSE-KMS for specific KMS keys"). The name is
-// resolved in the same state in which the decision is made.
-func withKeyARN[In any](a *API, needs func(*In) ([]authz.Need, error)) authz.Access[In] {
+// resolved in the same state in which the decision is made. Of a retention that the write
+// asks for, policies compare its days from now on.
+func withDerivedKeys[In any](a *API, needs func(*In) ([]authz.Need, error)) authz.Access[In] {
 	return authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		all, err := needs(in)
 		if err != nil {
 			return nil, err
 		}
 		for i := range all {
+			addRemainingDays(&all[i], c.At())
 			name := all[i].Keys[keyIDKey]
 			if len(name) != 1 {
 				continue

@@ -2,12 +2,181 @@ package s3
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/object"
 )
+
+// The condition keys of Object Lock (S3 service authorization reference, PutObject,
+// PutObjectRetention and PutObjectLegalHold).
+const (
+	lockModeKey  = "s3:object-lock-mode"
+	lockUntilKey = "s3:object-lock-retain-until-date"
+	lockDaysKey  = "s3:object-lock-remaining-retention-days"
+	lockHoldKey  = "s3:object-lock-legal-hold"
+)
+
+// withLock adds what a write with headers of Object Lock needs besides s3:PutObject.
+func withLock(needs []authz.Need, at arn.ARN, h *shape.LockHeaders) []authz.Need {
+	if keys := lockKeys(h.ObjectLockMode, h.ObjectLockRetainUntilDate); keys != nil {
+		needs = append(needs, authz.Need{Action: "s3:PutObjectRetention", Resource: at, Keys: keys})
+	}
+	if h.ObjectLockLegalHoldStatus != "" {
+		needs = append(needs, authz.Need{
+			Action: "s3:PutObjectLegalHold", Resource: at,
+			Keys: map[string][]string{lockHoldKey: {h.ObjectLockLegalHoldStatus}},
+		})
+	}
+	return needs
+}
+
+// lockKeys returns the condition keys of a retention as it was sent, nil without one.
+func lockKeys(mode, until string) map[string][]string {
+	var keys map[string][]string
+	set := func(key, value string) {
+		if value != "" {
+			if keys == nil {
+				keys = map[string][]string{}
+			}
+			keys[key] = []string{value}
+		}
+	}
+	set(lockModeKey, mode)
+	set(lockUntilKey, until)
+	return keys
+}
+
+// addRemainingDays adds how many days a retention is going to last from now on. A day that
+// has begun counts, so that a retention of 30 days is 30 however long the request took.
+func addRemainingDays(n *authz.Need, now time.Time) {
+	date := n.Keys[lockUntilKey]
+	if len(date) != 1 {
+		return
+	}
+	if until, ok := object.ParseRetainUntil(date[0]); ok {
+		const day = 24 * time.Hour
+		days := (until.Sub(now) + day - 1) / day
+		n.Keys[lockDaysKey] = []string{strconv.FormatInt(int64(max(0, days)), 10)}
+	}
+}
+
+func mayBypass(bucket, key string) authz.Need {
+	return authz.Need{Action: "s3:BypassGovernanceRetention", Resource: arn.Object(bucket, key), Soft: true}
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+func lockHeaders(h *shape.LockHeaders) object.LockHeaders {
+	return object.LockHeaders{
+		Mode: h.ObjectLockMode, Until: h.ObjectLockRetainUntilDate, LegalHold: h.ObjectLockLegalHoldStatus,
+	}
+}
+
+// shownLock is how an answer about an object describes its lock.
+func shownLock(l *object.Lock) (out shape.LockHeaders) {
+	if l.Mode != 0 {
+		out.ObjectLockMode = l.Mode.String()
+		out.ObjectLockRetainUntilDate = l.Until.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	out.ObjectLockLegalHoldStatus = l.Hold.String()
+	return out
+}
+
+// mayPutRetention needs the same action with and without a version.
+func mayPutRetention(_ context.Context, c authz.Caller, in *shape.PutObjectRetentionInput) ([]authz.Need, error) {
+	n := versionNeed("s3:PutObjectRetention", "s3:PutObjectRetention", in.Bucket, in.Key, in.VersionId)
+	if r := in.Retention; r != nil {
+		n.Keys = lockKeys(text(r.Mode), text(r.RetainUntilDate))
+		addRemainingDays(&n, c.At())
+	}
+	needs := []authz.Need{n, mayList(in.Bucket)}
+	if isTrue(in.Bypass) {
+		needs = append(needs, mayBypass(in.Bucket, in.Key))
+	}
+	return needs, nil
+}
+
+func (a *API) putObjectRetention(
+	ctx context.Context, g authz.Grant, in *shape.PutObjectRetentionInput,
+) (*shape.Empty, error) {
+	put := object.RetentionInput{
+		VersionInput: object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId},
+		Bypass:       isTrue(in.Bypass),
+	}
+	r := in.Retention
+	if r == nil {
+		return nil, a.malformedFor(ctx, g, in.Bucket)
+	}
+	if r.Mode != nil || r.RetainUntilDate != nil {
+		var knownMode, isDate bool
+		put.Retention.Mode, knownMode = bucket.ParseLockMode(text(r.Mode))
+		put.Retention.Until, isDate = object.ParseRetainUntil(text(r.RetainUntilDate))
+		if !knownMode || !isDate {
+			return nil, malformedXML()
+		}
+	}
+	return nil, a.Objects.PutRetention(ctx, g, put)
+}
+
+// malformedFor refuses a request without a document, but tells of a missing bucket first, as
+// AWS does.
+func (a *API) malformedFor(ctx context.Context, g authz.Grant, bucket string) error {
+	if err := a.exists(ctx, g, bucket); err != nil {
+		return err
+	}
+	return malformedXML()
+}
+
+func (a *API) getObjectRetention(
+	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
+) (*shape.ObjectRetentionOutput, error) {
+	r, err := a.Objects.GetRetention(ctx, g, object.VersionInput{
+		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ObjectRetentionOutput{Mode: r.Mode.String(), RetainUntilDate: r.Until}, nil
+}
+
+func mayPutLegalHold(in *shape.PutObjectLegalHoldInput) ([]authz.Need, error) {
+	n := versionNeed("s3:PutObjectLegalHold", "s3:PutObjectLegalHold", in.Bucket, in.Key, in.VersionId)
+	if h := in.LegalHold; h != nil && h.Status != "" {
+		n.Keys = map[string][]string{lockHoldKey: {h.Status}}
+	}
+	return []authz.Need{n, mayList(in.Bucket)}, nil
+}
+
+func (a *API) putObjectLegalHold(
+	ctx context.Context, g authz.Grant, in *shape.PutObjectLegalHoldInput,
+) (*shape.Empty, error) {
+	if in.LegalHold == nil {
+		return nil, a.malformedFor(ctx, g, in.Bucket)
+	}
+	on := in.LegalHold.Status == object.HoldOn.String()
+	if !on && in.LegalHold.Status != object.HoldOff.String() {
+		return nil, malformedXML()
+	}
+	return nil, a.Objects.PutLegalHold(ctx, g,
+		object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, on)
+}
+
+func (a *API) getObjectLegalHold(
+	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
+) (*shape.LegalHold, error) {
+	h, err := a.Objects.GetLegalHold(ctx, g, object.VersionInput{
+		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.LegalHold{Status: h.String()}, nil
+}
 
 func mayPutObjectLock(in *shape.PutObjectLockConfigurationInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketObjectLockConfiguration", Resource: arn.Bucket(in.Bucket)}

@@ -24,7 +24,8 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	}
 	keys := putKeys(&shape.PutObjectInput{
 		StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders,
-		CustomerKey: in.CustomerKey, EncryptionHeaders: in.EncryptionHeaders, Unbuilt: in.Unbuilt,
+		CustomerKey: in.CustomerKey, EncryptionHeaders: in.EncryptionHeaders,
+		LockHeaders: in.LockHeaders,
 	})
 	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
@@ -32,7 +33,7 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
-	return withACL(needs, at, &in.ACLHeaders), nil
+	return withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders), nil
 }
 
 // partKeys returns condition keys that distinguish the later requests of an upload from
@@ -152,6 +153,7 @@ func (a *API) createMultipartUpload(
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: request,
 		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
 		Algorithm: alg, ChecksumType: kind, Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey),
+		Lock: lockHeaders(&in.LockHeaders),
 	})
 	if err != nil {
 		return nil, err

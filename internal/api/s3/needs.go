@@ -126,7 +126,7 @@ func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
-	needs = withACL(needs, at, &in.ACLHeaders)
+	needs = withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders)
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: at})
 	}
@@ -138,15 +138,15 @@ func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 func putKeys(in *shape.PutObjectInput) map[string][]string {
 	keys := aclKeys(&in.ACLHeaders, "")
 	keys["s3:objectcreationoperation"] = []string{"true"}
-	u, e := &in.Unbuilt, &in.EncryptionHeaders
+	e := &in.EncryptionHeaders
 	for _, h := range [...]struct{ name, value string }{
 		{"s3:x-amz-server-side-encryption", e.ServerSideEncryption},
 		{keyIDKey, e.SSEKMSKeyId},
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},
-		{"s3:object-lock-mode", u.LockMode}, {"s3:object-lock-retain-until-date", u.LockUntil},
-		{"s3:object-lock-legal-hold", u.LegalHold},
+		{lockModeKey, in.ObjectLockMode}, {lockUntilKey, in.ObjectLockRetainUntilDate},
+		{lockHoldKey, in.ObjectLockLegalHoldStatus},
 	} {
 		if h.value != "" {
 			keys[h.name] = []string{h.value}
@@ -171,6 +171,9 @@ func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {
 	if in.VersionId == nil {
 		needs = append(needs, mayDestroy(in.Bucket, in.Key))
 	}
+	if isTrue(in.Bypass) {
+		needs = append(needs, mayBypass(in.Bucket, in.Key))
+	}
 	return needs, nil
 }
 
@@ -192,6 +195,9 @@ func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 		needs = append(needs, withMatch(n, o.ETag))
 		if o.VersionId == nil {
 			needs = append(needs, mayDestroy(in.Bucket, o.Key))
+		}
+		if isTrue(in.Bypass) {
+			needs = append(needs, mayBypass(in.Bucket, o.Key))
 		}
 	}
 	return append(needs, mayList(in.Bucket)), nil

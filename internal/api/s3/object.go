@@ -43,7 +43,7 @@ func (a *API) storeObject(
 		Metadata: metadata(&in.Content, in.WebsiteRedirect),
 		Tags:     tags, ACL: request, StorageClass: in.StorageClass,
 		Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey), Algorithm: alg, MD5: sum, Expect: expect,
-		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Lock: lockHeaders(&in.LockHeaders),
 	})
 	if err != nil {
 		return nil, err
@@ -64,14 +64,8 @@ func checkUnbuilt(u *shape.Unbuilt, e *shape.EncryptionHeaders) error {
 	if e.ServerSideEncryption == "aws:fsx" { // only Amazon FSx has it
 		return notImplemented("x-amz-server-side-encryption")
 	}
-	for name, value := range map[string]string{
-		"x-amz-object-lock-mode":       u.LockMode + u.LockUntil,
-		"x-amz-object-lock-legal-hold": u.LegalHold,
-		"x-amz-write-offset-bytes":     u.WriteOffset,
-	} {
-		if value != "" {
-			return notImplemented(name)
-		}
+	if u.WriteOffset != "" {
+		return notImplemented("x-amz-write-offset-bytes")
 	}
 	return nil
 }
@@ -153,7 +147,7 @@ func read(
 	if r.StorageClass != "STANDARD" {
 		out.StorageClass = r.StorageClass
 	}
-	out.VersionId = versionOf(&r.Version)
+	out.VersionId, out.LockHeaders = versionOf(&r.Version), shownLock(&r.Lock)
 	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Version()),
 		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)

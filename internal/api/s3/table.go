@@ -53,7 +53,7 @@ func (a *API) main() []dispatch.Row {
 		define(a, "ListObjects", "GET /{Bucket}", authz.AskFor(mayListObjects), a.listObjects, takesAsOf),
 		define(a, "ListObjectsV2", "GET /{Bucket}?list-type=2", authz.AskFor(mayListObjectsV2), a.listObjectsV2,
 			takesAsOf),
-		define(a, "PutObject", "PUT /{Bucket}/{Key+}", withKeyARN(a, mayPutObject), a.putObject),
+		define(a, "PutObject", "PUT /{Bucket}/{Key+}", withDerivedKeys(a, mayPutObject), a.putObject),
 		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.AskFor(a.mayGetObject), a.getObject, orPart, takesAsOf),
 		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.AskFor(a.mayGetObject), a.headObject, orPart,
 			takesAsOf),
@@ -120,6 +120,14 @@ func (a *API) locks() []dispatch.Row {
 			authz.Ask1(mayPutObjectLock), a.putObjectLockConfiguration, checksum),
 		define(a, "GetObjectLockConfiguration", "GET /{Bucket}?object-lock",
 			onBucket("s3:GetBucketObjectLockConfiguration"), a.getObjectLockConfiguration),
+		define(a, "PutObjectRetention", "PUT /{Bucket}/{Key+}?retention",
+			authz.AskFor(mayPutRetention), a.putObjectRetention, checksum),
+		define(a, "GetObjectRetention", "GET /{Bucket}/{Key+}?retention",
+			onObject("s3:GetObjectRetention", "s3:GetObjectRetention"), a.getObjectRetention),
+		define(a, "PutObjectLegalHold", "PUT /{Bucket}/{Key+}?legal-hold",
+			authz.Ask(mayPutLegalHold), a.putObjectLegalHold, checksum),
+		define(a, "GetObjectLegalHold", "GET /{Bucket}/{Key+}?legal-hold",
+			onObject("s3:GetObjectLegalHold", "s3:GetObjectLegalHold"), a.getObjectLegalHold),
 	}
 }
 
@@ -127,7 +135,7 @@ func (a *API) locks() []dispatch.Row {
 func (a *API) writes() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads",
-			withKeyARN(a, mayCreateUpload), a.createMultipartUpload),
+			withDerivedKeys(a, mayCreateUpload), a.createMultipartUpload),
 		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, mayUploadPart), a.uploadPart),
 		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId",
 			onUpload(a, mayUploadPartCopy), a.uploadPartCopy, fromSource),
@@ -139,9 +147,9 @@ func (a *API) writes() []dispatch.Row {
 		define(a, "ListMultipartUploads", "GET /{Bucket}?uploads", authz.Ask1(mayListUploads), a.listMultipartUploads),
 		define(a, "GetObjectAttributes", "GET /{Bucket}/{Key+}?attributes",
 			authz.Ask(mayGetAttributes), a.getObjectAttributes),
-		define(a, "CopyObject", "PUT /{Bucket}/{Key+}", withKeyARN(a, mayCopyObject), a.copyObject, fromSource),
+		define(a, "CopyObject", "PUT /{Bucket}/{Key+}", withDerivedKeys(a, mayCopyObject), a.copyObject, fromSource),
 		define(a, "PostObject", "POST /{Bucket}",
-			withKeyARN(a, mayPostObject), a.postObject, rest.Route.Form, noContent),
+			withDerivedKeys(a, mayPostObject), a.postObject, rest.Route.Form, noContent),
 	}
 }
 

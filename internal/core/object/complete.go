@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
+	"watertight/internal/core/instant"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
@@ -37,6 +38,7 @@ type CompleteInput struct {
 	IfMatch, IfNoneMatch  *string
 	Customer              CustomerKey // the upload's key; needed only if checksums are compared
 	minPart               int64
+	clock                 *instant.Clock
 	over                  alarm.Counts // what the completion does to the object that was there
 }
 
@@ -59,7 +61,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	if err := in.check(); err != nil {
 		return Version{}, err
 	}
-	in.minPart = s.minPart
+	in.minPart, in.clock = s.minPart, s.clock
 	choice, err := in.Customer.forWriting(g, "")
 	if err != nil {
 		return Version{}, err
@@ -287,6 +289,9 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 		return nil, nil, err
 	}
 	v.modified, v.writer = requestTime(g), writerOf(g)
+	if err := v.setLock(k.b, u.lock, in.clock, v.modified); err != nil {
+		return nil, nil, err
+	}
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err
 	}
@@ -304,7 +309,7 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if in.over, err = k.overwritten(tx, head, &v); err != nil {
 		return nil, nil, err
 	}
-	gone, err := k.push(tx, head, &v, nil, removal{at: requestTime(g)})
+	gone, err := k.push(tx, head, &v, nil, removalBy(in.clock, g, k.b))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,7 +35,8 @@ type CopyInput struct {
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None: the algorithm of the source
 	WebsiteRedirect      string
-	Encryption           Encryption // of the copy
+	Encryption           Encryption  // of the copy
+	Lock                 LockHeaders // of the copy; the source's is never copied
 	IfMatch, IfNoneMatch *string
 }
 
@@ -114,7 +115,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, Encryption: in.Encryption, ACL: in.ACL,
+		Algorithm: in.Algorithm, Encryption: in.Encryption, ACL: in.ACL, Lock: in.Lock, copied: true,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	}
 	if in.Replace {

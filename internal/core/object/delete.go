@@ -103,6 +103,9 @@ func (s *Store) deleteAll(
 		if err := mayRemoveAll(b, asked); err != nil {
 			return err
 		}
+		if err := mayBypassIn(b, items); err != nil {
+			return err
+		}
 		if err := lockKeys(tx, b, items); err != nil {
 			return err
 		}
@@ -113,7 +116,8 @@ func (s *Store) deleteAll(
 				out[i] = refused(&items[i], err)
 				continue
 			}
-			how := removal{at: requestTime(g), mfa: items[i].MFA}
+			how := removalBy(s.clock, g, b)
+			how.mfa, how.bypass = items[i].MFA, items[i].bypasses(g, bucketName)
 			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], removal: how, g: g}
 			out[i], err = d.run(tx)
 			if concernsOneVersion(err) && !d.changed {
@@ -155,6 +159,27 @@ func mayRemoveAll(b *bucket.Bucket, items []DeleteInput) error {
 		}
 	}
 	return nil
+}
+
+// mayBypassIn refuses x-amz-bypass-governance-retention in a bucket without Object Lock for
+// keys, as AWS was seen to do. For versions it is accepted: there is nothing to bypass.
+func mayBypassIn(b *bucket.Bucket, items []DeleteInput) error {
+	if b.ObjectLock.Enabled {
+		return nil
+	}
+	for i := range items {
+		if items[i].Bypass != nil && items[i].VersionID == nil {
+			return badLock(bypassHeader, "", bypassHeader+" is only applicable to Object Lock enabled buckets.")
+		}
+	}
+	return nil
+}
+
+const bypassHeader = "x-amz-bypass-governance-retention"
+
+// bypasses reports whether the item may be removed in spite of governance mode.
+func (in *DeleteInput) bypasses(g authz.Grant, bucketName string) bool {
+	return mayBypass(g, in.Bypass != nil && *in.Bypass, bucketName, in.Key)
 }
 
 // AnyGranted reports whether a grant covers the deletion of any of the items.

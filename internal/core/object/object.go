@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/instant"
 	"watertight/internal/core/mfa"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/digest"
@@ -32,6 +33,7 @@ type Store struct {
 	kms      KMS   // nil: no KMS key can be used
 	minPart  int64 // bytes; tests may set less than MinPart
 	absent   int   // maxAbsent; tests may set less
+	clock    *instant.Clock
 	holds    *holds
 	watcher  Watcher // nil: nobody is told
 }
@@ -41,7 +43,7 @@ type Store struct {
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store, kms KMS) *Store {
 	return &Store{
 		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, kms: kms, minPart: MinPart,
-		absent: maxAbsent, holds: newHolds(),
+		absent: maxAbsent, holds: newHolds(), clock: new(instant.Clock),
 	}
 }
 
@@ -142,11 +144,15 @@ type PutInput struct {
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None: CRC64NVME is computed
 	Encryption   Encryption
+	Lock         LockHeaders
 	MD5          []byte // Content-MD5, decoded; nil declares none
 	// Expect is called once, after Body has returned io.EOF, because trailers come last. If
 	// it is nil, nothing is expected.
 	Expect               func() (Expected, error)
 	IfMatch, IfNoneMatch *string // values of the headers
+
+	lock   Lock // what Lock asks for
+	copied bool // the bytes are the store's own
 }
 
 // GetInput asks for a version. If VersionID is nil, it asks for the current version.
@@ -166,6 +172,7 @@ type GetInput struct {
 // Reading is the result of Get and Head.
 type Reading struct {
 	Version
+	Lock          Lock          // what the caller may see of it
 	Partial       bool          // the result is Length bytes from Start, not the whole object
 	Start, Length int64         // bytes
 	Part          *Part         // set if the result is exactly one part of a multipart object
@@ -193,7 +200,10 @@ type DeleteInput struct {
 	Key       string
 	VersionID *string
 	IfMatch   *string
-	MFA       mfa.Proof // the code that the request brought; the same for all items of a batch
+	// Bypass is x-amz-bypass-governance-retention, nil without it; the same for all items of
+	// a batch. true counts with s3:BypassGovernanceRetention.
+	Bypass *bool
+	MFA    mfa.Proof // the code that the request brought; the same for all items of a batch
 }
 
 // Deleted is the result of one DeleteInput.

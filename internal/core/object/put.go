@@ -22,7 +22,8 @@ import (
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where it has tags,
-// s3:PutObjectAcl where an ACL is asked for, s3:GetObject where IfMatch is set, and
+// s3:PutObjectAcl where an ACL is asked for, s3:PutObjectRetention and
+// s3:PutObjectLegalHold where Lock asks for them, s3:GetObject where IfMatch is set, and
 // kms:GenerateDataKey on the key of KMS that the request or the bucket's setting names. It
 // first seals and stores the bytes, then the record; the object is visible only after both
 // are durable. Conditions are checked before the body is read, and again in the transaction
@@ -30,7 +31,8 @@ import (
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
 // InvalidArgument and InvalidEncryptionAlgorithmError (the encryption), those of KMS,
 // OperationAborted if the bucket's encryption changed in the meantime, PreconditionFailed,
-// NoSuchKey, NotImplemented, those of an ACL (see setOwner), and what Body.Read returned.
+// NoSuchKey, NotImplemented, InvalidArgument and InvalidRequest (the lock), those of an ACL
+// (see setOwner), and what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -43,6 +45,9 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
 		return Version{}, err
 	}
+	if err := in.Lock.demandLock(g, in.Bucket, in.Key); err != nil {
+		return Version{}, err
+	}
 	if in.IfMatch != nil {
 		if err := g.Demand("s3:GetObject", arn.Object(in.Bucket, in.Key)); err != nil {
 			return Version{}, err
@@ -51,6 +56,9 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	a, err := in.Encryption.check(g)
 	if err == nil {
 		err = in.check()
+	}
+	if err == nil {
+		in.lock, err = in.Lock.check(s.clock, g)
 	}
 	if err != nil {
 		return Version{}, err
@@ -107,8 +115,17 @@ func (s *Store) precheck(
 		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		if err := new(version).setOwner(r, k, g, &in.ACL); err != nil {
+		v := new(version)
+		if err := v.setOwner(r, k, g, &in.ACL); err != nil {
 			return err
+		}
+		if err := v.setLock(k.b, in.lock, s.clock, requestTime(g)); err != nil {
+			return err
+		}
+		if !in.copied {
+			if err := v.declaresBody("Object", in.MD5, in.Algorithm); err != nil {
+				return err
+			}
 		}
 		if setting, err = k.encryption(r, g, a); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
@@ -230,10 +247,13 @@ func (s *Store) commit(
 			return err
 		}
 		v.modified, v.writer = requestTime(g), writerOf(g)
+		if err := v.setLock(k.b, in.lock, s.clock, v.modified); err != nil {
+			return err
+		}
 		if over, err = k.overwritten(tx, head, v); err != nil {
 			return err
 		}
-		gone, err = k.push(tx, head, v, w.at.Inline, removal{at: requestTime(g)})
+		gone, err = k.push(tx, head, v, w.at.Inline, removalBy(s.clock, g, b))
 		noteVersion(g, b, v)
 		return err
 	})

@@ -103,8 +103,14 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		if err := k.mayUse(r, g, choice); err != nil {
 			return err
 		}
-		u, err = k.findUpload(r, in.UploadID)
-		return err
+		if u, err = k.findUpload(r, in.UploadID); err != nil || in.copied {
+			return err
+		}
+		v := u.version
+		if err := v.setLock(k.b, u.lock, s.clock, requestTime(g)); err != nil {
+			return err
+		}
+		return v.declaresBody("Part", in.MD5, in.Algorithm)
 	})
 	if err != nil {
 		return Part{}, err

@@ -41,8 +41,15 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
-	r, _, err := s.get(ctx, g, &in)
-	return r, err
+	r, wider, err := s.get(ctx, g, &in)
+	if err != nil {
+		return nil, err
+	}
+	if r.Lock, err = r.Lock.shown(ctx, wider, &in); err != nil {
+		r.Body.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
 // get opens a version for reading, and returns a grant that also covers its key.
@@ -73,7 +80,11 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err != nil {
 		return nil, err
 	}
-	return f.reading(in.Key), nil
+	r := f.reading(in.Key)
+	if r.Lock, err = r.Lock.shown(ctx, f.grant, &in); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // readPlan is a version and the range of it to read.
@@ -90,7 +101,10 @@ type readPlan struct {
 }
 
 func (f *readPlan) reading(key string) *Reading {
-	r := &Reading{Version: f.v.public(f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
+	r := &Reading{
+		Version: f.v.public(f.b, key), Lock: f.v.lock, Partial: f.span.partial, Start: f.span.start,
+		Length: f.span.length,
+	}
 	if f.span.part != nil {
 		p := f.span.part.public()
 		r.Part = &p

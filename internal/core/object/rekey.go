@@ -33,8 +33,8 @@ type UpdateEncryptionInput struct {
 // UpdateEncryption starts again, and finally answers OperationAborted. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker,
 // InvalidArgument, InvalidRequest, AccessDenied for a key that the bucket's account does
-// not own, those of KMS. InvalidRequest also answers for a version that shares its parts
-// with other versions, since a rollback.
+// not own and for a version that Object Lock protects, those of KMS. InvalidRequest also
+// answers for a version that shares its parts with other versions, since a rollback.
 func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
 	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -125,6 +125,10 @@ func (s *Store) updateEncryption(
 		}
 		v, err := in.find(tx, now.b, "PUT")
 		if err != nil {
+			return err
+		}
+		// Whoever can delete the new key could destroy a locked version.
+		if err := v.removable(removalBy(s.clock, g, now.b).at, false); err != nil {
 			return err
 		}
 		if !v.kms.sameKey(n.kms) {

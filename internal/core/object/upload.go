@@ -47,6 +47,7 @@ type UploadInput struct {
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty: the default of the algorithm
 	Encryption   Encryption
+	Lock         LockHeaders // the object's
 }
 
 // upload is an upload's record. Its version has the fields that the object will have; the
@@ -188,10 +189,12 @@ func noSuchUpload(id string) error {
 		With("UploadId", id)
 }
 
-// CreateUpload begins a multipart upload. Its object will have the owner and the ACL
-// that are set now. It needs s3:PutObject, s3:PutObjectAcl where an ACL is asked for,
-// and kms:GenerateDataKey on the key of KMS that the request or the bucket's setting
-// names. Errors: NoSuchBucket, InvalidRequest, and those of Put that need no body.
+// CreateUpload begins a multipart upload. Its object will have the owner, the ACL and the
+// lock that are set now; without a retention, the bucket's default one when it is completed.
+// It needs s3:PutObject, s3:PutObjectAcl where an ACL is asked for, s3:PutObjectRetention
+// and s3:PutObjectLegalHold where Lock asks for them, and kms:GenerateDataKey on the key of
+// KMS that the request or the bucket's setting names. Errors: NoSuchBucket, InvalidRequest,
+// and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
@@ -200,12 +203,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, fault.New(fault.AccessDenied,
 			"Anonymous users cannot initiate multipart uploads.  Please authenticate.")
 	}
-	if len(in.Tags) > 0 {
-		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
-			return Upload{}, err
-		}
-	}
-	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+	if err := in.demandMore(g); err != nil {
 		return Upload{}, err
 	}
 	put := PutInput{
@@ -216,6 +214,10 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	kind, err := checksumType(in.Algorithm, in.ChecksumType)
+	if err != nil {
+		return Upload{}, err
+	}
+	lock, err := in.Lock.check(s.clock, g)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -232,7 +234,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	u.requestEncryption, u.requestKey = in.Encryption.Algorithm, in.Encryption.KeyID != ""
-	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
+	u.checksum, u.lock = Checksum{Algorithm: in.Algorithm, Type: kind}, lock
 	w := written{bucket: k.b.ID, how: how}
 	var out Upload
 	err = s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
@@ -243,6 +245,9 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		head, err := k.head(tx)
 		if err == nil {
 			err = u.setOwner(tx, k, g, &in.ACL)
+		}
+		if err == nil {
+			err = lock.mayBeIn(b)
 		}
 		if err != nil {
 			return err
@@ -258,6 +263,19 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	return out, nil
+}
+
+// demandMore demands what the beginning of an upload needs besides s3:PutObject.
+func (in *UploadInput) demandMore(g authz.Grant) error {
+	if len(in.Tags) > 0 {
+		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
+			return err
+		}
+	}
+	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+		return err
+	}
+	return in.Lock.demandLock(g, in.Bucket, in.Key)
 }
 
 // newUpload returns the record of an upload that begins, with the data key that keys sent

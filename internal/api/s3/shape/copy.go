@@ -20,6 +20,7 @@ type CopyObjectInput struct {
 	ACLHeaders
 	EncryptionHeaders
 	CustomerKey
+	LockHeaders
 	Unbuilt
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`

@@ -19,6 +19,7 @@ type CreateMultipartUploadInput struct {
 	ACLHeaders
 	EncryptionHeaders
 	CustomerKey
+	LockHeaders
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }

@@ -186,3 +186,13 @@ func (in *ListPartsInput) UploadPath() (bucket, key, id string) {
 func (in *PutObjectLockConfigurationInput) BucketOwner() (bucket, want string) {
 	return in.Bucket, in.ExpectedBucketOwner
 }
+
+// BucketOwner returns the bucket and the account that must own it, "" for any.
+func (in *PutObjectRetentionInput) BucketOwner() (bucket, want string) {
+	return in.Bucket, in.ExpectedBucketOwner
+}
+
+// BucketOwner returns the bucket and the account that must own it, "" for any.
+func (in *PutObjectLegalHoldInput) BucketOwner() (bucket, want string) {
+	return in.Bucket, in.ExpectedBucketOwner
+}

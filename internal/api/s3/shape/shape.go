@@ -107,6 +107,7 @@ type PutObjectInput struct {
 	ACLHeaders
 	EncryptionHeaders
 	CustomerKey
+	LockHeaders
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
@@ -167,9 +168,6 @@ type Conditions struct {
 // Unbuilt are headers of features that this server does not implement: it refuses them
 // instead of ignoring them.
 type Unbuilt struct {
-	LockMode    string `loc:"header,x-amz-object-lock-mode"`
-	LockUntil   string `loc:"header,x-amz-object-lock-retain-until-date"`
-	LegalHold   string `loc:"header,x-amz-object-lock-legal-hold"`
 	WriteOffset string `loc:"header,x-amz-write-offset-bytes"`
 }
 
@@ -255,6 +253,7 @@ type GetObjectOutput struct {
 	TaggingCount    int    `loc:"header,x-amz-tagging-count"`
 	VersionId       string `loc:"header,x-amz-version-id"`
 	WebsiteRedirect string `loc:"header,x-amz-website-redirect-location"`
+	LockHeaders
 	Checksums
 }
 
@@ -266,7 +265,7 @@ type DeleteObjectInput struct {
 	IfMatch             *string `loc:"header,If-Match"`
 	IfMatchModified     string  `loc:"header,x-amz-if-match-last-modified-time"`
 	IfMatchSize         string  `loc:"header,x-amz-if-match-size"`
-	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
+	Bypass              *bool   `loc:"header,x-amz-bypass-governance-retention"`
 	MFA                 *string `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
@@ -281,7 +280,7 @@ type DeleteObjectOutput struct {
 type DeleteObjectsInput struct {
 	Bucket              string  `loc:"uri,Bucket"`
 	Delete              Delete  `loc:"body,Delete"`
-	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
+	Bypass              *bool   `loc:"header,x-amz-bypass-governance-retention"`
 	MFA                 *string `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
