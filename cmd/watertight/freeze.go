@@ -30,7 +30,7 @@ func (c *freezeList) Run(p process) error {
 		return printJSON(p, all)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(p.stdout, "nobody is frozen")
+		_, err := fmt.Fprintln(p.stdout, "no principal is frozen")
 		return err
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)

@@ -31,11 +31,11 @@ type commands struct {
 	Why     whyPublic      `cmd:"" name:"why-public" help:"Explain why a bucket is public, with a request that gets in, or who can use a KMS key. Exits with 3 if it is open to strangers."`
 	Check   check          `cmd:"" help:"Report what is damaged or lost in a data directory. Changes nothing; no server may be running on it. Exits with 4 if something is."`
 	Recover recoverData    `cmd:"" help:"Copy everything that authenticates from a damaged data directory into a new one. The old one is not changed."`
-	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and prove that it is whole ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`
+	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and check that it is complete, undamaged ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`
 	Rewrap  rewrap         `cmd:"" help:"Move objects under keys of KMS to the newest material of their keys. Their bytes are not touched. Exits with 4 if some could not be moved."`
 	Key     keyCommands    `cmd:"" help:"Report what needs a key of KMS, schedule its deletion, and report what became unreadable without it."`
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
-	Restore restore        `cmd:"" help:"Make a new data directory of a backup, and verify it; or verify a backup."`
+	Restore restore        `cmd:"" help:"Make a new data directory from a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
 	Roll    rollback       `cmd:"" name:"rollback" help:"Take a bucket, or the keys that begin with a prefix, back to a moment. Only adds versions and delete markers. Exits with 4 if keys were skipped."`
 	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`

@@ -16,7 +16,7 @@ import (
 // rootKey holds the commands on the root key of the running server.
 type rootKey struct {
 	Status rootKeyStatus `cmd:"" help:"Show the root key's source and generations, and the newest rotation."`
-	Rotate rootKeyRotate `cmd:"" help:"Give the root key a new generation and wrap everything anew under it, while the server runs. Goes on with a rotation that was interrupted."`
+	Rotate rootKeyRotate `cmd:"" help:"Give the root key a new generation and rewrap everything under it, while the server runs. Continues a rotation that was interrupted."`
 }
 
 type rootKeyStatus struct {

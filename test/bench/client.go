@@ -22,8 +22,8 @@ const (
 	benchSecret = "benchmark-secret-of-a-server-that-is-thrown-away"
 )
 
-// payload is a body with its hash, made once: the client's hashing is not what
-// is measured.
+// payload is a body with its hash. Both are computed once, because the benchmark must not
+// measure the client's hashing.
 type payload struct {
 	body []byte
 	hash string
@@ -61,8 +61,8 @@ func (c *client) do(method, path string, query []string, body, want *payload) er
 	return c.send(method, path, query, nil, body, want)
 }
 
-// send makes one signed request and reads the whole answer; want, where given,
-// is the length it must have.
+// send sends one signed request and reads the whole response. If want is set, the response
+// must have its length.
 func (c *client) send(method, path string, query []string, headers map[string]string, body, want *payload) error {
 	url := c.endpoint + path
 	if len(query) > 0 {

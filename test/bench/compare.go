@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// lane is a line on a server.
+// lane is a line on one of the servers.
 type lane struct {
 	b    *bench
 	l    line
 	done int       // operations
-	cpu  []float64 // µs/op of each turn; sorted in the end
+	cpu  []float64 // µs/op of each turn; sorted at the end
 }
 
-// turn drives a lane for a while.
+// turn runs a lane for a while.
 func (a *lane) turn(each time.Duration) error {
 	most := a.l.most
 	if most == 0 {
@@ -40,9 +40,9 @@ func (a *lane) turn(each time.Duration) error {
 	return nil
 }
 
-// turns drives two lanes in turns, so that both meet the same moods of the machine,
-// and prints the CPU time of an operation, least and median of all turns, and the ratios
-// of the second to the first.
+// turns runs two lanes alternately, so that changes of the machine's speed affect both. It
+// prints the CPU time of an operation, minimum and median of all turns, and the ratios of
+// the second lane to the first.
 func turns(name string, both [2]*lane, rounds int, each time.Duration) error {
 	for _, a := range both {
 		if err := a.b.ready(a.l); err != nil {
@@ -104,7 +104,7 @@ func compare(other string, clients, rounds int, each time.Duration, only string)
 	return nil
 }
 
-// pairs measures lines that are to be compared with another line of the same server.
+// pairs measures lines that are compared with another line of the same server.
 func pairs(clients, rounds int, each time.Duration, only string) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -15,7 +15,7 @@ type line struct {
 	prepare func(b *bench) error
 	op      func(b *bench, n int) error
 	most    int    // maximum number of operations; 0 means no limit
-	beside  string // the line that it is compared with, by -pairs
+	beside  string // the line with which -pairs compares it
 }
 
 type bench struct {
@@ -83,7 +83,7 @@ func putKMS(b *bench, prefix string, n int, p *payload) error {
 	}, p, nil)
 }
 
-// kmsLines are those of objects under a key of KMS.
+// kmsLines returns the lines about objects under a key of KMS.
 func kmsLines() (all []line) {
 	for _, s := range []struct {
 		name       string
@@ -121,7 +121,7 @@ func fill(b *bench, prefix string, n int, p *payload) error {
 	return err
 }
 
-// line runs one row and prints it.
+// line runs one line and prints its row.
 func (b *bench) line(l line, only string) error {
 	if !strings.Contains(l.name, only) {
 		return nil
@@ -155,9 +155,9 @@ func (b *bench) line(l line, only string) error {
 	return nil
 }
 
-// ready prepares a line, and waits until the server has done what the preparation
-// left it to do: the engine compacts for seconds after 40,000 writes, which is not
-// what the line is to measure.
+// ready prepares a line, and waits until the server has done the work that the preparation
+// caused: after 40,000 writes the engine compacts for seconds, which the line must not
+// measure.
 func (b *bench) ready(l line) error {
 	if l.prepare == nil {
 		return nil
@@ -167,7 +167,7 @@ func (b *bench) ready(l line) error {
 	}
 	const (
 		pause  = 250 * time.Millisecond
-		idle   = pause / 50 // CPU time of a server that has nothing to do
+		idle   = pause / 50 // CPU time of an idle server
 		atMost = time.Minute
 	)
 	last, err := b.srv.stats()
@@ -181,8 +181,8 @@ func (b *bench) ready(l line) error {
 	return err
 }
 
-// drive runs op from all clients until most operations or the time is up, and
-// returns how long each took.
+// drive runs op from all clients until most operations are done or the time is up, and
+// returns the duration of each.
 func (b *bench) drive(most int, limit time.Duration, op func(int) error) ([]time.Duration, error) {
 	var next atomic.Int64
 	var mu sync.Mutex

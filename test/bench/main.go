@@ -87,8 +87,7 @@ func run(clients int, each time.Duration, only, profile string) error {
 	return nil
 }
 
-// startBench starts a server of a build of this program, and makes the bucket that
-// all lines use.
+// startBench starts a server of a build of this program, and creates the bucket that all lines use.
 func startBench(program, dir, profile string, clients int) (*bench, error) {
 	srv, err := startChild(program, dir, profile)
 	if err != nil {
@@ -164,7 +163,7 @@ func (l lineReader) Read(p []byte) (int, error) {
 	return copy(p, b), err
 }
 
-// syncTime is the median time of making a 4 KiB append durable here.
+// syncTime returns the median duration of a durable 4 KiB append on this machine.
 func syncTime(dir string) (time.Duration, error) {
 	f, err := os.Create(filepath.Join(dir, "sync"))
 	if err != nil {

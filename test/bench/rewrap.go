@@ -13,15 +13,15 @@ import (
 	"watertight/internal/operator"
 )
 
-// versionsToMove is how many versions one pass of the line of re-wrapping moves, and
-// passes how many there are.
+// versionsToMove is the number of versions that one pass of the line for rewrapping moves,
+// and passes the number of passes.
 const (
 	versionsToMove = 20000
 	passes         = 3
 )
 
 // rewrap measures how fast the operator's command moves versions of 1 KiB to the newest
-// material of their key: all of a bucket's, after each rotation.
+// material of their key: all versions of a bucket, after each rotation.
 func (b *bench) rewrap(data, only string) error {
 	const name = "re-wrap of a version"
 	if !strings.Contains(name, only) {

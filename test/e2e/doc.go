@@ -1,3 +1,3 @@
-// Package e2e drives a real server with real clients: the AWS SDK for Go, the
-// aws CLI and, where a client would not send such a thing, raw bytes.
+// Package e2e tests a real server with real clients: the AWS SDK for Go, the aws CLI and,
+// for requests that no client sends, raw bytes.
 package e2e

@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// Terminate asks the program to end, and waits for that; the program must exit
-// without an error.
+// Terminate tells the program to stop, and waits for that; the program must exit without an error.
 func (p *Process) Terminate() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -20,9 +19,9 @@ func (p *Process) Terminate() error {
 	return err
 }
 
-// Clone stops the program at an arbitrary instant, copies everything that it has on
-// the disk and lets it continue. The copy is what a crash at that instant would
-// leave. Clone calls still while the program is stopped. The clone is not started.
+// Clone stops the program at an arbitrary time, copies everything that it has on the disk
+// and lets it continue. The copy is what a crash at that time would leave. Clone calls
+// still while the program is stopped. The clone is not started.
 func (p *Process) Clone(still func()) *Process {
 	p.t.Helper()
 	c := &Process{t: p.t, bin: p.bin, dir: p.dir, addr: "127.0.0.1:0", Data: filepath.Join(p.t.TempDir(), "data")}

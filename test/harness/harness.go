@@ -25,7 +25,7 @@ import (
 	"watertight/internal/server"
 )
 
-// The root credentials of every server started here.
+// The root credentials of every server that this package starts.
 const (
 	AccessKeyID     = "AKIATESTTESTTESTTEST"
 	SecretAccessKey = "test-secret-of-a-server-that-is-thrown-away"
@@ -116,13 +116,13 @@ func transport(t testing.TB, c server.Config) *http.Transport {
 	return tr
 }
 
-// Client is an SDK client of this server.
+// Client returns an SDK client for this server.
 func (s *Server) Client(c Credentials, change ...func(*s3.Options)) *s3.Client {
 	own := func(o *s3.Options) { o.HTTPClient = SDK(s.HTTP) }
 	return Client(s.Endpoint, c, append([]func(*s3.Options){own}, change...)...)
 }
 
-// Stop ends the server and waits for it; a second Stop does nothing.
+// Stop stops the server and waits for it; a second Stop does nothing.
 func (s *Server) Stop() {
 	if s.stop != nil {
 		s.stop()
@@ -130,19 +130,19 @@ func (s *Server) Stop() {
 	}
 }
 
-// HealthAddr is the address of the listener for probes.
+// HealthAddr returns the address of the listener for probes.
 func (s *Server) HealthAddr() string { return s.server.HealthAddr() }
 
-// MetricsAddr is the address of the listener for metrics.
+// MetricsAddr returns the address of the listener for metrics.
 func (s *Server) MetricsAddr() string { return s.server.MetricsAddr() }
 
-// Reload is what SIGHUP does.
+// Reload has the effect of SIGHUP.
 func (s *Server) Reload() { s.server.Reload() }
 
 // Operations lists the rows of a service.
 func (s *Server) Operations(service string) []dispatch.Row { return s.server.Operations(service) }
 
-// CreateAccount makes another account and returns its root key.
+// CreateAccount creates another account and returns its root key.
 func (s *Server) CreateAccount(t testing.TB, name string) Credentials {
 	t.Helper()
 	_, k, err := s.server.CreateAccount(t.Context(), name)
@@ -152,7 +152,7 @@ func (s *Server) CreateAccount(t testing.TB, name string) Credentials {
 	return Credentials{k.AccessKeyID, k.Secret}
 }
 
-// Environment is a clean environment for client programs.
+// Environment returns a clean environment for client programs.
 func (s *Server) Environment(home string) []string { return environment(home, s.Endpoint) }
 
 func environment(home, endpoint string) []string {
@@ -267,8 +267,8 @@ func (p *Process) Kill() {
 	p.cmd = nil
 }
 
-// PID is the process's id.
+// PID returns the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// String is for messages.
+// String returns a text for messages.
 func (p *Process) String() string { return fmt.Sprintf("server on %s", p.Endpoint) }

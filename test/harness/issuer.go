@@ -69,7 +69,7 @@ func StartIssuer(t testing.TB, host string) *Issuer {
 	return i
 }
 
-// Trusted lets a server reach the provider on this machine.
+// Trusted allows a server to connect to the provider on this machine.
 func (i *Issuer) Trusted(c *server.Config) {
 	c.IssuerNetworks = append(c.IssuerNetworks, netip.MustParsePrefix("127.0.0.0/8"))
 	i.Named(c)
@@ -122,7 +122,7 @@ func (i *Issuer) Fetched() int {
 	return i.fetched
 }
 
-// certificate is the provider's, and makes the authority it comes from.
+// certificate returns the provider's certificate, and creates the authority that issues it.
 func (i *Issuer) certificate() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -157,7 +157,7 @@ func (i *Issuer) certificate() tls.Certificate {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// RSAKey is a public key as key sets have it (RFC 7517).
+// RSAKey returns a public key in the format of key sets (RFC 7517).
 func RSAKey(id string, k *rsa.PublicKey) map[string]any {
 	return map[string]any{
 		"kty": "RSA", "kid": id, "use": "sig", "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes()),
@@ -187,7 +187,7 @@ func (i *Issuer) Claims(change map[string]any) map[string]any {
 	return c
 }
 
-// Token is a token signed with one of the provider's keys: algorithm RS256,
+// Token returns a token that is signed with one of the provider's keys: algorithm RS256,
 // ES256 and so on.
 func (i *Issuer) Token(algorithm string, claims map[string]any) string {
 	if algorithm[0] == 'E' {
@@ -202,8 +202,8 @@ func (i *Issuer) Sign(header, claims map[string]any, key any) string {
 	return SignToken(i.t, header, claims, key)
 }
 
-// SignToken makes a token of any kind: key is a private key, bytes for an HMAC,
-// or nil for no signature at all.
+// SignToken returns a token of any kind: key is a private key, bytes for an HMAC, or nil
+// for no signature.
 func SignToken(t testing.TB, header, claims map[string]any, key any) string {
 	t.Helper()
 	h, err := json.Marshal(header)

@@ -18,7 +18,7 @@ func (l *Lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String returns all that was written.
+// String returns everything that was written.
 func (l *Lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

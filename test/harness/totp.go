@@ -12,13 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// step is how long a code of a virtual device is good.
+// step is how long a code of a virtual device is valid.
 const step = 30 * time.Second
 
-// Device is an authenticator app that was enrolled.
+// Device is an enrolled authenticator app.
 type Device struct{ Serial, Seed string }
 
-// Code is what the device shows at an instant (RFC 6238).
+// Code returns the code that the device shows at a time (RFC 6238).
 func (d Device) Code(t testing.TB, at time.Time) string {
 	t.Helper()
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(d.Seed)
@@ -32,8 +32,8 @@ func (d Device) Code(t testing.TB, at time.Time) string {
 	return fmt.Sprintf("%06d", n%1_000_000)
 }
 
-// EnrolRoot gives the root user a device, with the codes of an instant and of the step
-// before.
+// EnrolRoot enrols a device for the root user, with the codes of the time step at a time
+// and of the step before.
 func EnrolRoot(t testing.TB, root *iam.Client, name string, at time.Time) Device {
 	t.Helper()
 	made, err := root.CreateVirtualMFADevice(t.Context(), &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &name})

@@ -1,5 +1,5 @@
-// Package identitytest gives the tests of core an account with its root user,
-// users and roles. Only tests may import it.
+// Package identitytest creates an account with its root user, users and roles for the tests
+// of core. Only tests may import it.
 package identitytest
 
 import (
@@ -23,14 +23,14 @@ type Account struct {
 	RootKey    identity.Key
 }
 
-// none implements the rooms above identity, without devices and sessions.
+// none implements the packages that identity calls, without devices and sessions.
 type none struct{}
 
 func (none) Owned(kv.Reader, string, string) (int, error) { return 0, nil }
 func (none) All(kv.Reader, string) (int, int, error)      { return 0, 0, nil }
 func (none) End(kv.Tx, string, string) error              { return nil }
 
-// New makes the account. A room that is not given is empty.
+// New creates the account. Without rooms, there are no devices and sessions.
 func New(t testing.TB, rooms identity.Rooms) Account {
 	t.Helper()
 	if rooms.Devices == nil {
@@ -50,7 +50,7 @@ func New(t testing.TB, rooms identity.Rooms) Account {
 	return a
 }
 
-// OK ends the test at an error.
+// OK ends the test if err is not nil.
 func (a Account) OK(err error) {
 	a.T.Helper()
 	if err != nil {
@@ -58,7 +58,7 @@ func (a Account) OK(err error) {
 	}
 }
 
-// Fails expects an error of a code.
+// Fails expects an error with a code.
 func (a Account) Fails(err error, code fault.Code) {
 	a.T.Helper()
 	if !fault.Is(err, code) {
@@ -66,19 +66,19 @@ func (a Account) Fails(err error, code fault.Code) {
 	}
 }
 
-// Grant is a grant of the root user for one action.
+// Grant returns a grant to the root user for one action.
 func (a Account) Grant(action policy.Action, r arn.ARN) authz.Grant {
 	a.T.Helper()
 	return coretest.Grant(a.T, coretest.Root(coretest.Account, nil), r, action)
 }
 
-// GrantAt is Grant at an instant.
+// GrantAt is Grant at a time.
 func (a Account) GrantAt(when time.Time, action policy.Action, r arn.ARN) authz.Grant {
 	a.T.Helper()
 	return coretest.Grant(a.T, coretest.RootAt(coretest.Account, when), r, action)
 }
 
-// Create makes a user, group or role; a role trusts the account.
+// Create creates a user, group or role; a role trusts the account.
 func (a Account) Create(k identity.EntityKind, name string) *identity.Entity {
 	a.T.Helper()
 	in := identity.CreateInput{Name: name}
@@ -92,7 +92,7 @@ func (a Account) Create(k identity.EntityKind, name string) *identity.Entity {
 	return e
 }
 
-// CreateKey makes an access key of a user.
+// CreateKey creates an access key for a user.
 func (a Account) CreateKey(u *identity.Entity) identity.Key {
 	a.T.Helper()
 	k, err := a.Identities.CreateKey(a.T.Context(), a.Grant("iam:CreateAccessKey", u.ARN()), u.Name)

@@ -1,7 +1,6 @@
-// Package s3model is a small reference model of what S3 promises about versions,
-// conditions and listings. It exists so that the tests of core and those of the whole
-// server use the same model of S3. It must never know how the store works. Only tests
-// may import it.
+// Package s3model is a small reference model of S3's versions, conditions and listings. It
+// exists so that the tests of core and those of the whole server use the same model. It
+// must never know how the store works. Only tests may import it.
 package s3model
 
 import (
@@ -19,15 +18,16 @@ const Null = "null"
 type Version struct {
 	ID     string
 	Marker bool
-	Text   string // what was stored, or anything that tells it from what else was
+	Text   string // what was stored, or any text that distinguishes it
 	ETag   string // without quotes
 	Size   int64
-	Tags   string // in whatever form a test compares them
-	// How it is encrypted, likewise. Which encryptions there are is not the model's.
+	Tags   string // in the form in which a test compares them
+	// Encryption is how it is encrypted, in the form in which a test compares it. The model
+	// does not know which encryptions there are.
 	Encryption string
 }
 
-// Bucket is the versions of each key, newest first.
+// Bucket has the versions of each key, newest first.
 type Bucket struct {
 	State bucket.Versioning
 	Keys  map[string][]Version
@@ -45,8 +45,8 @@ func (b *Bucket) Clone() *Bucket {
 	return c
 }
 
-// Put makes v the newest version of key. Unless versioning is enabled it is the
-// null version, and replaces the one before (S3 user guide, "How S3 Versioning
+// Put makes v the newest version of key. Unless versioning is enabled, v is the null
+// version and replaces the previous null version (S3 user guide, "How S3 Versioning
 // works").
 func (b *Bucket) Put(key string, v Version) {
 	if b.State != bucket.Enabled {
@@ -56,8 +56,8 @@ func (b *Bucket) Put(key string, v Version) {
 	b.Keys[key] = slices.Insert(b.Keys[key], 0, v)
 }
 
-// Delete deletes a key without naming a version: it gets a delete marker, or is
-// gone where the bucket was never versioned.
+// Delete deletes a key without a version id: the key gets a delete marker or, if the bucket
+// was never versioned, is removed.
 func (b *Bucket) Delete(key, markerID string) {
 	if b.State == bucket.Off {
 		b.DeleteVersion(key, Null)
@@ -66,8 +66,7 @@ func (b *Bucket) Delete(key, markerID string) {
 	b.Put(key, Version{ID: markerID, Marker: true})
 }
 
-// DeleteVersion deletes a version or marker for good; one that is not there is
-// deleted already.
+// DeleteVersion deletes a version or marker permanently. It is not an error if there is none.
 func (b *Bucket) DeleteVersion(key, id string) {
 	left := slices.DeleteFunc(b.Keys[key], func(v Version) bool { return v.ID == id })
 	if b.Keys[key] = left; len(left) == 0 {
@@ -75,7 +74,7 @@ func (b *Bucket) DeleteVersion(key, id string) {
 	}
 }
 
-// Current returns the object that a read without a version finds, or nil.
+// Current returns the object that a read without a version id finds, or nil.
 func (b *Bucket) Current(key string) *Version {
 	if v := b.Keys[key]; len(v) > 0 && !v[0].Marker {
 		return &v[0]
@@ -95,8 +94,8 @@ func (b *Bucket) Version(key string, id *string) *Version {
 	return nil
 }
 
-// Refusal returns the code with which a write of key with conditions is refused, or ""
-// (S3 user guide, "Conditional requests").
+// Refusal returns the error code for a write of key with conditions, or "" (S3 user guide,
+// "Conditional requests").
 func (b *Bucket) Refusal(key string, ifMatch, ifNoneMatch *string) string {
 	v := b.Current(key)
 	switch {
@@ -119,10 +118,10 @@ type Row struct {
 // List asks for a listing.
 type List struct {
 	Prefix, Delimiter, After string
-	VersionID                *string // of versions: only what follows this one of After
+	VersionID                *string // for listings of versions: only what follows this version of After
 }
 
-// rollUp returns the common prefix that stands for key, where there is one.
+// rollUp returns the common prefix that stands for key, if there is one.
 func (l *List) rollUp(key string) (string, bool) {
 	before, _, found := strings.Cut(key[len(l.Prefix):], l.Delimiter)
 	return l.Prefix + before + l.Delimiter, found && l.Delimiter != ""
