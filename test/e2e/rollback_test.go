@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"watertight/internal/operator"
 	"watertight/test/harness"
 )
 
@@ -319,5 +321,63 @@ func TestRollbackPages(t *testing.T) {
 	if pages != 2 || total.Changed != 1 || total.Hidden != 1049 || v.get("a/é 0", nil) != "first" ||
 		v.get("b", nil) != "other" {
 		t.Errorf("%d pages, %+v", pages, total)
+	}
+}
+
+// TestRollbackKilled: a rollback that is killed in the middle goes on after the last page
+// that it told of; each key comes back once.
+func TestRollbackKilled(t *testing.T) {
+	p := harness.StartProcess(t)
+	v := newVersioned(t, &harness.Server{S3: p.S3}, "rolled")
+	v.turn(types.BucketVersioningStatusEnabled)
+	const objects = 2500
+	write := func(text string) {
+		var all sync.WaitGroup
+		for w := range 8 {
+			all.Go(func() {
+				for n := w; n < objects; n += 8 {
+					v.at(fmt.Sprintf("k%05d", n), fmt.Sprint(text, n))
+				}
+			})
+		}
+		all.Wait()
+	}
+	write("first ")
+	to := time.Now().UTC().Format(time.RFC3339Nano)
+	time.Sleep(time.Millisecond)
+	write("second ")
+	in := operator.RollbackCommand{Bucket: "rolled", To: to}
+	_, err := operator.Dial(p.Data).Rollback(t.Context(), in, func(r operator.RollbackProgress) error {
+		in.After = r.Done.Next
+		p.Kill()
+		return nil
+	})
+	if err == nil || in.After == "" {
+		t.Fatalf("it was not interrupted: %v, after %q", err, in.After)
+	}
+	p.Restart()
+	v.s = &harness.Server{S3: p.S3}
+	if done, err := operator.Dial(p.Data).Rollback(t.Context(), in, func(operator.RollbackProgress) error {
+		return nil
+	}); err != nil || done.Changed+done.Unchanged >= objects || done.Changed == 0 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	for n := range objects {
+		if got := v.get(fmt.Sprintf("k%05d", n), nil); got != fmt.Sprint("first ", n) {
+			t.Fatalf("k%05d is %q", n, got)
+		}
+	}
+	if got := countVersions(v); got != 3*objects {
+		t.Errorf("%d versions, not %d", got, 3*objects)
+	}
+}
+
+// at stores text under a key, from any goroutine.
+func (v *versioned) at(key, text string) {
+	_, err := v.s.S3.PutObject(v.t.Context(), &s3.PutObjectInput{
+		Bucket: v.bucket, Key: &key, Body: strings.NewReader(text),
+	})
+	if err != nil {
+		v.t.Error(err)
 	}
 }

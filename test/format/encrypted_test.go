@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/operator"
 )
 
 // encryptedBox is the bucket of objects under every encryption that hides digests.
@@ -64,6 +67,58 @@ func (p *populator) encryptedObjects() {
 		}
 		p.encryptedParts(e, key, "parts", firstPart(), large())
 		p.encryptedParts(e, key, "pending", large())
+	}
+}
+
+// rolledBack deletes the objects under every encryption, has a rollback bring them back, and
+// destroys the versions that they were made of.
+func (p *populator) rolledBack() {
+	t, ctx, box := p.t, p.t.Context(), aws.String(encryptedBox)
+	must[*s3.PutBucketVersioningOutput](t)(p.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket:                  box,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	}))
+	to := time.Now().UTC().Format(time.RFC3339Nano)
+	time.Sleep(time.Millisecond)
+	var old []types.ObjectIdentifier
+	for _, e := range encryptions() {
+		for _, name := range []string{"small", "large", "parts"} {
+			key := aws.String(e.name + " " + name)
+			out := must[*s3.DeleteObjectOutput](t)(p.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: box, Key: key}))
+			old = append(old, types.ObjectIdentifier{Key: key, VersionId: out.VersionId},
+				types.ObjectIdentifier{Key: key, VersionId: aws.String("null")})
+		}
+	}
+	done := must[operator.Rollback](t)(operator.Dial(p.s.Data).Rollback(ctx, operator.RollbackCommand{
+		Bucket: encryptedBox, To: to,
+	}, func(operator.RollbackProgress) error { return nil }))
+	if done.Restored != len(old)/2 {
+		t.Errorf("rolled back: %+v", done)
+	}
+	must[*s3.DeleteObjectsOutput](t)(p.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		Bucket: box, Delete: &types.Delete{Objects: old},
+	}))
+}
+
+// checkShared checks what counts the versions of each payload: one is left.
+func checkShared(d *directory) {
+	d.t.Helper()
+	for _, e := range encryptions() {
+		for _, name := range []string{"small", "large", "parts"} {
+			v, ok := d.version(encryptedBox, e.name+" "+name)
+			if !ok {
+				continue
+			}
+			at := "e/" + string(v.payload())
+			h, _ := fields(d.records[at])
+			if get(v.all, 3).uint&8 == 0 || bytes.Equal(v.payload(), v.unique()) || get(h, 1).uint != 1 ||
+				string(get(h, 2).bytes) != v.bucketID || string(get(h, 3).bytes) != v.key {
+				d.t.Errorf("%s shares no payload: %v, %v", v.key, v.all, h)
+			}
+			if blob := get(v.all, 19).bytes; len(blob) > 0 && string(d.records["r/"+string(blob)]) != at {
+				d.t.Errorf("the blob of %s refers to %q", v.key, d.records["r/"+string(blob)])
+			}
+		}
 	}
 }
 

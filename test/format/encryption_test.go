@@ -54,14 +54,22 @@ func (d *directory) upload(bucket, key string) (v version) {
 
 func (v version) unique() []byte { return get(v.all, 2).bytes }
 
+// payload is the unique that the bytes lie under and are bound to.
+func (v version) payload() []byte {
+	if u := get(v.all, 38).bytes; len(u) > 0 {
+		return u
+	}
+	return v.unique()
+}
+
 // binding is what the data key of an object is bound to.
 func (v version) binding() []byte {
-	return slices.Concat([]byte("watertight object\x00"+v.bucketID), v.unique(), []byte(v.key))
+	return slices.Concat([]byte("watertight object\x00"+v.bucketID), v.payload(), []byte(v.key))
 }
 
 // partBinding is what the data key of a part is bound to.
 func (v version) partBinding(number uint16) []byte {
-	b := slices.Concat([]byte("watertight part\x00"+v.bucketID), v.unique())
+	b := slices.Concat([]byte("watertight part\x00"+v.bucketID), v.payload())
 	return append(binary.BigEndian.AppendUint16(b, number), v.key...)
 }
 
@@ -252,7 +260,7 @@ func checkEncrypted(d *directory) {
 			}
 			keys := d.dataKeys(v, get(v.all, 18).bytes, v.binding())
 			sum := sha256.Sum256(want)
-			if got := d.layered(v.key, keys, d.sealedBytes(v.unique(), get(v.all, 19).bytes)); !bytes.Equal(got, want) {
+			if got := d.layered(v.key, keys, d.sealedBytes(v.payload(), get(v.all, 19).bytes)); !bytes.Equal(got, want) {
 				d.t.Errorf("the bytes of %s are %d others", v.key, len(got))
 			}
 			if !bytes.Equal(d.checksum(keys, get(v.all, 30).bytes), sum[:]) {
@@ -263,7 +271,7 @@ func checkEncrypted(d *directory) {
 		if !ok {
 			continue
 		}
-		q, _ := fields(d.records["q/"+string(v.unique())+"/\x00\x00\x00\x00"])
+		q, _ := fields(d.records["q/"+string(v.payload())+"/\x00\x00\x00\x00"])
 		var plain, sums []byte
 		for _, f := range q {
 			if f.number == 28 {

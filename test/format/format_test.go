@@ -62,15 +62,22 @@ func checkAs(t *testing.T, dir string, all []*kind, format byte, root []generati
 func TestEveryByte(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	s := serve(t, dir)
-	clients(t, s).all()
+	c := clients(t, s)
+	c.all()
 	if *update {
 		time.Sleep(7 * time.Second) // last uses are written every five
+	} else {
+		c.rolledBack()
 	}
 	s.Stop()
 	check(t, dir, all)
 	seenKeys(t, all)
-	checkEncrypted(readDirectory(t, filepath.Join(dir, "data"), 3,
-		keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))))
+	d := readDirectory(t, filepath.Join(dir, "data"), 3,
+		keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key"))))
+	checkEncrypted(d)
+	if !*update {
+		checkShared(d)
+	}
 	if *update {
 		pack(t, dir)
 	}

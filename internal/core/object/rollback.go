@@ -123,7 +123,7 @@ func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (
 }
 
 // Rollback is Store.Rollback for the operator, at the instant of the command; record is the
-// event of the page.
+// event of the page; it may be nil.
 func (o *Operator) Rollback(
 	ctx context.Context, record authz.Record, at time.Time, in RollbackInput,
 ) (RolledBack, error) {
@@ -144,7 +144,7 @@ func (o *Operator) Rollback(
 				return err
 			}
 			out, err := apply(tx, b)
-			if err == nil {
+			if err == nil && record != nil {
 				out.note(record.Note)
 			}
 			return err
