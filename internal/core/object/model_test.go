@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,7 @@ func allVersions(e *env, k slot) (all []*version) {
 			if err != nil {
 				return err
 			}
-			v, err := decodeVersion(p.Value)
+			v, err := decodeVersion(bytes.Clone(p.Value))
 			if err != nil {
 				return err
 			}

@@ -69,8 +69,9 @@ const (
 	rollbackKeys    = 20_000 // keys that are looked at
 )
 
-// errMoved: what the page was planned on was removed or wrapped anew in the meantime.
-var errMoved = errors.New("object: versions were removed or wrapped anew while a rollback was planned")
+// errMoved: what the page was planned on was removed, wrapped anew or set otherwise in the
+// meantime.
+var errMoved = errors.New("object: versions or settings changed while a rollback was planned")
 
 // check refuses moments in the future.
 func (in *RollbackInput) check(at time.Time) error {
@@ -233,6 +234,9 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 		return out, err
 	}
 	public, err := bucket.Public(tx, b, p.at)
+	if err == nil && public.BlockPublicACLs != p.private {
+		err = errMoved
+	}
 	if err != nil {
 		return out, err
 	}
@@ -242,12 +246,9 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 			return out, err
 		}
-		head, marker, err := k.current(tx)
+		head, err := s.current(tx, k)
 		if err != nil {
 			return out, err
-		}
-		if head == nil {
-			head = marker
 		}
 		var old *version
 		if s.seq != 0 {
@@ -258,13 +259,24 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 				return out, errMoved
 			}
 		}
-		done := judge(head, old, public.BlockPublicACLs)
+		done := judge(head, old, p.private)
 		out.count(&done)
 		if err := p.push(tx, k, s, head, &done); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
+}
+
+// current returns the newest version of the step's key: whole, unless it is the one that the
+// plan found to differ, which needs no second look.
+func (s *rollbackStep) current(tx kv.Tx, k slot) (*version, error) {
+	head, err := k.head(tx)
+	if err != nil || head == nil || head.deleteMarker || head.seq == s.head {
+		return head, err
+	}
+	head, _, err = k.current(tx)
+	return head, err
 }
 
 // push writes the version or the delete marker that a judgement asks for.

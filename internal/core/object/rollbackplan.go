@@ -37,6 +37,7 @@ type rollbackPlan struct {
 // rollbackStep is a key to be changed: the version whose content comes back, or none.
 type rollbackStep struct {
 	key     string
+	head    uint64 // number of the version that was the newest one
 	seq     uint64 // 0: a delete marker hides the key
 	payload unique
 	dataKey []byte // as the plan read it
@@ -164,7 +165,7 @@ func (p *rollbackPlan) plan(j judged) {
 		p.out.Entries = append(p.out.Entries, j.entry(string(p.key)))
 		return
 	}
-	s := rollbackStep{key: string(p.key)}
+	s := rollbackStep{key: string(p.key), head: p.newest.seq}
 	if old := j.old; j.action != RollbackHides {
 		s.seq, s.payload, s.dataKey = old.seq, old.payloadUnique(), old.dataKey
 		if !old.shared {
