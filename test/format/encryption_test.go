@@ -260,7 +260,8 @@ func checkEncrypted(d *directory) {
 			}
 			keys := d.dataKeys(v, get(v.all, 18).bytes, v.binding())
 			sum := sha256.Sum256(want)
-			if got := d.layered(v.key, keys, d.sealedBytes(v.payload(), get(v.all, 19).bytes)); !bytes.Equal(got, want) {
+			sealed := d.sealedBytes(v.payload(), get(v.all, 19).bytes)
+			if got := d.layered(v.key, keys, sealed); !bytes.Equal(got, want) {
 				d.t.Errorf("the bytes of %s are %d others", v.key, len(got))
 			}
 			if !bytes.Equal(d.checksum(keys, get(v.all, 30).bytes), sum[:]) {

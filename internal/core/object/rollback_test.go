@@ -161,11 +161,11 @@ func TestRollbackOfWhatChangesInPlace(t *testing.T) {
 	}
 	to := now()
 	e.mustPut("k", "second")
-	for i, want := range []RolledBack{
+	for n, step := range []RolledBack{
 		{Changed: 1, Private: 1, Bytes: 5, First: "k", Last: "k"}, {Unchanged: 1, First: "k", Last: "k"},
 	} {
-		if got, err := e.rollback(RollbackInput{To: to}); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%d: %+v, want %+v; %v", i, got, want, err)
+		if got, err := e.rollback(RollbackInput{To: to}); err != nil || fmt.Sprint(got) != fmt.Sprint(step) {
+			t.Errorf("%d: %+v, want %+v; %v", n, got, step, err)
 		}
 	}
 	if got := allVersions(e, k)[0].acl; len(got) != 1 || got.Public() {
