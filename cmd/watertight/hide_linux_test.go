@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -18,5 +20,41 @@ func TestNoCoreDumps(t *testing.T) {
 	}
 	if n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || n != 0 {
 		t.Errorf("dumpable: %d, %v", n, err)
+	}
+}
+
+// TestHideTyping: a terminal does not show a secret that is typed, and shows everything
+// afterwards.
+func TestHideTyping(t *testing.T) {
+	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("there are no terminals here:", err)
+	}
+	defer unix.Close(master)
+	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	if err = errors.Join(err, unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0)); err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := unix.Open(fmt.Sprint("/dev/pts/", n), unix.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(terminal)
+	shows := func() bool {
+		state, err := unix.IoctlGetTermios(terminal, unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Lflag&unix.ECHO != 0
+	}
+	show := hideTyping(terminal)
+	if shows() {
+		t.Error("what is typed is shown")
+	}
+	if !show() || !shows() {
+		t.Error("nothing is shown any more")
+	}
+	if hideTyping(-1)() {
+		t.Error("no terminal is one")
 	}
 }

@@ -122,7 +122,7 @@ func (c *mfaImport) Run(p process) error {
 			return err
 		}
 		seed = string(text)
-	} else if seed, err = typed.line("Seed of the token (hexadecimal or base32):"); err != nil {
+	} else if seed, err = typed.secret("Seed of the token (hexadecimal or base32):"); err != nil {
 		return err
 	}
 	in := operator.NewMFADevice{
@@ -213,6 +213,17 @@ func (a *answers) line(prompt string) (string, error) {
 		fmt.Fprintln(a.p.stderr)
 		return "", errors.New("interrupted; no device was added")
 	}
+}
+
+// secret is line for what a terminal must not show.
+func (a *answers) secret(prompt string) (string, error) {
+	show := hideTyping(int(os.Stdin.Fd()))
+	defer func() {
+		if show() {
+			fmt.Fprintln(a.p.stderr) // the end of the line was not shown either
+		}
+	}()
+	return a.line(prompt)
 }
 
 type mfaList struct {

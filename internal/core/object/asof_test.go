@@ -281,3 +281,47 @@ func TestAsOfWork(t *testing.T) {
 		t.Errorf("%+v after %d records, %v", l, w.records, err)
 	}
 }
+
+// TestRollbackIsWhatThePastWas: after a rollback, the listing of now is what the listing of
+// that instant was, key by key with the same content.
+func TestRollbackIsWhatThePastWas(t *testing.T) {
+	keys := []string{"a", "b", "c/d", "c/e"}
+	rapid.Check(t, func(rt *rapid.T) {
+		e := newEnv(t)
+		e.versioning(bucket.Enabled)
+		var instants []time.Time
+		for n := range rapid.IntRange(1, 15).Draw(rt, "steps") {
+			key := rapid.SampledFrom(keys).Draw(rt, "key")
+			if rapid.Bool().Draw(rt, "delete") {
+				if _, err := e.delete(DeleteInput{Key: key}); err != nil {
+					rt.Fatal(err)
+				}
+			} else {
+				e.mustPut(key, fmt.Sprint(n))
+			}
+			instants = append(instants, time.Now().UTC().Truncate(time.Microsecond))
+		}
+		at := rapid.SampledFrom(instants).Draw(rt, "instant")
+		past, err := e.listAsOf(ListInput{}, at)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if _, err := e.objects.Rollback(t.Context(), e.grant(arn.Bucket("bkt"), "watertight:RollbackBucket"),
+			RollbackInput{Bucket: "bkt", To: at}); err != nil {
+			rt.Fatal(err)
+		}
+		now, err := e.list(ListInput{})
+		if err != nil || len(now.Entries) != len(past.Entries) {
+			rt.Fatalf("%+v, %v, want %+v", now, err, past)
+		}
+		for i := range now.Entries {
+			got, want := now.Entries[i], past.Entries[i]
+			if got.Key != want.Key || got.ETag != want.ETag {
+				rt.Errorf("%+v, want %+v", got, want)
+			}
+			if _, text, err := e.getAsOf(got.Key, at); err != nil {
+				rt.Errorf("%q: %q, %v", got.Key, text, err)
+			}
+		}
+	})
+}

@@ -205,7 +205,7 @@ func (x *expiry) expire(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 		}
 		forget(tx, k.pointer())
 	} else {
-		marker := newMarker(x.at, writer{principal: []byte(lifecycle.Service)})
+		marker := newMarker(x.at, serviceWriter(lifecycle.Service))
 		if gone, err = k.push(tx, head, marker, nil, removal{at: x.at}); err != nil {
 			return false, err
 		}
