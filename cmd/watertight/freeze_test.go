@@ -26,7 +26,7 @@ func TestFreeze(t *testing.T) {
 	if _, err := o.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("box")}); err != nil {
 		t.Fatal(err)
 	}
-	o.says(exitOK, "nobody is frozen", "freeze", "list")
+	o.says(exitOK, "no principal is frozen", "freeze", "list")
 	for range 3 {
 		if err := put(); err != nil {
 			t.Fatal(err)
@@ -41,7 +41,7 @@ func TestFreeze(t *testing.T) {
 	o.says(exitFailure, "NoSuchBucket", "freeze", "list", "other")
 	o.says(exitFailure, "NoSuchEntity", "freeze", "lift", "box", "AIDANOBODY")
 	o.says(exitOK, "may write to box again", "freeze", "lift", "box", "arn:aws:iam::"+account+":root")
-	o.says(exitOK, "nobody is frozen", "freeze", "list", "box")
+	o.says(exitOK, "no principal is frozen", "freeze", "list", "box")
 	if err := put(); err != nil {
 		t.Error(err)
 	}
