@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/instant"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
@@ -16,6 +17,7 @@ import (
 type Operator struct {
 	store kv.Store
 	bytes OperatorPayloads
+	clock *instant.Clock
 }
 
 // OperatorPayloads checks sealed bytes. payload.Operator implements it.
@@ -30,7 +32,16 @@ type OperatorPayloads interface {
 }
 
 // NewOperator returns the operator of the objects in a store.
-func NewOperator(store kv.Store, bytes OperatorPayloads) *Operator { return &Operator{store, bytes} }
+func NewOperator(store kv.Store, bytes OperatorPayloads) *Operator {
+	return &Operator{store, bytes, new(instant.Clock)}
+}
+
+// ServeBy sets the clock that decides how long what a rollback adds is retained, and returns
+// the operator.
+func (o *Operator) ServeBy(c *instant.Clock) *Operator {
+	o.clock = c
+	return o
+}
 
 // EachBlob calls fn with the names of the blobs that records refer to, in order, in batches.
 func (o *Operator) EachBlob(ctx context.Context, fn func(names []string) error) error {

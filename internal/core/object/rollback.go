@@ -108,7 +108,8 @@ func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (
 		return RolledBack{}, err
 	}
 	at := requestTime(g)
-	return rollback(&in, at, writerOf(g), s.payloads, func(fn func(kv.Reader) error) error {
+	p := rollbackPlan{in: &in, at: at, by: writerOf(g), clock: s.clock}
+	return p.rollback(s.payloads, func(fn func(kv.Reader) error) error {
 		return change.View(ctx, s.store, g, fn)
 	}, func(r kv.Reader) (*bucket.Bucket, error) {
 		return bucket.For(r, g, in.Bucket)
@@ -133,7 +134,8 @@ func (o *Operator) Rollback(
 		b, err := bucket.Read(r, in.Bucket)
 		return &b, err
 	}
-	return rollback(&in, at, serviceWriter("operator"), o.bytes, func(fn func(kv.Reader) error) error {
+	p := rollbackPlan{in: &in, at: at, by: serviceWriter("operator"), clock: o.clock}
+	return p.rollback(o.bytes, func(fn func(kv.Reader) error) error {
 		return o.store.View(ctx, fn)
 	}, read, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
 		return change.Operate(ctx, o.store, record, func(tx kv.Tx) error {
@@ -169,16 +171,16 @@ type renewer interface {
 }
 
 // rollback plans a page in a view and applies it in a transaction.
-func rollback(
-	in *RollbackInput, at time.Time, by writer, keys renewer,
-	view func(func(kv.Reader) error) error, read func(kv.Reader) (*bucket.Bucket, error),
+func (asked rollbackPlan) rollback(
+	keys renewer, view func(func(kv.Reader) error) error, read func(kv.Reader) (*bucket.Bucket, error),
 	commit func(func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error,
 ) (out RolledBack, err error) {
-	if err := in.check(at); err != nil {
+	in := asked.in
+	if err := in.check(asked.at); err != nil {
 		return RolledBack{}, err
 	}
 	for try := 1; ; try++ {
-		p := rollbackPlan{in: in, at: at, by: by}
+		p := asked
 		err = view(func(r kv.Reader) (err error) {
 			if p.b, err = read(r); err != nil {
 				return err
@@ -201,8 +203,10 @@ func rollback(
 			return out, err
 		})
 		switch {
+		case err == nil:
+			return out, nil
 		case !errors.Is(err, errMoved):
-			return out, err
+			return RolledBack{}, err
 		case try == maxRereads:
 			return RolledBack{}, fault.Of(fault.OperationAborted).Because(err)
 		}
@@ -285,6 +289,9 @@ func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j 
 	case RollbackRestores, RollbackChanges:
 		v := j.old.again(p.at, p.by)
 		v.dataKey, v.acl = s.renewed, j.acl
+		if err := v.setLock(k.b, Lock{}, p.clock, p.at); err != nil {
+			return err
+		}
 		return k.restore(tx, head, j.old, v)
 	case RollbackHides:
 		_, err := k.push(tx, head, newMarker(p.at, p.by), nil, removal{})

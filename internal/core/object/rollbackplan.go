@@ -10,6 +10,7 @@ import (
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/instant"
 	"watertight/internal/storage/kv"
 )
 
@@ -18,6 +19,7 @@ type rollbackPlan struct {
 	in      *RollbackInput
 	at      time.Time
 	by      writer
+	clock   *instant.Clock
 	b       *bucket.Bucket
 	private bool // public ACLs are blocked
 	to      uint64

@@ -115,7 +115,7 @@ func (s slot) share(tx kv.Tx, v *version) error {
 }
 
 // again returns a new version of what v holds, with its own id, date and writer, that shares
-// the payload. The lock of v is not its own.
+// the payload. It has no lock.
 func (v *version) again(at time.Time, by writer) *version {
 	c := *v
 	c.payload, c.shared, c.modified, c.writer, c.lock = v.payloadUnique(), true, at, by, Lock{}
@@ -124,13 +124,10 @@ func (v *version) again(at time.Time, by writer) *version {
 }
 
 // restore pushes v, which is old again, on top of head. old and head were read whole in
-// this transaction, and versioning is enabled. The bucket's default retention applies.
+// this transaction, and versioning is enabled.
 func (s slot) restore(tx kv.Tx, head, old, v *version) error {
 	if err := s.share(tx, old); err != nil {
 		return err
-	}
-	if l := s.b.ObjectLock; l.Mode != 0 {
-		v.lock.Retention = Retention{Mode: l.Mode, Until: l.RetainUntil(v.modified)}
 	}
 	_, err := s.push(tx, head, v, nil, removal{}) // it replaces nothing
 	return err
