@@ -40,6 +40,7 @@ type commands struct {
 	Roll    rollback       `cmd:"" name:"rollback" help:"Take a bucket, or the keys that begin with a prefix, back to a moment. Only adds versions and delete markers. Exits with 4 if keys were skipped."`
 	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
+	Cycle   lifecycles     `cmd:"" name:"lifecycle" help:"Say what the lifecycle configuration of a bucket is going to do."`
 	Freeze  freezes        `cmd:"" help:"List and lift what the ransom alarm has frozen."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`

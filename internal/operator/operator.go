@@ -35,6 +35,7 @@ type Options struct {
 	Simulator  *simulate.Operator
 	Buckets    *bucket.Operator
 	Objects    *object.Operator
+	Lifecycle  *object.Lifecycle
 	Keys       *kms.Operator
 	Devices    *mfa.Operator
 	Alarm      *alarm.Counter
@@ -56,7 +57,7 @@ func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
 	for _, add := range []func(*http.ServeMux){
 		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
-		c.customersKeys, c.rollbacks, c.mfaDevices, c.history, c.freezes,
+		c.customersKeys, c.rollbacks, c.mfaDevices, c.history, c.freezes, c.lifecyclePreview,
 	} {
 		add(m)
 	}

@@ -58,13 +58,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+func (s *Server) lifecycle() *object.Lifecycle {
+	return object.NewLifecycle(s.objects, s.lifecycleEvent, func(bucket string, err error) {
+		s.log.Error("lifecycle", "bucket", bucket, "err", err)
+	})
+}
+
 // lifecyclePass goes once through all buckets. After each portion it pauses for as long
 // as that took, so that requests have at least half of the machine.
 func (s *Server) lifecyclePass(ctx context.Context, again bool) error {
-	l := object.NewLifecycle(s.objects, s.lifecycleEvent, func(bucket string, err error) {
-		s.log.Error("lifecycle", "bucket", bucket, "err", err)
-	})
-	pass := l.Begin(s.config.Now(), again)
+	pass := s.lifecycle().Begin(s.config.Now(), again)
 	for more := true; more; {
 		began := time.Now()
 		var err error

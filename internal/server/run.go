@@ -129,7 +129,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Keys: kms.NewOperator(s.keys), Alarm: s.counter,
 			Devices: mfa.NewOperator(s.devices),
 			RootKey: s.rootKey, Rotation: s.rotation,
-			Objects: object.NewOperator(s.store, bytes).ServeBy(s.clock), Ending: background,
+			Objects: object.NewOperator(s.store, bytes).ServeBy(s.clock), Lifecycle: s.lifecycle(), Ending: background,
 			Files: func() []object.Finding { return datadir.FilesOf(s.config.Data, s.rootKey) },
 			Snapshot: func(ctx context.Context, fn func(operator.Snapshot) error) error {
 				return snapshots.Take(ctx, func(t *datadir.Snapshot) error {

@@ -88,7 +88,7 @@ func (a *API) copyObject(
 		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made),
 		Encrypted: encrypted(made.Encrypted, &in.CustomerKey), SSEKMSEncryptionContext: in.SSEKMSContext,
 		ETag: quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums),
-		ChecksumType: s.ChecksumType,
+		ChecksumType: s.ChecksumType, Expiration: expiration(made.Expires),
 	}, nil
 }
 

@@ -2,12 +2,15 @@ package s3
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/lifecycle"
+	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 )
@@ -182,4 +185,31 @@ func shownTags(tags []tag.Tag) []shape.Tag {
 		return nil
 	}
 	return tagSet(tags).Tags
+}
+
+// expiration is x-amz-expiration. AWS's page calls the rule's ID URL-encoded, but it was
+// always seen as it is; only what a header or its quotes can't hold is encoded here.
+func expiration(s object.Scheduled) string {
+	if s.At.IsZero() {
+		return ""
+	}
+	date := s.At.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+	return `expiry-date="` + date + `", rule-id="` + headerID(s.Rule) + `"`
+}
+
+// aborts is x-amz-abort-date and x-amz-abort-rule-id.
+func aborts(s object.Scheduled) shape.Aborts {
+	return shape.Aborts{AbortDate: s.At, AbortRuleId: headerID(s.Rule)}
+}
+
+func headerID(id string) string {
+	var b strings.Builder
+	for i := range len(id) {
+		if c := id[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -160,7 +160,7 @@ func (a *API) createMultipartUpload(
 	}
 	out := &shape.CreateMultipartUploadOutput{
 		Encrypted: encrypted(u.Encrypted, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key,
-		UploadId: u.ID, SSEKMSEncryptionContext: in.SSEKMSContext,
+		UploadId: u.ID, SSEKMSEncryptionContext: in.SSEKMSContext, Aborts: aborts(u.Aborts),
 	}
 	if alg != digest.None {
 		out.ChecksumAlgorithm, out.ChecksumType = string(alg), string(u.ChecksumType)
@@ -260,7 +260,7 @@ func (a *API) completeMultipartUpload(
 		ServerSideEncryption: string(v.Encryption), SSEKMSKeyId: v.Encrypted.Key, BucketKeyEnabled: v.BucketKey,
 		Location: in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"),
 		Bucket:   in.Bucket, Key: in.Key, ETag: quote(v.ETag),
-		SumElements: shape.SumElements(c.Sums), ChecksumType: c.ChecksumType,
+		SumElements: shape.SumElements(c.Sums), ChecksumType: c.ChecksumType, Expiration: expiration(v.Expires),
 	}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
@@ -387,6 +387,7 @@ func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsI
 		NextPartNumberMarker: l.Next,
 		MaxParts:             pageSize(in.MaxParts), IsTruncated: l.Truncated, StorageClass: l.Upload.StorageClass,
 		ChecksumAlgorithm: string(l.Upload.Algorithm), ChecksumType: string(l.Upload.ChecksumType),
+		Aborts: aborts(l.Upload.Aborts),
 	}
 	if out.Owner, err = known.find(ctx, l.Upload.Owner); err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ func (a *API) storeObject(
 		ETag: quote(v.ETag), Encrypted: encrypted(v.Encrypted, &in.CustomerKey),
 		SSEKMSEncryptionContext: in.SSEKMSContext,
 		Size:                    strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum),
+		Expiration: expiration(v.Expires),
 	}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
@@ -148,6 +149,7 @@ func read(
 		out.StorageClass = r.StorageClass
 	}
 	out.VersionId, out.LockHeaders = versionOf(&r.Version), shownLock(&r.Lock)
+	out.Expiration = expiration(r.Expires)
 	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Version()),
 		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)

@@ -90,8 +90,8 @@ func (s *Store) completeUpload(
 	var out Version
 	var gone []garbage
 	var b *bucket.Bucket
+	var v *version
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) (err error) {
-		var v *version
 		b, in.over = k.b, alarm.Counts{}
 		v, gone, err = in.complete(tx, k, g, &o)
 		noteVersion(g, k.b, v)
@@ -105,6 +105,9 @@ func (s *Store) completeUpload(
 	}
 	s.removeAll(ctx, gone)
 	s.tell(ctx, g, b, in.over)
+	if v != nil {
+		out.Expires = s.expires(ctx, b, in.Key, v)
+	}
 	return out, nil
 }
 

@@ -74,7 +74,7 @@ type Pass struct {
 // Begin begins a pass at an instant. A bucket that was judged completely since the
 // midnight before (UTC), when the last actions fell due, is left out unless again is set.
 func (l *Lifecycle) Begin(at time.Time, again bool) *Pass {
-	return &Pass{l: l, began: at, again: again}
+	return &Pass{l: l, began: l.s.clock.Passed(at), again: again}
 }
 
 // bucketPass is the pass over one bucket.
@@ -95,7 +95,8 @@ func (p *Pass) Step(ctx context.Context, at time.Time) (more bool, err error) {
 			return false, err
 		}
 	}
-	done, err := p.portion(ctx, at.UTC().Truncate(time.Microsecond))
+	// A clock that jumped forward makes nothing due.
+	done, err := p.portion(ctx, p.l.s.clock.Passed(at).UTC().Truncate(time.Microsecond))
 	if err != nil && ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -207,7 +208,8 @@ func (l *Lifecycle) dueUploads(
 				continue
 			}
 			key := string(p.Key[len(all) : len(p.Key)-1-idSize])
-			if a := c.judge.rules.Upload(key, u.since()); a.Due(at) {
+			a := c.judge.rules.Upload(key, u.since())
+			if a.Due(at) || c.judge.all && a.Kind != lifecycle.Nothing {
 				due = append(due, dueItem{key: key, upload: u.id(), action: a})
 			}
 		}

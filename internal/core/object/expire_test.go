@@ -404,7 +404,7 @@ func TestLifecycleModel(t *testing.T) {
 		restart := rapid.SampledFrom([]int{0, 0, 1, 2, 3}).Draw(rt, "restart")
 		e.pass(e.lifecycle(most), restart)
 		after := e.state(keys)
-		n := naive{rules, e.bucket().Versioning, e.now}
+		n := naive{rules, e.bucket().Versioning, e.objects.clock.Passed(e.now)}
 		// A null version that a new null marker replaces between two portions is not seen by the second one: what
 		// was below it is noncurrent since a later instant then.
 		exact := restart == 0 && (n.state != bucket.Suspended || most == portion{})

@@ -21,6 +21,7 @@ type dueItem struct {
 	id      string // of the version, as clients see it
 	action  lifecycle.Action
 	size    int64
+	kept    bool // it is locked, and stays
 	// stay are the newest noncurrent versions of the key that stay. The action needs the
 	// first action.Newer of them.
 	stay []uint64
@@ -55,6 +56,7 @@ type seen struct {
 	unique unique
 	null   bool
 	marker bool
+	lock   Lock
 	object lifecycle.Object
 }
 
@@ -81,6 +83,10 @@ func (s *seen) read(b []byte) error {
 			s.object.Created = f.Time()
 		case fieldStorageClass:
 			if s.object.Class = className(f.Uint); s.object.Class == "" {
+				return malformed()
+			}
+		case fieldLockMode, fieldLockUntil, fieldLegalHold:
+			if !s.lock.take(&f) {
 				return malformed()
 			}
 		case fieldTag:
@@ -194,7 +200,11 @@ func (j *expiryJudge) found(v *seen, current bool, a lifecycle.Action) {
 	if a.Kind == lifecycle.Nothing || !j.all && !a.Due(j.at) {
 		return
 	}
+	removes := a.Kind == lifecycle.RemoveVersion ||
+		a.Kind == lifecycle.Expire && j.b.Versioning != bucket.Enabled && v.null
+	protected := v.lock.Hold == HoldOn || v.lock.holds(a.At) && v.lock.holds(j.at)
 	j.due = append(j.due, dueItem{
 		key: j.key, seq: v.seq, current: current, id: v.id(), action: a, size: v.object.Size, stay: j.stay,
+		kept: removes && !v.marker && protected,
 	})
 }

@@ -126,6 +126,7 @@ type Version struct {
 	Checksum Checksum
 	Metadata Metadata
 	Tags     tag.Set
+	Expires  Scheduled // set in answers about the current version
 }
 
 // Expected is what a client declared about a body; a nil field declares nothing.

@@ -85,7 +85,9 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		s.drop(ctx, at, err)
 		return Version{}, err
 	}
-	return v.public(b, in.Key), nil
+	out := v.public(b, in.Key)
+	out.Expires = s.expires(ctx, b, in.Key, v)
+	return out, nil
 }
 
 // written describes bytes that were sealed and stored before the transaction that refers to them.

@@ -59,7 +59,7 @@ func (s *Store) get(ctx context.Context, g authz.Grant, in *GetInput) (*Reading,
 		if err != nil {
 			return nil, g, err
 		}
-		reading := f.reading(in.Key)
+		reading := s.reading(ctx, f, in)
 		reading.Body, err = s.open(ctx, f, in.Key)
 		if err == nil {
 			return reading, f.grant, nil
@@ -80,11 +80,20 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err != nil {
 		return nil, err
 	}
-	r := f.reading(in.Key)
+	r := s.reading(ctx, f, &in)
 	if r.Lock, err = r.Lock.shown(ctx, f.grant, &in); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// reading is f's answer. Only that about a current version says when it expires.
+func (s *Store) reading(ctx context.Context, f *readPlan, in *GetInput) *Reading {
+	r := f.reading(in.Key)
+	if in.VersionID == nil && in.AsOf.IsZero() {
+		r.Expires = s.expires(ctx, f.b, in.Key, f.v)
+	}
+	return r
 }
 
 // readPlan is a version and the range of it to read.

@@ -35,6 +35,7 @@ type Upload struct {
 	Algorithm    digest.Algorithm // None where the client chose none
 	ChecksumType ChecksumType     // empty if Algorithm is None
 	Encrypted                     // its parts are encrypted in the same way
+	Aborts       Scheduled        // set in answers of CreateUpload and ListParts
 }
 
 // UploadInput begins a multipart upload.
@@ -262,6 +263,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
+	out.Aborts = s.aborts(ctx, k.b, in.Key, u)
 	return out, nil
 }
 

@@ -206,6 +206,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		return PartList{}, err
 	}
 	out.Upload = u.public(k.b, in.Key)
+	out.Upload.Aborts = s.aborts(ctx, k.b, in.Key, u)
 	for _, p := range parts {
 		out.Parts, out.Next = append(out.Parts, p.public()), p.number
 	}

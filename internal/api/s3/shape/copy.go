@@ -31,6 +31,7 @@ type CopyObjectOutput struct {
 	_                   struct{} `root:"CopyObjectResult"`
 	CopySourceVersionId string   `loc:"header,x-amz-copy-source-version-id"`
 	VersionId           string   `loc:"header,x-amz-version-id"`
+	Expiration          string   `loc:"header,x-amz-expiration"`
 	Encrypted
 	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
 	ETag                    string

@@ -1,5 +1,7 @@
 package shape
 
+import "time"
+
 // PutBucketLifecycleInput is the input of PutBucketLifecycleConfiguration, and of the
 // older PutBucketLifecycle, which is the same on the wire.
 type PutBucketLifecycleInput struct {
@@ -86,4 +88,10 @@ type NoncurrentExpiration struct {
 // AbortUploads ends multipart uploads that were not completed.
 type AbortUploads struct {
 	DaysAfterInitiation *int32
+}
+
+// Aborts says when a lifecycle rule aborts an upload.
+type Aborts struct {
+	AbortDate   time.Time `loc:"header,x-amz-abort-date"`
+	AbortRuleId string    `loc:"header,x-amz-abort-rule-id"`
 }

@@ -31,9 +31,10 @@ type CreateMultipartUploadOutput struct {
 	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
 	ChecksumAlgorithm       string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
 	ChecksumType            string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
-	Bucket                  string
-	Key                     string
-	UploadId                string
+	Aborts
+	Bucket   string
+	Key      string
+	UploadId string
 }
 
 // UploadPartInput is the input of UploadPart.
@@ -125,6 +126,7 @@ type CompleteMultipartUploadOutput struct {
 	SSEKMSKeyId          string   `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
 	BucketKeyEnabled     bool     `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
 	VersionId            string   `loc:"header,x-amz-version-id"`
+	Expiration           string   `loc:"header,x-amz-expiration"`
 	Location             string
 	Bucket               string
 	Key                  string
@@ -155,15 +157,16 @@ type ListPartsInput struct {
 
 // ListPartsOutput is the output of ListParts.
 type ListPartsOutput struct {
-	_                    struct{} `root:"ListPartsResult"`
-	Bucket               string   `emit:"always"`
-	Key                  string   `emit:"always"`
-	UploadId             string   `emit:"always"`
-	PartNumberMarker     int      `emit:"always"`
-	NextPartNumberMarker int      `emit:"always"`
-	MaxParts             int      `emit:"always"`
-	IsTruncated          bool     `emit:"always"`
-	Parts                []Part   `xml:"Part"`
+	_ struct{} `root:"ListPartsResult"`
+	Aborts
+	Bucket               string `emit:"always"`
+	Key                  string `emit:"always"`
+	UploadId             string `emit:"always"`
+	PartNumberMarker     int    `emit:"always"`
+	NextPartNumberMarker int    `emit:"always"`
+	MaxParts             int    `emit:"always"`
+	IsTruncated          bool   `emit:"always"`
+	Parts                []Part `xml:"Part"`
 	Initiator            Initiator
 	Owner                *Owner
 	StorageClass         string

@@ -184,6 +184,7 @@ type PutObjectOutput struct {
 	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
 	VersionId               string `loc:"header,x-amz-version-id"`
 	Size                    string `loc:"header,x-amz-object-size"`
+	Expiration              string `loc:"header,x-amz-expiration"`
 	Checksums
 }
 
@@ -245,6 +246,7 @@ type GetObjectOutput struct {
 	ContentType        string            `loc:"header,Content-Type"`
 	ETag               string            `loc:"header,ETag"`
 	Expires            string            `loc:"header,Expires"`
+	Expiration         string            `loc:"header,x-amz-expiration"`
 	LastModified       time.Time         `loc:"header,Last-Modified"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
 	PartsCount         int               `loc:"header,x-amz-mp-parts-count"`
