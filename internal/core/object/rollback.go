@@ -47,7 +47,7 @@ type RollbackEntry struct {
 	Key       string
 	VersionID string    `json:"VersionId,omitempty"` // whose content becomes current
 	Size      int64     `json:",omitempty"`
-	Modified  time.Time // date of that version
+	Modified  time.Time `json:",omitzero"` // date of that version
 }
 
 // RolledBack is a page of a rollback.
