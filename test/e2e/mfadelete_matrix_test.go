@@ -31,6 +31,7 @@ type mfaCast struct {
 	second token // of root
 	users  token
 	admin  someone
+	kmsKey string
 }
 
 // token is an enrolled device.
@@ -180,6 +181,14 @@ func destroyers() []destroyer {
 			return p.build(c.cast.t, c.cast.Server)
 		}},
 		{nullMarker, func(c *cell) raw { return raw{method: "PUT", target: c.object(""), body: "new"} }},
+		{"move a version under another key", func(c *cell) raw {
+			body := "<ObjectEncryption><SSE-KMS><KMSKeyArn>" + c.cast.kmsKey +
+				"</KMSKeyArn></SSE-KMS></ObjectEncryption>"
+			return raw{
+				method: "PUT", target: c.object("?encryption&versionId=" + c.version), body: body,
+				header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}},
+			}
+		}},
 		{"change the state", func(c *cell) raw { return c.versioning(c.other(), "") }},
 		{"put the same state", func(c *cell) raw { return c.versioning(c.state, "") }},
 		{"disable MFA Delete", func(c *cell) raw { return c.versioning(c.state, "Disabled") }},
@@ -313,6 +322,9 @@ func (c *mfaCast) upload(e *cell) {
 func TestMFADeleteMatrix(t *testing.T) {
 	c := newMFACast(t)
 	newBucket(t, c.Server, "spare")
+	keys := kmsCast{cast: c.cast, t: t, clock: c.clock}
+	keys.kms = keys.kmsOf(rootOf(c.Server), "")
+	c.kmsKey = keys.newKey()
 	rows, columns := destroyers(), attempts()
 	states := [][2]string{{"Enabled", "Enabled"}, {"Suspended", "Enabled"}, {"Suspended", "Disabled"}}
 	cells := make([][]*cell, len(states))

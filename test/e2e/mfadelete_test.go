@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -126,6 +127,53 @@ func TestMFADeleteExcludesLifecycle(t *testing.T) {
 	c.ok(err)
 	c.ok(enable())
 	refusal(t, rule("first-rule"), "InvalidRequest", why)
+}
+
+// TestObjectLockBesideMFADelete: a code does not open a lock, and a permission to bypass is
+// no code.
+func TestObjectLockBesideMFADelete(t *testing.T) {
+	c := newMFACast(t)
+	ctx, name := t.Context(), aws.String("locked-too")
+	_, err := c.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: name, ObjectLockEnabledForBucket: aws.Bool(true)})
+	c.ok(err)
+	c.later()
+	_, err = c.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: name, MFA: aws.String(c.header(c.first)),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled", MFADelete: "Enabled"},
+	})
+	c.ok(err)
+	put := func(mode types.ObjectLockMode) *string {
+		out, err := c.S3.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: name, Key: aws.String("k"), Body: strings.NewReader("x"), ObjectLockMode: mode,
+			ObjectLockRetainUntilDate: aws.Time(c.clock.now().Add(time.Hour)),
+		})
+		c.ok(err)
+		return out.VersionId
+	}
+	const locked = "Access Denied because object protected by object lock."
+	compliance, governance := put(types.ObjectLockModeCompliance), put(types.ObjectLockModeGovernance)
+	for _, d := range []struct {
+		version      *string
+		bypass, code bool
+		want         string
+	}{
+		{compliance, true, true, locked}, {compliance, false, true, locked}, {governance, false, true, locked},
+		{governance, true, false, "Mfa Authentication must be used for this request"}, {governance, true, true, ""},
+	} {
+		in := &s3.DeleteObjectInput{Bucket: name, Key: aws.String("k"), VersionId: d.version}
+		if d.bypass {
+			in.BypassGovernanceRetention = aws.Bool(true)
+		}
+		if d.code {
+			c.later()
+			in.MFA = aws.String(c.header(c.first))
+		}
+		if _, err := c.S3.DeleteObject(ctx, in); d.want == "" {
+			c.ok(err)
+		} else {
+			refusal(t, err, "AccessDenied", d.want)
+		}
+	}
 }
 
 // TestMFAHeaders: only a serial number, one space and six digits are a code. None of the

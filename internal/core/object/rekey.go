@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -33,8 +34,9 @@ type UpdateEncryptionInput struct {
 // UpdateEncryption starts again, and finally answers OperationAborted. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker,
 // InvalidArgument, InvalidRequest, AccessDenied for a key that the bucket's account does
-// not own and for a version that Object Lock protects, those of KMS. InvalidRequest also
-// answers for a version that shares its parts with other versions, since a rollback.
+// not own, for a version that Object Lock protects, and for another key while MFA Delete is
+// enabled, those of KMS. InvalidRequest also answers for a version that shares its parts with
+// other versions, since a rollback.
 func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
 	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -127,11 +129,11 @@ func (s *Store) updateEncryption(
 		if err != nil {
 			return err
 		}
-		// Whoever can delete the new key could destroy a locked version.
-		if err := v.removable(removalBy(s.clock, g, now.b).at, false); err != nil {
+		same := v.kms.sameKey(n.kms)
+		if err := now.mayRekey(v, same, removalBy(s.clock, g, now.b)); err != nil {
 			return err
 		}
-		if !v.kms.sameKey(n.kms) {
+		if !same {
 			changed[alarm.KeyChanges] = 1
 		}
 		if err := n.replace(tx, now, v); err != nil {
@@ -145,6 +147,15 @@ func (s *Store) updateEncryption(
 		s.tell(ctx, g, k.b, changed)
 	}
 	return out, err
+}
+
+// mayRekey refuses to move a protected version: whoever can delete the key that it comes
+// under could destroy it without a bypass or a code.
+func (s slot) mayRekey(v *version, sameKey bool, r removal) error {
+	if err := v.removable(r.at, false); err != nil || sameKey {
+		return err
+	}
+	return s.b.MayRemove(mfa.Proof{})
 }
 
 // allParts returns the parts of a version: at most MaxParts.
