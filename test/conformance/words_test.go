@@ -32,6 +32,8 @@ var phrases = []phrase{
 	{`(The bucket you tried to delete is not empty)`, "$1."},
 	{`(The TagSet does not exist)`, "$1."},
 	{`(The bucket policy does not exist)`, "$1."},
+	{`(The specified object does not have a ObjectLock configuration)`, "$1."},
+	{`(Object Lock configuration does not exist for this bucket)`, "$1."},
 	{`(The bucket ownership controls were not found)`, "$1."},
 	{`(The bucket does not allow ACLs)`, "$1."},
 	{`(Specifying both Canned ACLs and Header Grants is not allowed)`, "$1."},

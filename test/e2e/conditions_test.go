@@ -100,6 +100,22 @@ func TestConditionKeys(t *testing.T) {
 			with(put, "X-Amz-Acl", "bucket-owner-full-control"), put,
 		},
 		{
+			"s3:object-lock-mode", "StringEquals", "GOVERNANCE", "PutObject", objects,
+			with(put, "X-Amz-Object-Lock-Mode", "GOVERNANCE"), put,
+		},
+		{
+			"s3:object-lock-legal-hold", "StringEquals", "OFF", "PutObject", objects,
+			with(put, "X-Amz-Object-Lock-Legal-Hold", "OFF"), put,
+		},
+		{
+			"s3:object-lock-retain-until-date", "DateGreaterThan", "2098-01-01T00:00:00Z", "PutObject", objects,
+			with(put, "X-Amz-Object-Lock-Retain-Until-Date", "2099-01-01T00:00:00Z"), put,
+		},
+		{
+			"s3:object-lock-remaining-retention-days", "NumericGreaterThan", "30", "PutObject", objects,
+			with(put, "X-Amz-Object-Lock-Retain-Until-Date", inDays(31)), put,
+		},
+		{
 			"s3:x-amz-storage-class", "StringEquals", "STANDARD_IA", "PutObject", objects,
 			with(put, "X-Amz-Storage-Class", "STANDARD_IA"), put,
 		},
@@ -342,3 +358,6 @@ func policyOf(t testing.TB, s *harness.Server, bucket *string) string {
 	}
 	return *out.Policy
 }
+
+// inDays is a date as a retention carries it.
+func inDays(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.RFC3339) }

@@ -71,6 +71,15 @@ func mayBypass(bucket, key string) authz.Need {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
+// lockedVersion names the version that an operation of Object Lock is about. An empty version
+// id is as none, as AWS takes it there; the permissions are the same.
+func lockedVersion(bucket, key string, id *string) object.VersionInput {
+	if id != nil && *id == "" {
+		id = nil
+	}
+	return object.VersionInput{Bucket: bucket, Key: key, VersionID: id}
+}
+
 func lockHeaders(h *shape.LockHeaders) object.LockHeaders {
 	return object.LockHeaders{
 		Mode: h.ObjectLockMode, Until: h.ObjectLockRetainUntilDate, LegalHold: h.ObjectLockLegalHoldStatus,
@@ -105,7 +114,7 @@ func (a *API) putObjectRetention(
 	ctx context.Context, g authz.Grant, in *shape.PutObjectRetentionInput,
 ) (*shape.Empty, error) {
 	put := object.RetentionInput{
-		VersionInput: object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId},
+		VersionInput: lockedVersion(in.Bucket, in.Key, in.VersionId),
 		Bypass:       isTrue(in.Bypass),
 	}
 	r := in.Retention
@@ -135,9 +144,7 @@ func (a *API) malformedFor(ctx context.Context, g authz.Grant, bucket string) er
 func (a *API) getObjectRetention(
 	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
 ) (*shape.ObjectRetentionOutput, error) {
-	r, err := a.Objects.GetRetention(ctx, g, object.VersionInput{
-		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId,
-	})
+	r, err := a.Objects.GetRetention(ctx, g, lockedVersion(in.Bucket, in.Key, in.VersionId))
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +170,13 @@ func (a *API) putObjectLegalHold(
 		return nil, malformedXML()
 	}
 	return nil, a.Objects.PutLegalHold(ctx, g,
-		object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, on)
+		lockedVersion(in.Bucket, in.Key, in.VersionId), on)
 }
 
 func (a *API) getObjectLegalHold(
 	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
 ) (*shape.LegalHold, error) {
-	h, err := a.Objects.GetLegalHold(ctx, g, object.VersionInput{
-		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId,
-	})
+	h, err := a.Objects.GetLegalHold(ctx, g, lockedVersion(in.Bucket, in.Key, in.VersionId))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -177,6 +178,15 @@ func mayBypassIn(b *bucket.Bucket, items []DeleteInput) error {
 
 const bypassHeader = "x-amz-bypass-governance-retention"
 
+// lacksBypass returns what a caller is told who asks to bypass governance mode without the
+// permission, where nothing else protects the version: otherwise is nil.
+func (in *DeleteInput) lacksBypass(g authz.Grant, bucketName string, otherwise error) error {
+	if in.Bypass == nil || !*in.Bypass || otherwise != nil {
+		return nil
+	}
+	return g.Demand("s3:BypassGovernanceRetention", arn.Object(bucketName, in.Key))
+}
+
 // bypasses reports whether the item may be removed in spite of governance mode.
 func (in *DeleteInput) bypasses(g authz.Grant, bucketName string) bool {
 	return mayBypass(g, in.Bypass != nil && *in.Bypass, bucketName, in.Key)
@@ -308,7 +318,7 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 		}
 	}
 	if d.gone, err = d.remove(tx, v, d.removal); err != nil {
-		return Deleted{}, err
+		return Deleted{}, cmp.Or(d.in.lacksBypass(d.g, d.b.Name, v.removable(d.removal.at, true)), err)
 	}
 	d.changed, d.lost = true, !v.deleteMarker
 	if v.deleteMarker {

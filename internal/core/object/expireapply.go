@@ -200,13 +200,13 @@ func (x *expiry) expire(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	}
 	var gone []garbage
 	if k.b.Versioning == bucket.Off {
-		if gone, err = k.remove(tx, head, removal{at: x.at}); err != nil {
+		if gone, err = k.remove(tx, head, removal{at: x.l.s.clock.Passed(x.at)}); err != nil {
 			return false, err
 		}
 		forget(tx, k.pointer())
 	} else {
 		marker := newMarker(x.at, serviceWriter(lifecycle.Service))
-		if gone, err = k.push(tx, head, marker, nil, removal{at: x.at}); err != nil {
+		if gone, err = k.push(tx, head, marker, nil, removal{at: x.l.s.clock.Passed(x.at)}); err != nil {
 			return false, err
 		}
 		x.markers = append(x.markers, marker.id())
@@ -246,7 +246,7 @@ func (x *expiry) removeNoncurrent(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 }
 
 func (x *expiry) remove(tx kv.Tx, k slot, v *version) (bool, error) {
-	gone, err := k.remove(tx, v, removal{at: x.at})
+	gone, err := k.remove(tx, v, removal{at: x.l.s.clock.Passed(x.at)})
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"context"
 
 	"watertight/internal/access/arn"
@@ -59,7 +60,11 @@ func (s *Store) PutRetention(ctx context.Context, g authz.Grant, in RetentionInp
 			return err
 		}
 		bypass := mayBypass(g, in.Bypass, in.Bucket, in.Key)
-		if err := v.mayRetain(in.Retention, s.clock.Passed(now), bypass); err != nil {
+		at := s.clock.Passed(now)
+		if err := v.mayRetain(in.Retention, at, bypass); err != nil {
+			if in.Bypass && v.mayRetain(in.Retention, at, true) == nil {
+				return cmp.Or(g.Demand("s3:BypassGovernanceRetention", arn.Object(in.Bucket, in.Key)), err)
+			}
 			return err
 		}
 		v.lock.Retention = in.Retention
