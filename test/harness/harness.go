@@ -200,6 +200,7 @@ type Process struct {
 	bin  string
 	dir  string
 	addr string
+	more []string // arguments
 	cmd  *exec.Cmd
 }
 
@@ -214,10 +215,11 @@ func Build(t testing.TB) string {
 	return bin
 }
 
-// StartProcess builds the program and starts it on a fresh data directory.
-func StartProcess(t testing.TB) *Process {
+// StartProcess builds the program and starts it on a fresh data directory, with more
+// arguments.
+func StartProcess(t testing.TB, more ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	p := &Process{t: t, dir: t.TempDir(), addr: "127.0.0.1:0", more: more}
 	p.bin = Build(t)
 	p.Data = filepath.Join(p.dir, "data")
 	p.Restart()
@@ -230,6 +232,7 @@ func (p *Process) Restart() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--root-key",
 		"file:"+filepath.Join(p.dir, "root.key"))
+	p.cmd.Args = append(p.cmd.Args, p.more...)
 	p.cmd.Env = append(environment(p.dir, ""), "WATERTIGHT_ROOT_ACCESS_KEY_ID="+AccessKeyID,
 		"WATERTIGHT_ROOT_SECRET_ACCESS_KEY="+SecretAccessKey)
 	stderr, err := p.cmd.StderrPipe()

@@ -25,12 +25,21 @@ type Version struct {
 	// Encryption is how it is encrypted, in the form in which a test compares it. The model
 	// does not know which encryptions there are.
 	Encryption string
+	// Object Lock: the mode of its retention, which does not end while a test runs, and
+	// its legal hold.
+	Mode string
+	Hold bool
+	// Place in the order of writes, and that of the write that its bytes come from. Put sets
+	// them; what a test observes has neither.
+	Born, Payload int
 }
 
 // Bucket has the versions of each key, newest first.
 type Bucket struct {
-	State bucket.Versioning
-	Keys  map[string][]Version
+	State     bucket.Versioning
+	MFADelete bool
+	Keys      map[string][]Version
+	born      int
 }
 
 // New returns an empty bucket that was never versioned.
@@ -38,7 +47,7 @@ func New() *Bucket { return &Bucket{Keys: map[string][]Version{}} }
 
 // Clone returns an independent copy of the bucket.
 func (b *Bucket) Clone() *Bucket {
-	c := &Bucket{State: b.State, Keys: make(map[string][]Version, len(b.Keys))}
+	c := &Bucket{State: b.State, MFADelete: b.MFADelete, born: b.born, Keys: make(map[string][]Version, len(b.Keys))}
 	for key, versions := range b.Keys {
 		c.Keys[key] = slices.Clone(versions)
 	}
@@ -53,7 +62,39 @@ func (b *Bucket) Put(key string, v Version) {
 		v.ID = Null
 		b.DeleteVersion(key, Null)
 	}
+	b.born++
+	if v.Born = b.born; v.Payload == 0 {
+		v.Payload = v.Born
+	}
 	b.Keys[key] = slices.Insert(b.Keys[key], 0, v)
+}
+
+// Moment is the place of the newest write in the order of writes.
+func (b *Bucket) Moment() int { return b.born }
+
+// Rollback takes the keys that begin with prefix back to a moment. A key that is as it was
+// stays; others get a version with the old content, or a delete marker. id names what a key
+// gets.
+func (b *Bucket) Rollback(prefix string, moment int, id func(key string) string) {
+	for _, key := range slices.Sorted(maps.Keys(b.Keys)) {
+		if !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		head := b.Current(key)
+		i := slices.IndexFunc(b.Keys[key], func(v Version) bool { return v.Born <= moment })
+		if i < 0 || b.Keys[key][i].Marker {
+			if head != nil {
+				b.Delete(key, id(key))
+			}
+			continue
+		}
+		old := b.Keys[key][i]
+		if head != nil && head.Payload == old.Payload && head.Tags == old.Tags && head.Encryption == old.Encryption {
+			continue
+		}
+		old.ID, old.Mode, old.Hold = id(key), "", false
+		b.Put(key, old)
+	}
 }
 
 // Delete deletes a key without a version id: the key gets a delete marker or, if the bucket
@@ -72,6 +113,19 @@ func (b *Bucket) DeleteVersion(key, id string) {
 	if b.Keys[key] = left; len(left) == 0 {
 		delete(b.Keys, key)
 	}
+}
+
+// Destroys reports that a write or a deletion of key removes a version for good: the null
+// version that it takes the place of.
+func (b *Bucket) Destroys(key string) bool {
+	null := Null
+	return b.State != bucket.Enabled && b.Version(key, &null) != nil
+}
+
+// Removable reports that Object Lock lets a version go (S3 user guide, "How S3 Object Lock
+// works"). bypass is the permission to bypass GOVERNANCE, and the header that asks for it.
+func (v *Version) Removable(bypass bool) bool {
+	return !v.Hold && (v.Mode == "" || v.Mode == "GOVERNANCE" && bypass)
 }
 
 // Current returns the object that a read without a version id finds, or nil.

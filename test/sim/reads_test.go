@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/test/s3model"
 )
@@ -99,6 +100,7 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 		pairs = append(pairs, *t.Key+"="+*t.Value)
 	}
 	v.Tags = sorted(pairs)
+	v.Mode, v.Hold = string(out.ObjectLockMode), out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 	return v, nil
 }
 

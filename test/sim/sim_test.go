@@ -34,6 +34,7 @@ type sim struct {
 	rng     *mathrand.Rand
 	writers []*writer
 	keys    *keys
+	device  *device
 	turned  int // how often a KMS key was rotated
 	buckets map[string]bucket.Versioning
 
@@ -44,28 +45,32 @@ type sim struct {
 
 func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
-		t: t, p: harness.StartProcess(t), rng: mathrand.New(mathrand.NewPCG(seed, 0)),
+		t: t, p: harness.StartProcess(t, "--lifecycle-interval", "50ms"), rng: mathrand.New(mathrand.NewPCG(seed, 0)),
 		buckets: map[string]bucket.Versioning{},
 	}
 	lib := newLibrary(seed)
 	s.keys = newKeys(t, s.p.Endpoint)
 	// The first bucket is never versioned; in the second, several write at once.
-	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more"} {
-		s.writers = append(s.writers,
-			newWriter(fmt.Sprint("w", i), name, lib, s.keys, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
+	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more", lockBucket, mfaBucket} {
+		w := newWriter(fmt.Sprint("w", i), name, lib, s.keys, mathrand.New(mathrand.NewPCG(seed, uint64(i+1))))
+		s.writers = append(s.writers, w)
 		if _, ok := s.buckets[name]; ok {
 			continue
 		}
 		s.buckets[name] = bucket.Off
 		newBucket(t, s.p.S3, name)
 	}
+	s.protect()
 	return s
 }
 
-// turn changes the versioning of some buckets, and now and then disables a key until
-// the phase has ended. No client writes meanwhile.
+// turn changes the versioning of some buckets, and now and then has objects expire, or
+// disables a key until the phase has ended. No client writes meanwhile.
 func (s *sim) turn() {
 	s.t.Helper()
+	if s.rng.IntN(4) == 0 {
+		s.expire()
+	}
 	if s.rng.IntN(3) == 0 {
 		if err := s.keys.disable(s.t.Context(), s.p.Endpoint, draw(s.rng, s.keys.arns...)); err != nil {
 			s.t.Fatal(err)
@@ -75,21 +80,35 @@ func (s *sim) turn() {
 		if s.rng.IntN(3) == 0 {
 			continue
 		}
-		to, status := bucket.Enabled, types.BucketVersioningStatusEnabled
+		to := bucket.Enabled
 		if s.rng.IntN(3) == 0 {
-			to, status = bucket.Suspended, types.BucketVersioningStatusSuspended
+			to = bucket.Suspended
 		}
-		_, err := s.p.S3.PutBucketVersioning(s.t.Context(), &s3.PutBucketVersioningInput{
-			Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
-		})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.buckets[name] = to
-		for _, w := range s.writers {
-			if w.bucket == name {
-				w.state.State = to
-			}
+		s.setVersioning(name, to, nil)
+	}
+	if mfa := s.device.next(); mfa != nil && s.rng.IntN(3) > 0 {
+		s.setVersioning(mfaBucket, draw(s.rng, bucket.Enabled, bucket.Suspended), mfa)
+	}
+}
+
+// setVersioning changes the versioning of a bucket. A bucket with MFA Delete needs a code.
+func (s *sim) setVersioning(name string, to bucket.Versioning, mfa *string) {
+	s.t.Helper()
+	c := &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}
+	if to == bucket.Suspended {
+		c.Status = types.BucketVersioningStatusSuspended
+	}
+	if mfa != nil {
+		c.MFADelete = types.MFADeleteEnabled
+	}
+	in := &s3.PutBucketVersioningInput{Bucket: &name, VersioningConfiguration: c, MFA: mfa}
+	if _, err := s.p.S3.PutBucketVersioning(s.t.Context(), in); err != nil {
+		s.t.Fatal(err)
+	}
+	s.buckets[name] = to
+	for _, w := range s.writers {
+		if w.bucket == name {
+			w.state.State, w.state.MFADelete = to, mfa != nil
 		}
 	}
 }

@@ -162,7 +162,7 @@ func (w *writer) complete(ctx context.Context) error {
 		}
 		listed = append(listed, types.CompletedPart{PartNumber: aws.Int32(int32(n)), ETag: aws.String(u.parts[n].etag)})
 	}
-	code = cmp.Or(w.keys.refusal(u.how.String()), code)
+	code = cmp.Or(w.keys.refusal(u.how.String()), code, w.needsCode(u.key))
 	v, versioning := u.object(w.lib, numbers), w.state.State
 	return w.run(ctx, request{
 		what: fmt.Sprintf("complete %q with parts %v", u.key, numbers),

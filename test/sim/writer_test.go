@@ -25,6 +25,8 @@ type writer struct {
 	bucket string
 	lib    *library
 	keys   *keys
+	device *device // the root user's, where the bucket has MFA Delete
+	locks  bool    // the bucket has Object Lock
 	rng    *rand.Rand
 
 	mu     sync.Mutex
@@ -32,6 +34,7 @@ type writer struct {
 	maybe  func(*state) // what the request on its way changes, if it does
 	recent []string     // the last requests, for debugging
 	gone   []string     // ids of versions that were deleted
+	past   []past
 
 	answers map[string]int // how many of which
 
@@ -141,7 +144,8 @@ func (w *writer) step(ctx context.Context) error {
 	}{
 		{24, w.put}, {8, w.copy}, {10, w.delete}, {8, w.deleteVersion}, {4, w.deleteMany}, {1, w.purge},
 		{6, w.tag}, {14, w.get}, {6, w.listObjects}, {6, w.listVersions},
-		{3, w.begin}, {4, w.part}, {3, w.copyPart}, {3, w.complete}, {1, w.abort}, {1, w.listParts},
+		{3, w.begin}, {4, w.part}, {3, w.copyPart}, {3, w.complete}, {1, w.abort}, {1, w.listParts}, {6, w.lock}, {3, w.remember},
+		{2, w.rollback},
 	}
 	total := 0
 	for _, k := range kinds {

@@ -27,10 +27,11 @@ func header(tags string) *string {
 func (w *writer) put(ctx context.Context) error {
 	key, c, tags := w.key(), w.lib.draw(w.rng, w.size()), w.tags()
 	ifMatch, ifNoneMatch := w.condition(key)
-	versioning, how := w.state.State, w.encryption()
+	versioning, how, lock := w.state.State, w.encryption(), w.protection()
 	return w.run(ctx, request{
-		what: fmt.Sprintf("put %q %d bytes %s if %s, if none %s", key, c.size, how, show(ifMatch), show(ifNoneMatch)),
-		code: cmp.Or(w.state.Refusal(key, ifMatch, ifNoneMatch), w.keys.refusal(how.String())),
+		what: fmt.Sprintf("put %q %d bytes %s %s if %s, if none %s", key, c.size, how, lock, show(ifMatch),
+			show(ifNoneMatch)),
+		code: cmp.Or(w.state.Refusal(key, ifMatch, ifNoneMatch), w.keys.refusal(how.String()), w.needsCode(key)),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			in := &s3.PutObjectInput{
 				Bucket: &w.bucket, Key: &key, Body: strings.NewReader(c.text()), Tagging: header(tags),
@@ -38,6 +39,9 @@ func (w *writer) put(ctx context.Context) error {
 				ServerSideEncryption: how.algorithm, SSEKMSKeyId: how.keyID(), BucketKeyEnabled: how.byBucketKey(),
 			}
 			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(how.customer)
+			if in.ObjectLockMode, in.ObjectLockRetainUntilDate, in.ObjectLockLegalHoldStatus = lock.headers(); w.locks {
+				in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32 // the SDK may use it, and S3 wants one
+			}
 			out, err := client.PutObject(ctx, in)
 			if err != nil {
 				return answer{}, err
@@ -45,7 +49,11 @@ func (w *writer) put(ctx context.Context) error {
 			is := described(out.ServerSideEncryption, out.SSECustomerAlgorithm, out.SSEKMSKeyId, out.BucketKeyEnabled)
 			return made(versioning, out.VersionId, trim(out.ETag), c.md5, how, is)
 		},
-		then: func(s *state, a answer) { s.Put(key, c.version(key, tags, how, a)) },
+		then: func(s *state, a answer) {
+			v := c.version(key, tags, how, a)
+			v.Mode, v.Hold = lock.mode, lock.hold
+			s.Put(key, v)
+		},
 	})
 }
 
@@ -78,7 +86,7 @@ func (w *writer) copy(ctx context.Context) error {
 	}
 	if code == "" {
 		code = cmp.Or(w.keys.refusal(source.Encryption), w.state.Refusal(to, ifMatch, ifNoneMatch),
-			w.keys.refusal(how.String()))
+			w.keys.refusal(how.String()), w.needsCode(to))
 	}
 	c := w.lib.of(&source)
 	return w.run(ctx, request{
@@ -116,7 +124,7 @@ func (w *writer) delete(ctx context.Context) error {
 	ifMatch, _ := w.condition(key)
 	return w.run(ctx, request{
 		what: fmt.Sprintf("delete %q if %s", key, show(ifMatch)),
-		code: w.state.Refusal(key, ifMatch, nil),
+		code: cmp.Or(w.state.Refusal(key, ifMatch, nil), w.needsCode(key)),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &key, IfMatch: ifMatch})
 			if err != nil {
@@ -139,15 +147,26 @@ func (w *writer) deleteVersion(ctx context.Context) error {
 	if id == nil {
 		id = aws.String(s3model.Null)
 	}
-	marker := false
+	marker, code, bypass, mfa := false, "", w.bypass(), w.code()
 	if v := w.state.Version(key, id); v != nil {
 		marker = v.Marker
+		if !v.Removable(bypass != nil) {
+			code = accessDenied
+		}
 	}
-	w.forget(*id)
+	if w.state.MFADelete && mfa == nil {
+		code = accessDenied
+	}
+	if code == "" {
+		w.forget(*id)
+	}
 	return w.run(ctx, request{
-		what: fmt.Sprintf("delete %q version %s", key, *id),
+		what: fmt.Sprintf("delete %q version %s, bypass %v, code %v", key, *id, bypass != nil, mfa != nil),
+		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &key, VersionId: id})
+			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{
+				Bucket: &w.bucket, Key: &key, VersionId: id, BypassGovernanceRetention: bypass, MFA: mfa,
+			})
 			if err == nil && aws.ToBool(out.DeleteMarker) != marker {
 				err = wrong("delete marker: %v, want %v", aws.ToBool(out.DeleteMarker), marker)
 			}
@@ -186,22 +205,34 @@ func (w *writer) purge(ctx context.Context) error {
 }
 
 func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error {
+	bypass, mfa := w.bypass(), w.code()
+	code, free := "", all[:0:0] // those that are deleted
 	for _, o := range all {
-		if o.VersionId != nil {
+		v := w.state.Version(*o.Key, o.VersionId)
+		if o.VersionId == nil || v == nil || v.Removable(bypass != nil) {
+			free = append(free, o)
+		}
+		if mfa == nil && w.state.MFADelete && (o.VersionId != nil || w.state.Destroys(*o.Key)) {
+			code = accessDenied // of all
+		}
+	}
+	for _, o := range free {
+		if o.VersionId != nil && code == "" {
 			w.forget(*o.VersionId)
 		}
 	}
 	return w.run(ctx, request{
-		what: fmt.Sprintf("delete %d at once", len(all)),
+		what: fmt.Sprintf("delete %d of %d at once, bypass %v, code %v", len(free), len(all), bypass != nil, mfa != nil),
+		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
-				Bucket: &w.bucket, Delete: &types.Delete{Objects: all},
+				Bucket: &w.bucket, Delete: &types.Delete{Objects: all}, BypassGovernanceRetention: bypass, MFA: mfa,
 			})
 			if err != nil {
 				return answer{}, err
 			}
-			if len(out.Deleted) != len(all) || len(out.Errors) > 0 {
-				return answer{}, wrong("%d of %d deleted, %v", len(out.Deleted), len(all), out.Errors)
+			if len(out.Deleted) != len(free) || len(out.Errors) != len(all)-len(free) {
+				return answer{}, wrong("%d of %d deleted, want %d, %v", len(out.Deleted), len(all), len(free), out.Errors)
 			}
 			markers := map[string]string{}
 			for _, d := range out.Deleted {
@@ -210,7 +241,7 @@ func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error 
 			return answer{id: func(key string) string { return markers[key] }}, nil
 		},
 		then: func(s *state, a answer) {
-			for _, o := range all {
+			for _, o := range free {
 				if o.VersionId != nil {
 					s.DeleteVersion(*o.Key, *o.VersionId)
 				} else {
