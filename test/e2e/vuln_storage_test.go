@@ -30,7 +30,6 @@ func internalHeaders() []string {
 		"X-Amz-Server-Side-Encryption-Customer-Iv",
 		"X-Amz-Server-Side-Encryption-Customer-Key-Sha256", "X-Amz-Replication-Status", "X-Amz-Object-Size",
 		"X-Amz-Version-Id",
-		"X-Watertight-Data-Key", "X-Watertight-Blob",
 	}
 }
 
@@ -102,6 +101,15 @@ func TestInternalHeaders(t *testing.T) {
 			o.check(send(t, s, post{bucket: "inner", fields: fields, file: text}.build(t, s)))
 			o.key = prefix + "/uploaded"
 			o.check(uploadRaw(t, s, "/inner/"+o.key, text, h, k.header("x-amz-")))
+		}
+	}
+	// Headers of this server's own are never passed over.
+	for _, name := range []string{"X-Watertight-Data-Key", "X-Watertight-Blob"} {
+		for _, method := range []string{"PUT", "GET", "HEAD", "DELETE"} {
+			a := send(t, s, raw{method: method, target: "/inner/plain/put", header: has(name, "injected")})
+			if a.status != 501 {
+				t.Errorf("%s with %s: %d", method, name, a.status)
+			}
 		}
 	}
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {

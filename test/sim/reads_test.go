@@ -86,6 +86,7 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 	}
 	v.Text, v.ETag = hex.EncodeToString(h.Sum(nil)), trim(out.ETag)
 	v.Encryption = described(out.ServerSideEncryption, out.SSECustomerAlgorithm, out.SSEKMSKeyId, out.BucketKeyEnabled)
+	v.Mode, v.Hold = string(out.ObjectLockMode), out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 	if aws.ToInt32(out.TagCount) == 0 {
 		return v, nil
 	}
@@ -100,7 +101,6 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 		pairs = append(pairs, *t.Key+"="+*t.Value)
 	}
 	v.Tags = sorted(pairs)
-	v.Mode, v.Hold = string(out.ObjectLockMode), out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 	return v, nil
 }
 

@@ -17,7 +17,6 @@ type keyInUse struct {
 	world       *truth
 	authority   *authz.Authority
 	m, other    Metadata
-	parameters  Parameters
 	grant       string // of the user "granted"
 	wrapped     []byte
 	wider       authz.Grant // of the last use
