@@ -35,11 +35,11 @@ func (s *sim) expire() {
 		s.p.Restart()
 	}
 	for {
-		out, err := s.p.S3.ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{Bucket: &w.bucket, Prefix: &prefix})
+		seen, err := observe(s.t.Context(), s.p.S3, w.bucket, prefix)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if *out.KeyCount == 0 {
+		if seen.expired() {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -50,9 +50,27 @@ func (s *sim) expire() {
 		s.t.Fatal(err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(w.state.Keys)) {
-		if strings.HasPrefix(key, prefix) && w.state.Current(key) != nil {
+		if !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		if w.state.Current(key) != nil {
 			w.state.Delete(key, unknown)
+		}
+		if len(w.state.Keys[key]) == 1 && w.state.Current(key) == nil {
+			delete(w.state.Keys, key) // a delete marker with nothing below it
 		}
 	}
 	s.settle() // the ids of the delete markers become known
+}
+
+// expired reports that there is no current object, and no delete marker with nothing below
+// it (S3 user guide, "Lifecycle configuration elements", Expiration).
+func (o *observed) expired() bool {
+	for key, id := range o.latest {
+		markers := o.markers[key]
+		if len(markers) == 0 || markers[0] != id || len(markers)+len(o.versions[key]) == 1 {
+			return false
+		}
+	}
+	return true
 }

@@ -144,8 +144,8 @@ func (w *writer) step(ctx context.Context) error {
 	}{
 		{24, w.put}, {8, w.copy}, {10, w.delete}, {8, w.deleteVersion}, {4, w.deleteMany}, {1, w.purge},
 		{6, w.tag}, {14, w.get}, {6, w.listObjects}, {6, w.listVersions},
-		{3, w.begin}, {4, w.part}, {3, w.copyPart}, {3, w.complete}, {1, w.abort}, {1, w.listParts}, {6, w.lock}, {3, w.remember},
-		{2, w.rollback},
+		{3, w.begin}, {4, w.part}, {3, w.copyPart}, {3, w.complete}, {1, w.abort}, {1, w.listParts},
+		{6, w.lock}, {3, w.remember}, {2, w.rollback},
 	}
 	total := 0
 	for _, k := range kinds {

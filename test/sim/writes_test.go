@@ -222,7 +222,8 @@ func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error 
 		}
 	}
 	return w.run(ctx, request{
-		what: fmt.Sprintf("delete %d of %d at once, bypass %v, code %v", len(free), len(all), bypass != nil, mfa != nil),
+		what: fmt.Sprintf("delete %d of %d at once, bypass %v, code %v",
+			len(free), len(all), bypass != nil, mfa != nil),
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
@@ -232,7 +233,8 @@ func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error 
 				return answer{}, err
 			}
 			if len(out.Deleted) != len(free) || len(out.Errors) != len(all)-len(free) {
-				return answer{}, wrong("%d of %d deleted, want %d, %v", len(out.Deleted), len(all), len(free), out.Errors)
+				return answer{}, wrong("%d of %d deleted, want %d, %v",
+					len(out.Deleted), len(all), len(free), out.Errors)
 			}
 			markers := map[string]string{}
 			for _, d := range out.Deleted {
