@@ -368,7 +368,31 @@ func TestRootsToken(t *testing.T) {
 	if err := enable(codes[1]); err == nil {
 		t.Error("a code that enabled the token is taken again")
 	}
-	if err := enable(a.codes(-1)[0]); err != nil {
+	tokens := sts.New(sts.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, Credentials: rootOf(s), HTTPClient: harness.SDK(s.HTTP),
+	})
+	session, err := tokens.GetSessionToken(ctx, &sts.GetSessionTokenInput{
+		SerialNumber: serial, TokenCode: aws.String(a.codes(-1)[0]),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resync := func(by aws.CredentialsProvider, codes [2]string) error {
+		_, err := api.ResyncMFADevice(ctx, &iam.ResyncMFADeviceInput{
+			UserName: aws.String("root"), SerialNumber: serial, AuthenticationCode1: &codes[0],
+			AuthenticationCode2: &codes[1],
+		}, func(o *iam.Options) { o.Credentials = by })
+		return err
+	}
+	if err := resync(rootOf(s), a.codes(2)); err == nil {
+		t.Error("the root user's access key alone resynchronizes its token")
+	}
+	withCode := credentials.NewStaticCredentialsProvider(*session.Credentials.AccessKeyId,
+		*session.Credentials.SecretAccessKey, *session.Credentials.SessionToken)
+	if err := resync(withCode, a.codes(2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := enable(a.codes(4)[0]); err != nil {
 		t.Error(err)
 	}
 	key := aws.String("k")
@@ -380,14 +404,10 @@ func TestRootsToken(t *testing.T) {
 	if _, err := s.S3.DeleteObject(ctx, destroy); err == nil {
 		t.Error("a version is destroyed without a code")
 	}
-	codes = a.codes(2)
-	if _, err := api.ResyncMFADevice(ctx, &iam.ResyncMFADeviceInput{
-		UserName: aws.String("root"), SerialNumber: serial, AuthenticationCode1: &codes[0],
-		AuthenticationCode2: &codes[1],
-	}); err != nil {
+	if err := resync(withCode, a.codes(6)); err != nil {
 		t.Fatal(err)
 	}
-	destroy.MFA = aws.String(*serial + " " + a.codes(4)[0])
+	destroy.MFA = aws.String(*serial + " " + a.codes(8)[0])
 	if _, err := s.S3.DeleteObject(ctx, destroy); err != nil {
 		t.Error(err)
 	}

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"watertight/internal/server"
 	"watertight/test/harness"
@@ -42,13 +44,24 @@ func newMFACast(t *testing.T, change ...func(*server.Config)) *mfaCast {
 	c := &mfaCast{t: t, clock: moved}
 	c.cast = newCast(t, append(change, func(o *server.Config) { o.Now = moved.now })...)
 	c.admin = c.user("admin", anything)
-	device := func(name, owner string) (d token) {
-		d.serial, d.seed = enrol(t, c.root, name, owner)
+	device := func(by *iam.Client, name, owner string) (d token) {
+		d.serial, d.seed = enrol(t, by, name, owner)
 		return d
 	}
-	c.first, c.second, c.users = device("first", "root"), device("second", "root"), device("admins", "admin")
+	c.first, c.users = device(c.root, "first", "root"), device(c.root, "admins", "admin")
+	c.second = device(c.withCode(c.code(c.first, 1)).iam, "second", "root")
 	c.later()
 	return c
+}
+
+// withCode is the root user in a session that was made with a code of its first device.
+func (c *mfaCast) withCode(code string) someone {
+	c.t.Helper()
+	out, err := c.someone(rootOf(c.Server), "").sts.GetSessionToken(c.t.Context(), &sts.GetSessionTokenInput{
+		SerialNumber: &c.first.serial, TokenCode: &code,
+	})
+	c.ok(err)
+	return c.session(out.Credentials)
 }
 
 // later moves the clock so far that no code of before is valid, and none is used up.

@@ -244,11 +244,12 @@ func TestPresignedMFA(t *testing.T) {
 	}
 }
 
-// TestOneCodeOneRequest: of concurrent requests with one code, one wins.
+// TestOneCodeOneRequest: of concurrent requests with one code, one wins, and the others do not
+// lock the device.
 func TestOneCodeOneRequest(t *testing.T) {
 	c := newMFACast(t)
 	c.newGuarded("races")
-	const n = 8
+	const n = 12
 	var ids [n]string
 	for i := range n {
 		out, err := c.S3.PutObject(t.Context(), &s3.PutObjectInput{
@@ -266,7 +267,7 @@ func TestOneCodeOneRequest(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	won := 0
+	won, next := 0, ""
 	for i, status := range statuses {
 		left := c.send(raw{method: "GET", target: "/races/k?versionId=" + ids[i]}, "").status
 		switch {
@@ -274,10 +275,17 @@ func TestOneCodeOneRequest(t *testing.T) {
 			won++
 		case status != 403 || left != 200:
 			t.Errorf("request %d: %d, and the version is %d", i, status, left)
+		default:
+			next = ids[i]
 		}
 	}
 	if won != 1 {
 		t.Errorf("%d requests used one code", won)
+	}
+	c.later()
+	a := c.send(raw{method: "DELETE", target: "/races/k?versionId=" + next}, c.header(c.first))
+	if a.status != 204 {
+		t.Errorf("the next code: %d %s", a.status, a.body)
 	}
 }
 

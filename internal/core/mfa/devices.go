@@ -183,8 +183,9 @@ func (d *Device) prove(at time.Time, code1, code2 string) error {
 }
 
 // Enable assigns a device to a user or to the root user. Two consecutive codes prove that
-// the user has its seed. It needs iam:EnableMFADevice. Errors: NoSuchEntity,
-// EntityAlreadyExists, InvalidAuthenticationCode, LimitExceeded.
+// the user has its seed. It needs iam:EnableMFADevice, and what checkSecondFactor says.
+// Errors: NoSuchEntity, EntityAlreadyExists, InvalidAuthenticationCode, LimitExceeded,
+// AccessDenied.
 func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
 	return s.withDevice(ctx, g, "iam:EnableMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
 		if d.Owner != "" {
@@ -218,7 +219,8 @@ func (d *Device) assign(tx kv.Tx, owner string, at time.Time) {
 }
 
 // Resync stores the offset of a device's clock, which it derives from two consecutive
-// codes. It needs iam:ResyncMFADevice. Errors: NoSuchEntity, InvalidAuthenticationCode.
+// codes. It needs iam:ResyncMFADevice, and what checkSecondFactor says. Errors:
+// NoSuchEntity, InvalidAuthenticationCode, AccessDenied.
 func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
 	return s.withDevice(ctx, g, "iam:ResyncMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
 		if d.Owner != id {
@@ -235,8 +237,8 @@ func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, cod
 	})
 }
 
-// Deactivate takes a device from its owner. It needs
-// iam:DeactivateMFADevice. Errors: NoSuchEntity.
+// Deactivate takes a device from its owner. It needs iam:DeactivateMFADevice, and what
+// checkSecondFactor says. Errors: NoSuchEntity, AccessDenied.
 func (s *Store) Deactivate(ctx context.Context, g authz.Grant, h Holder, serial string) error {
 	return s.withDevice(ctx, g, "iam:DeactivateMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
 		if d.Owner != id {
@@ -266,6 +268,9 @@ func (s *Store) withDevice(
 		}
 		if d == nil {
 			return noSuchDevice(serial)
+		}
+		if err := checkSecondFactor(tx, g, account, id); err != nil {
+			return err
 		}
 		return fn(tx, id, d)
 	})

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"image/png"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
@@ -155,6 +157,73 @@ func TestLockoutCountsOnlyTheOwnersTries(t *testing.T) {
 	}
 	h.Fails(right(at.Add(firstLock-time.Second)), "AccessDenied")
 	h.OK(right(at.Add(firstLock)))
+}
+
+// TestUsedCodesAreNotWrong: they are refused, but however often they come, they don't lock
+// the device, and they don't take back what wrong ones counted.
+func TestUsedCodesAreNotWrong(t *testing.T) {
+	h := newHouse(t)
+	u := h.Account.Create(identity.User, "u")
+	start := time.Unix(1_700_000_010, 0)
+	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+	now := step(start)
+	try := func(at time.Time, step int64) error {
+		return h.Verify(t.Context(), u.Principal(), serial, code(seed, step), at)
+	}
+	at := start.Add(2 * shortStep * time.Second)
+	h.OK(try(at, now+2))
+	for range 3 * lockAfter {
+		h.Fails(try(at, now+2), "AccessDenied")
+		h.Fails(try(at, now+1), "AccessDenied") // older than the newest one used
+	}
+	h.OK(try(at, now+3))
+	for range lockAfter - 1 {
+		h.Fails(try(at, now+9), "AccessDenied")
+	}
+	h.Fails(try(at, now+3), "AccessDenied")
+	h.Fails(try(at, now), "AccessDenied") // too old: a wrong code
+	at = at.Add(shortStep * time.Second)
+	if err := try(at, now+4); err == nil || !strings.Contains(err.Error(), "too many wrong codes") {
+		t.Error(err)
+	}
+}
+
+// TestRootsSecondFactor: while the root user has a device, its access key alone changes
+// none of them; a session with a code does.
+func TestRootsSecondFactor(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	start := time.Unix(1_700_000_010, 0)
+	root, holder := arn.Root(coretest.Account), Holder{Root: true}
+	first, seed := h.enrol("first", holder, root, start)
+	create := h.Grant("iam:CreateVirtualMFADevice", ARN(coretest.Account, "/", "second"))
+	free, b, err := h.Store.Create(ctx, create, "/", "second", nil)
+	h.OK(err)
+	freeSeed, err := base32.StdEncoding.DecodeString(b.Seed)
+	h.OK(err)
+	at := start.Add(time.Hour)
+	now := step(at)
+	changes := func(c authz.Caller) []error {
+		grant := func(action policy.Action) authz.Grant { return coretest.Grant(t, c, root, action) }
+		return []error{
+			h.Enable(ctx, grant("iam:EnableMFADevice"), holder, free.Serial(), code(freeSeed, now-1),
+				code(freeSeed, now)),
+			h.Resync(ctx, grant("iam:ResyncMFADevice"), holder, first, code(seed, now+3), code(seed, now+4)),
+			h.Deactivate(ctx, grant("iam:DeactivateMFADevice"), holder, first),
+		}
+	}
+	for i, err := range changes(coretest.RootAt(coretest.Account, at)) {
+		if h.Fails(err, "AccessDenied"); !strings.Contains(fmt.Sprint(err), "watertight mfa") {
+			t.Errorf("change %d: %v", i, err)
+		}
+	}
+	for _, err := range changes(coretest.RootWithMFA(coretest.Account, at)) {
+		h.OK(err)
+	}
+	last := coretest.Grant(t, coretest.RootAt(coretest.Account, at), root, "iam:DeactivateMFADevice")
+	h.Fails(h.Deactivate(ctx, last, holder, free.Serial()), "AccessDenied")
+	h.OK(NewOperator(h.Store).Remove(ctx, nil, coretest.Account, free.Serial()))
+	h.enrol("third", holder, root, at) // the first one again
 }
 
 func TestDevicesOfUsersAndRoot(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -49,8 +50,10 @@ func ownerID(p policy.Principal) string {
 }
 
 // use accepts a code of a device that p owns: one step before or after the device's clock,
-// and each step only once. If it refuses the code, it changes nothing; wrong reports that
-// the code was not valid. Errors: AccessDenied.
+// and only of steps later than the newest one used. If it refuses the code, it changes
+// nothing; wrong reports that it is not the code of any of these steps. The code of an
+// earlier step is not wrong: requests that are repeated must not lock the device, and who
+// has such a code learns nothing by trying it. Errors: AccessDenied.
 func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong bool, err error) {
 	d, err := deviceOf(tx, p, serial)
 	if err != nil {
@@ -60,9 +63,11 @@ func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong
 		return false, failed(": too many wrong codes. Try again later.")
 	}
 	now := d.codes.stepAt(at) + d.drift
+	// Together they always compare three steps.
+	_, used := d.codes.find(now-1, min(now+1, d.lastStep), code)
 	step, ok := d.codes.find(max(now-1, d.lastStep+1), now+1, code)
 	if !ok {
-		return true, failed(" with invalid MFA one time pass code.")
+		return !used, failed(" with invalid MFA one time pass code.")
 	}
 	d.lastStep, d.failures = step, 0
 	d.write(tx)
@@ -163,4 +168,19 @@ func isCode(s string) bool {
 		}
 	}
 	return len(s) == codeDigits
+}
+
+// checkSecondFactor refuses changes of the root user's devices while it has one, unless the
+// caller's session was made with a code: the root user's access key alone must not add or
+// take away the second factor, which destroys versions under MFA Delete. Stricter than AWS.
+func checkSecondFactor(r kv.Reader, g authz.Grant, account, owner string) error {
+	if owner != rootOwner || g.Caller().MFA() {
+		return nil
+	}
+	n, err := record.Count(r, devicesKey(account, rootOwner))
+	if err == nil && n > 0 {
+		err = fault.New(fault.AccessDenied, "While the root user has an MFA device, its devices can be changed only "+
+			"in a session that GetSessionToken made with a code of it, or by the server's operator: watertight mfa.")
+	}
+	return err
 }

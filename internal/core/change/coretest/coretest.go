@@ -48,6 +48,11 @@ func RootSince(account string, at time.Time, now func() time.Time) authz.Caller 
 	return root(account, authz.Situation{At: at, Now: now, SecureChannel: true})
 }
 
+// RootWithMFA is RootAt in a session that was made with an MFA code.
+func RootWithMFA(account string, at time.Time) authz.Caller {
+	return root(account, authz.Situation{At: at, SecureChannel: true, Temporary: true, Issued: at, MFAAt: at})
+}
+
 // RootInPlain is Root without a secure channel.
 func RootInPlain(account string) authz.Caller {
 	return root(account, authz.Situation{At: time.Now()})
