@@ -182,7 +182,7 @@ func TestBadInput(t *testing.T) {
 			raw{method: "POST", target: "/bad?delete", body: del("<Object><Key>k</Key></Object>")}, 400,
 			"InvalidRequest",
 		},
-		{"unknown sub-resource of S3", raw{method: "PUT", target: "/bad/k?legal-hold"}, 501, "NotImplemented"},
+		{"unknown sub-resource of S3", raw{method: "PUT", target: "/bad/k?torrent"}, 501, "NotImplemented"},
 		{
 			"a copy of nothing", raw{method: "PUT", target: "/bad/k", header: h("X-Amz-Copy-Source", "/bad/x")}, 404,
 			"NoSuchKey",

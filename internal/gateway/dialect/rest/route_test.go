@@ -135,6 +135,7 @@ func TestExtensions(t *testing.T) {
 		{"POST /b", "", 0}, {"POST /b", "Go", 1}, {"POST /b", "Go Far", 1}, {"POST /b", "Far", -1},
 		{"POST /b", "Go Other", -1}, {"POST /b?delete", "Go", -1}, {"POST /b?delete", "", 2}, {"GET /b", "Go", -1},
 		{"PUT /b", "Far", -1}, {"GET /", "Go", -1}, {"POST /b/k", "Go", -1},
+		{"POST /b?x-watertight-far=1", "Go", -1}, {"GET /b?X-Watertight-Go=1", "", -1},
 	} {
 		t.Run(c.request+" "+c.headers, func(t *testing.T) {
 			header := http.Header{"Content-Type": {"multipart/form-data"}}

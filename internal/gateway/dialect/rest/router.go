@@ -198,5 +198,5 @@ func isSubresource(name string) bool {
 		"select-type", "session", "tagging", "torrent", "uploadId", "uploads", "versioning", "versions", "website":
 		return true
 	}
-	return false
+	return protocol.IsExtension(name) // a header: in the query it must not be passed over
 }
