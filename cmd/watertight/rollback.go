@@ -88,6 +88,12 @@ func (c *rollback) print(p process, e *operator.RollbackEntry) error {
 	if e.VersionID != "" {
 		what = fmt.Sprintf("  version %s of %s, %d bytes", e.VersionID, e.Modified.UTC().Format(time.RFC3339), e.Size)
 	}
+	switch {
+	case e.Public:
+		what += ", public"
+	case e.Private:
+		what += ", no longer public"
+	}
 	_, err := fmt.Fprintf(p.stdout, "%-7s  %q%s\n", strings.ToLower(string(e.Action)), e.Key, what)
 	return err
 }
@@ -105,6 +111,9 @@ func (c *rollback) summarize(p process, d *operator.Rollback) error {
 		"  %d keys are already as they were, %d were skipped\n",
 		c.Where, verb, d.To.Format(time.RFC3339Nano), d.Restored, d.Changed, d.Hidden, d.Bytes, d.Unchanged,
 		d.Skipped)
+	if err == nil && d.Public > 0 {
+		_, err = fmt.Fprintf(p.stdout, "  %d come back with public grants in their ACLs\n", d.Public)
+	}
 	if err == nil && d.Private > 0 {
 		_, err = fmt.Fprintf(p.stdout,
 			"  %d come back without the public grants of their ACLs: BlockPublicAcls is on\n", d.Private)

@@ -35,14 +35,15 @@ type RollbackEntry = object.RollbackEntry
 type Rollback struct {
 	To                                            time.Time
 	Restored, Changed, Hidden, Unchanged, Skipped int // keys, see object.RolledBack
-	Private                                       int
+	Public, Private                               int
 	Bytes                                         int64
 	Next                                          string `json:",omitempty"` // After of the rest; empty at the end
 }
 
 func (n *Rollback) add(page *object.RolledBack) {
 	n.Restored, n.Changed, n.Hidden = n.Restored+page.Restored, n.Changed+page.Changed, n.Hidden+page.Hidden
-	n.Unchanged, n.Skipped, n.Private = n.Unchanged+page.Unchanged, n.Skipped+page.Skipped, n.Private+page.Private
+	n.Unchanged, n.Skipped = n.Unchanged+page.Unchanged, n.Skipped+page.Skipped
+	n.Public, n.Private = n.Public+page.Public, n.Private+page.Private
 	n.Bytes += page.Bytes
 	n.Next = page.Next
 }

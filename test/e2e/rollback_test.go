@@ -26,21 +26,34 @@ import (
 
 // rolledBack is the answer of RollbackBucket.
 type rolledBack struct {
-	Restored, Changed, Hidden, Unchanged, Skipped, Private int
-	Bytes                                                  int64
-	DryRun, IsTruncated                                    bool
-	NextAfter                                              string
-	Key                                                    []struct{ Name, Action, VersionId string }
+	Restored, Changed, Hidden, Unchanged, Skipped int
+	Public, Private                               int
+	Bytes                                         int64
+	DryRun, IsTruncated                           bool
+	NextAfter                                     string
+	Key                                           []struct {
+		Name, Action, VersionId string
+		Public, Private         bool
+	}
 }
 
-// rollback sends RollbackBucket.
+// rollback sends RollbackBucket as the root user.
 func rollback(t *testing.T, s *harness.Server, bucket string, to time.Time, more ...string) (rolledBack, answer) {
+	t.Helper()
+	return rollbackAs(t, s, rootOf(s), bucket, to, more...)
+}
+
+func rollbackAs(
+	t *testing.T, s *harness.Server, who harness.Credentials, bucket string, to time.Time, more ...string,
+) (rolledBack, answer) {
 	t.Helper()
 	h := http.Header{"X-Watertight-Rollback-To": {to.UTC().Format(time.RFC3339Nano)}}
 	for i := 0; i < len(more); i += 2 {
 		h.Set(more[i], more[i+1])
 	}
-	a := send(t, s, raw{method: "POST", target: "/" + bucket, header: h})
+	a := send(t, s, raw{
+		method: "POST", target: "/" + bucket, header: h, key: who.AccessKeyID, secret: who.SecretAccessKey,
+	})
 	var out rolledBack
 	if a.status == http.StatusOK {
 		if err := xml.Unmarshal([]byte(a.body), &out); err != nil {

@@ -49,12 +49,13 @@ func (a *API) rollbackBucket(
 	out := &shape.RollbackBucketOutput{
 		Bucket: in.Bucket, Prefix: show(page.Prefix), To: page.To.UTC(), DryRun: page.DryRun, EncodingType: "url",
 		Restored: done.Restored, Changed: done.Changed, Hidden: done.Hidden, Unchanged: done.Unchanged,
-		Skipped: done.Skipped, Private: done.Private, Bytes: done.Bytes,
+		Skipped: done.Skipped, Public: done.Public, Private: done.Private, Bytes: done.Bytes,
 		IsTruncated: done.Next != "", NextAfter: show(done.Next),
 	}
 	for i := range done.Entries {
 		e := &done.Entries[i]
-		key := shape.RolledBackKey{Name: show(e.Key), Action: string(e.Action), VersionId: e.VersionID}
+		key := shape.RolledBackKey{Name: show(e.Key), Action: string(e.Action), VersionId: e.VersionID,
+			Public: e.Public, Private: e.Private}
 		if key.LastModified = e.Modified; e.VersionID != "" {
 			key.Size = &e.Size
 		}

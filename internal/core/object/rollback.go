@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/fault"
@@ -47,16 +48,19 @@ type RollbackEntry struct {
 	Key       string
 	VersionID string    `json:"VersionId,omitempty"` // whose content becomes current
 	Size      int64     `json:",omitempty"`
-	Modified  time.Time `json:",omitzero"` // date of that version
+	Modified  time.Time `json:",omitzero"`  // date of that version
+	Public    bool      `json:",omitempty"` // it comes back with public grants in its ACL
+	Private   bool      `json:",omitempty"` // it comes back without those that it had
 }
 
 // RolledBack is a page of a rollback.
 type RolledBack struct {
 	Restored, Changed, Hidden, Unchanged, Skipped int   // keys, by RollbackAction
 	Bytes                                         int64 // size of the objects that become current again
-	// Private are objects that come back without the public grants of their ACLs, because
-	// BlockPublicAcls is on. They are counted above, too.
-	Private int
+	// Public are objects that come back with public grants in their ACLs, and Private those
+	// that come back without them, because BlockPublicAcls is on or the caller lacks
+	// s3:PutObjectAcl. They are counted above, too.
+	Public, Private int
 	// Entries are the keys that a dry run would change, and those that are skipped.
 	Entries     []RollbackEntry `json:",omitempty"`
 	First, Last string          // keys that were looked at
@@ -100,59 +104,27 @@ func (in *RollbackInput) checkBucket(b *bucket.Bucket) error {
 }
 
 // Rollback takes a page of a bucket's keys back to a moment, or says what that would do.
-// It needs watertight:RollbackBucket. Errors: NoSuchBucket, InvalidArgument for a moment in
-// the future or before the bucket, InvalidBucketState unless versioning is enabled,
-// OperationAborted if versions are removed meanwhile again and again.
+// It needs watertight:RollbackBucket. The public grants of a key's ACL come back only if the
+// caller also has s3:PutObjectAcl on the key, as for a write with such an ACL. Errors:
+// NoSuchBucket, InvalidArgument for a moment in the future or before the bucket,
+// InvalidBucketState unless versioning is enabled, OperationAborted if versions are removed
+// meanwhile again and again.
 func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (RolledBack, error) {
 	if err := g.Demand("watertight:RollbackBucket", arn.Bucket(in.Bucket)); err != nil {
 		return RolledBack{}, err
 	}
-	at := requestTime(g)
-	p := rollbackPlan{in: &in, at: at, by: writerOf(g), clock: s.clock}
-	return p.rollback(s.payloads, func(fn func(kv.Reader) error) error {
-		return change.View(ctx, s.store, g, fn)
-	}, func(r kv.Reader) (*bucket.Bucket, error) {
-		return bucket.For(r, g, in.Bucket)
-	}, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
-		return s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
-			out, err := apply(tx, b)
-			if err == nil {
-				out.note(g.Note)
-			}
-			return err
-		})
-	})
+	p := rollbackPlan{in: &in, at: requestTime(g), by: writerOf(g), clock: s.clock}
+	return p.rollback(ctx, &granted{store: s, bucketName: in.Bucket, g: g, wider: g})
 }
 
-// Rollback is Store.Rollback for the operator, at the instant of the command; record is the
-// event of the page; it may be nil.
+// Rollback is Store.Rollback for the operator, at the instant of the command, who may do
+// all; record is the event of the page; it may be nil. The watcher is not told.
 func (o *Operator) Rollback(
 	ctx context.Context, record authz.Record, at time.Time, in RollbackInput,
 ) (RolledBack, error) {
 	at = at.UTC().Truncate(time.Microsecond)
-	read := func(r kv.Reader) (*bucket.Bucket, error) {
-		b, err := bucket.Read(r, in.Bucket)
-		return &b, err
-	}
 	p := rollbackPlan{in: &in, at: at, by: serviceWriter("operator"), clock: o.clock}
-	return p.rollback(o.bytes, func(fn func(kv.Reader) error) error {
-		return o.store.View(ctx, fn)
-	}, read, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
-		return change.Operate(ctx, o.store, record, func(tx kv.Tx) error {
-			if err := tx.Lock(bucket.Guard(in.Bucket), kv.Shared); err != nil {
-				return err
-			}
-			b, err := read(tx)
-			if err != nil {
-				return err
-			}
-			out, err := apply(tx, b)
-			if err == nil && record != nil {
-				out.note(record.Note)
-			}
-			return err
-		})
-	})
+	return p.rollback(ctx, operated{o, in.Bucket, record})
 }
 
 // note has the event of a page name its keys and counts.
@@ -162,48 +134,48 @@ func (n *RolledBack) note(note func(name string, values ...string)) {
 	note("restored", strconv.Itoa(n.Restored))
 	note("changed", strconv.Itoa(n.Changed))
 	note("hidden", strconv.Itoa(n.Hidden))
-}
-
-// renewer wraps data keys under the current generation of the root key, so that no new
-// record needs an older one. payload implements it.
-type renewer interface {
-	Renew(wrapped, binding []byte) ([]byte, error)
+	note("public", strconv.Itoa(n.Public))
+	note("private", strconv.Itoa(n.Private))
 }
 
 // rollback plans a page in a view and applies it in a transaction.
-func (asked rollbackPlan) rollback(
-	keys renewer, view func(func(kv.Reader) error) error, read func(kv.Reader) (*bucket.Bucket, error),
-	commit func(func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error,
-) (out RolledBack, err error) {
+func (asked rollbackPlan) rollback(ctx context.Context, who rollbacker) (out RolledBack, err error) {
 	in := asked.in
 	if err := in.check(asked.at); err != nil {
 		return RolledBack{}, err
 	}
 	for try := 1; ; try++ {
 		p := asked
-		err = view(func(r kv.Reader) (err error) {
-			if p.b, err = read(r); err != nil {
+		err = who.view(ctx, func(r kv.Reader) (err error) {
+			if p.b, err = who.bucket(r); err != nil {
 				return err
 			}
 			return p.run(r)
 		})
-		if err != nil || in.DryRun || len(p.steps) == 0 {
+		if err == nil {
+			err = who.ask(ctx, p.public())
+		}
+		if err != nil {
 			return p.out, err
 		}
-		if err := p.renew(keys); err != nil {
+		if p.conclude(who.opens); in.DryRun || len(p.steps) == 0 {
+			return p.out, nil
+		}
+		if err := p.renew(who); err != nil {
 			return RolledBack{}, err
 		}
-		err = commit(func(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
+		err = who.commit(ctx, func(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 			if b.ID != p.b.ID {
 				return out, noSuchBucket(in.Bucket)
 			}
-			if out, err = p.apply(tx, b); err == nil && out.Restored+out.Changed+out.Hidden == 0 {
+			if out, err = p.apply(tx, b, who.opens); err == nil && out.Restored+out.Changed+out.Hidden == 0 {
 				err = change.ErrUnchanged
 			}
 			return out, err
 		})
 		switch {
 		case err == nil:
+			who.tell(ctx, p.b, p.lost)
 			return out, nil
 		case !errors.Is(err, errMoved):
 			return RolledBack{}, err
@@ -215,13 +187,14 @@ func (asked rollbackPlan) rollback(
 
 // renew wraps the data keys of versions that come back under the current generation. It is
 // never called inside a transaction or a view.
-func (p *rollbackPlan) renew(keys renewer) (err error) {
+func (p *rollbackPlan) renew(who rollbacker) (err error) {
 	for i := range p.steps {
 		s := &p.steps[i]
-		if s.dataKey == nil {
+		if s.old == nil || s.old.dataKey == nil {
 			continue
 		}
-		if s.renewed, err = keys.Renew(s.dataKey, binding(p.b.ID, s.payload, s.key)); err != nil {
+		s.renewed, err = who.renew(s.old.dataKey, binding(p.b.ID, s.old.payloadUnique(), s.key))
+		if err != nil {
 			return err
 		}
 	}
@@ -229,7 +202,8 @@ func (p *rollbackPlan) renew(keys renewer) (err error) {
 }
 
 // apply carries out the steps, each judged by what the transaction reads.
-func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
+func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket, opens func(key string) bool) (RolledBack, error) {
+	p.lost = alarm.Counts{}
 	out := RolledBack{
 		Unchanged: p.out.Unchanged, Skipped: p.out.Skipped, Entries: p.out.Entries,
 		First: p.out.First, Last: p.out.Last, Next: p.out.Next,
@@ -255,15 +229,15 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 			return out, err
 		}
 		var old *version
-		if s.seq != 0 {
-			if old, err = k.at(tx, s.seq); err != nil {
+		if s.old != nil {
+			if old, err = k.at(tx, s.old.seq); err != nil {
 				return out, err
 			}
-			if old == nil || !bytes.Equal(old.dataKey, s.dataKey) {
+			if old == nil || !bytes.Equal(old.dataKey, s.old.dataKey) || old.acl.Public() != s.old.acl.Public() {
 				return out, errMoved
 			}
 		}
-		done := judge(head, old, p.private)
+		done := judge(head, old, p.private || !opens(s.key))
 		out.count(&done)
 		if err := p.push(tx, k, s, head, &done); err != nil {
 			return out, err
@@ -276,14 +250,15 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 // plan found to differ, which needs no second look.
 func (s *rollbackStep) current(tx kv.Tx, k slot) (*version, error) {
 	head, err := k.head(tx)
-	if err != nil || head == nil || head.deleteMarker || head.seq == s.head {
+	if err != nil || head == nil || head.deleteMarker || head.seq == s.head.seq {
 		return head, err
 	}
 	head, _, err = k.current(tx)
 	return head, err
 }
 
-// push writes the version or the delete marker that a judgement asks for.
+// push writes the version or the delete marker that a judgement asks for, and counts what
+// that does to the current object.
 func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j *judged) error {
 	switch j.action {
 	case RollbackRestores, RollbackChanges:
@@ -292,8 +267,16 @@ func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j 
 		if err := v.setLock(k.b, Lock{}, p.clock, p.at); err != nil {
 			return err
 		}
+		n, err := k.overwritten(tx, head, v)
+		if err != nil {
+			return err
+		}
+		for kind := range n {
+			p.lost[kind] += n[kind]
+		}
 		return k.restore(tx, head, j.old, v)
 	case RollbackHides:
+		p.lost[alarm.Deletes]++
 		_, err := k.push(tx, head, newMarker(p.at, p.by), nil, removal{})
 		return err
 	}

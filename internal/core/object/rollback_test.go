@@ -79,6 +79,7 @@ func TestRollbackSkipsVersions(t *testing.T) {
 		if err := p.run(c); err != nil {
 			return err
 		}
+		p.conclude(func(string) bool { return true })
 		if p.out.Changed != keys || p.out.Hidden != keys || c.records > 2*keys*(maxSteps+2) || c.scans > 3*keys+1 {
 			t.Errorf("%+v: %d scans, %d records", p.out, c.scans, c.records)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/core/acl"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/instant"
@@ -34,16 +35,16 @@ type rollbackPlan struct {
 	settled bool     // the state of key at the moment is known
 	out     RolledBack
 	steps   []rollbackStep
+	lost    alarm.Counts // what was done to current objects; apply counts it
 }
 
-// rollbackStep is a key to be changed: the version whose content comes back, or none.
+// rollbackStep is a key to be changed, as the plan read it.
 type rollbackStep struct {
 	key     string
-	head    uint64 // number of the version that was the newest one
-	seq     uint64 // 0: a delete marker hides the key
-	payload unique
-	dataKey []byte // as the plan read it
-	renewed []byte // under the current generation of the root key
+	ruined  bool     // a record can't be read: nothing is done
+	head    *version // the newest one
+	old     *version // whose content comes back; nil: a delete marker hides the key
+	renewed []byte   // data key of old, under the current generation of the root key
 }
 
 func (p *rollbackPlan) run(r kv.Reader) error {
@@ -126,7 +127,7 @@ func (p *rollbackPlan) settle(b []byte) {
 		return
 	}
 	if old := p.decode(b); !p.ruined {
-		p.plan(judge(p.newest, old, p.private))
+		p.plan(old)
 	}
 }
 
@@ -135,9 +136,10 @@ func (p *rollbackPlan) finish(next []byte) {
 	switch {
 	case p.key == nil:
 	case p.ruined:
-		p.plan(judged{action: RollbackSkips})
+		p.weight++
+		p.steps = append(p.steps, rollbackStep{key: string(p.key), ruined: true})
 	case !p.settled:
-		p.plan(judge(p.newest, nil, p.private))
+		p.plan(nil)
 	}
 	if p.key != nil {
 		p.out.Last = string(p.key)
@@ -156,25 +158,52 @@ func (p *rollbackPlan) finish(next []byte) {
 	p.newest, p.settled, p.ruined = nil, false, false
 }
 
-// plan notes what is going to be done to the key.
-func (p *rollbackPlan) plan(j judged) {
-	p.out.count(&j)
+// plan notes a key that has to go back to an older state, unless it is as it was.
+func (p *rollbackPlan) plan(old *version) {
+	j := judge(p.newest, old, p.private)
 	if j.action == "" {
+		p.out.count(&j)
 		return
 	}
 	p.weight++
-	if p.in.DryRun || j.action == RollbackSkips {
-		p.out.Entries = append(p.out.Entries, j.entry(string(p.key)))
-		return
-	}
-	s := rollbackStep{key: string(p.key), head: p.newest.seq}
-	if old := j.old; j.action != RollbackHides {
-		s.seq, s.payload, s.dataKey = old.seq, old.payloadUnique(), old.dataKey
-		if !old.shared {
+	s := rollbackStep{key: string(p.key), head: p.newest}
+	if j.action != RollbackHides {
+		if s.old = old; !old.shared {
 			p.weight += int(old.etag.Parts)
 		}
 	}
 	p.steps = append(p.steps, s)
+}
+
+// public returns the keys whose ACLs have public grants that are not blocked.
+func (p *rollbackPlan) public() (keys []string) {
+	for i := range p.steps {
+		if s := &p.steps[i]; !p.private && s.old != nil && s.old.acl.Public() {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
+}
+
+// conclude counts and lists what is going to be done, and leaves only the steps that change
+// something.
+func (p *rollbackPlan) conclude(opens func(key string) bool) {
+	left := p.steps[:0]
+	for _, s := range p.steps {
+		j := judged{action: RollbackSkips}
+		if !s.ruined {
+			j = judge(s.head, s.old, p.private || !opens(s.key))
+		}
+		p.out.count(&j)
+		switch {
+		case j.action == "":
+		case p.in.DryRun || s.ruined:
+			p.out.Entries = append(p.out.Entries, j.entry(s.key))
+		default:
+			left = append(left, s)
+		}
+	}
+	p.steps = left
 }
 
 // judged is what has to be done to a key.
@@ -183,11 +212,12 @@ type judged struct {
 	old    *version       // the state to go back to; nil or a delete marker: there was no object
 	acl    acl.List       // that it comes back with
 	bytes  int64
-	bare   bool // without the public grants of its ACL
+	public bool // with public grants in its ACL
+	bare   bool // without those that it had
 }
 
 // judge compares the current state of a key with an older one. Each is an object, a delete
-// marker, or nil.
+// marker, or nil. private: public grants do not come back.
 func judge(head, old *version, private bool) judged {
 	exists := head != nil && !head.deleteMarker
 	j := judged{old: old}
@@ -197,14 +227,14 @@ func judge(head, old *version, private bool) judged {
 		}
 		return j
 	}
-	j.acl, j.bytes = old.acl, old.size
-	if private && j.acl.Public() {
-		j.acl, j.bare = j.acl.Private(), true
+	j.acl, j.bytes, j.public = old.acl, old.size, old.acl.Public()
+	if private && j.public {
+		j.acl, j.public, j.bare = j.acl.Private(), false, true
 	}
 	switch {
 	case !exists:
 		j.action = RollbackRestores
-	case !head.sameAs(old, j.acl):
+	case !head.sameAs(old, old.acl) && !head.sameAs(old, j.acl):
 		j.action = RollbackChanges
 	}
 	return j
@@ -221,6 +251,7 @@ func (j *judged) entry(key string) RollbackEntry {
 	e := RollbackEntry{Action: j.action, Key: key}
 	if j.action == RollbackRestores || j.action == RollbackChanges {
 		e.VersionID, e.Size, e.Modified = j.old.id(), j.old.size, j.old.modified
+		e.Public, e.Private = j.public, j.bare
 	}
 	return e
 }
@@ -244,7 +275,10 @@ func (n *RolledBack) count(j *judged) {
 		return
 	}
 	n.Bytes += j.bytes
-	if j.bare {
+	switch {
+	case j.public:
+		n.Public++
+	case j.bare:
 		n.Private++
 	}
 }

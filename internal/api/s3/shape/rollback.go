@@ -31,6 +31,7 @@ type RollbackBucketOutput struct {
 	Hidden       int       `emit:"always"`
 	Unchanged    int       `emit:"always"`
 	Skipped      int       `emit:"always"`
+	Public       int       `emit:"always"`
 	Private      int       `emit:"always"`
 	Bytes        int64     `emit:"always"`
 	IsTruncated  bool      `emit:"always"`
@@ -45,4 +46,6 @@ type RolledBackKey struct {
 	VersionId    string
 	Size         *int64
 	LastModified time.Time
+	Public       bool
+	Private      bool
 }
