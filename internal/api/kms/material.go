@@ -47,7 +47,7 @@ func wrapped(in *shape.GetParametersForImportInput) keys {
 func expiring(in *shape.ImportKeyMaterialInput) keys {
 	with := keys{"kms:expirationmodel": {or(in.ExpirationModel, expirationModel(false))}}
 	if in.ValidTo != nil {
-		with["kms:validto"] = []string{in.ValidTo.UTC().Format(time.RFC3339)}
+		with["kms:validto"] = []string{in.ValidTo.UTC().Format(time.RFC3339Nano)}
 	}
 	return with
 }

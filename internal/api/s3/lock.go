@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -21,34 +22,47 @@ const (
 	lockHoldKey  = "s3:object-lock-legal-hold"
 )
 
-// withLock adds what a write with headers of Object Lock needs besides s3:PutObject.
-func withLock(needs []authz.Need, at arn.ARN, h *shape.LockHeaders) []authz.Need {
-	if keys := lockKeys(h.ObjectLockMode, h.ObjectLockRetainUntilDate); keys != nil {
+// withLock adds what a write with headers of Object Lock needs besides s3:PutObject, which is
+// the first of needs, and the headers to the keys of that. Error: InvalidArgument.
+func withLock(needs []authz.Need, at arn.ARN, h *shape.LockHeaders) ([]authz.Need, error) {
+	keys, ok := lockKeys(h.ObjectLockMode, h.ObjectLockRetainUntilDate)
+	if !ok {
+		return nil, object.BadRetainUntil(h.ObjectLockRetainUntilDate)
+	}
+	if keys != nil {
+		maps.Copy(needs[0].Keys, keys)
 		needs = append(needs, authz.Need{Action: "s3:PutObjectRetention", Resource: at, Keys: keys})
 	}
-	if h.ObjectLockLegalHoldStatus != "" {
+	if hold := h.ObjectLockLegalHoldStatus; hold != "" {
+		needs[0].Keys[lockHoldKey] = []string{hold}
 		needs = append(needs, authz.Need{
-			Action: "s3:PutObjectLegalHold", Resource: at,
-			Keys: map[string][]string{lockHoldKey: {h.ObjectLockLegalHoldStatus}},
+			Action: "s3:PutObjectLegalHold", Resource: at, Keys: map[string][]string{lockHoldKey: {hold}},
 		})
 	}
-	return needs
+	return needs, nil
 }
 
-// lockKeys returns the condition keys of a retention as it was sent, nil without one.
-func lockKeys(mode, until string) map[string][]string {
-	var keys map[string][]string
-	set := func(key, value string) {
-		if value != "" {
-			if keys == nil {
-				keys = map[string][]string{}
-			}
-			keys[key] = []string{value}
-		}
+// lockKeys returns the condition keys of a retention, nil without one. The date is in
+// RFC 3339 and UTC in whichever form it was sent, so that no spelling of it escapes a
+// policy's Date operators: a value that they can't read meets no condition, and a Deny
+// would not apply. ok is false for a date that can't be read; such a request must fail.
+func lockKeys(mode, until string) (keys map[string][]string, ok bool) {
+	if mode == "" && until == "" {
+		return nil, true
 	}
-	set(lockModeKey, mode)
-	set(lockUntilKey, until)
-	return keys
+	keys = map[string][]string{}
+	if mode != "" {
+		keys[lockModeKey] = []string{mode}
+	}
+	if until == "" {
+		return keys, true
+	}
+	t, ok := object.ParseRetainUntil(until)
+	if !ok {
+		return nil, false
+	}
+	keys[lockUntilKey] = []string{t.Format(time.RFC3339Nano)}
+	return keys, true
 }
 
 // addRemainingDays adds how many days a retention is going to last from now on. A day that
@@ -60,7 +74,11 @@ func addRemainingDays(n *authz.Need, now time.Time) {
 	}
 	if until, ok := object.ParseRetainUntil(date[0]); ok {
 		const day = 24 * time.Hour
-		days := (until.Sub(now) + day - 1) / day
+		left := until.Sub(now) // the longest that there is for a date in the far future
+		days := left / day
+		if left%day > 0 {
+			days++
+		}
 		n.Keys[lockDaysKey] = []string{strconv.FormatInt(int64(max(0, days)), 10)}
 	}
 }
@@ -100,7 +118,11 @@ func shownLock(l *object.Lock) (out shape.LockHeaders) {
 func mayPutRetention(_ context.Context, c authz.Caller, in *shape.PutObjectRetentionInput) ([]authz.Need, error) {
 	n := versionNeed("s3:PutObjectRetention", "s3:PutObjectRetention", in.Bucket, in.Key, in.VersionId)
 	if r := in.Retention; r != nil {
-		n.Keys = lockKeys(text(r.Mode), text(r.RetainUntilDate))
+		keys, ok := lockKeys(text(r.Mode), text(r.RetainUntilDate))
+		if !ok {
+			return nil, malformedXML()
+		}
+		n.Keys = keys
 		addRemainingDays(&n, c.At())
 	}
 	needs := []authz.Need{n, mayList(in.Bucket)}

@@ -25,7 +25,6 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	keys := putKeys(&shape.PutObjectInput{
 		StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders,
 		CustomerKey: in.CustomerKey, EncryptionHeaders: in.EncryptionHeaders,
-		LockHeaders: in.LockHeaders,
 	})
 	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
@@ -33,7 +32,7 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
-	return withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders), nil
+	return withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders)
 }
 
 // partKeys returns condition keys that distinguish the later requests of an upload from

@@ -115,26 +115,27 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	return putNeeds(in, tags), nil
+	return putNeeds(in, tags)
 }
 
 // putNeeds returns the needs of storing an object with tags.
-func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
+func putNeeds(in *shape.PutObjectInput, tags tag.Set) ([]authz.Need, error) {
 	at := arn.Object(in.Bucket, in.Key)
 	put := authz.Need{Action: "s3:PutObject", Resource: at, Keys: withTags(putKeys(in), tags)}
 	needs := []authz.Need{put, mayList(in.Bucket)}
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
-	needs = withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders)
-	if in.IfMatch != nil {
+	needs, err := withLock(withACL(needs, at, &in.ACLHeaders), at, &in.LockHeaders)
+	if in.IfMatch != nil && err == nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: at})
 	}
-	return needs
+	return needs, err
 }
 
-// putKeys returns the condition keys for the headers of a write, with the values as they
-// were sent (S3 service authorization reference, PutObject).
+// putKeys returns the condition keys for the headers of a write except those of Object Lock,
+// with the values as they were sent: policies compare all of them as text (S3 service
+// authorization reference, PutObject).
 func putKeys(in *shape.PutObjectInput) map[string][]string {
 	keys := aclKeys(&in.ACLHeaders, "")
 	keys["s3:objectcreationoperation"] = []string{"true"}
@@ -145,8 +146,6 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},
-		{lockModeKey, in.ObjectLockMode}, {lockUntilKey, in.ObjectLockRetainUntilDate},
-		{lockHoldKey, in.ObjectLockLegalHoldStatus},
 	} {
 		if h.value != "" {
 			keys[h.name] = []string{h.value}

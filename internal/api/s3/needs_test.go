@@ -107,6 +107,25 @@ func TestNeeds(t *testing.T) {
 				"s3:x-amz-server-side-encryption=AES256 " +
 				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), " +
 				"PutObjectAcl b/k s3:x-amz-acl=private, GetObject b/k"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", LockHeaders: shape.LockHeaders{
+			ObjectLockMode: "COMPLIANCE", ObjectLockRetainUntilDate: "20300101T000000Z",
+			ObjectLockLegalHoldStatus: "ON",
+		}})),
+			"PutObject b/k s3:object-lock-legal-hold=ON s3:object-lock-mode=COMPLIANCE " +
+				"s3:object-lock-retain-until-date=2030-01-01T00:00:00Z s3:objectcreationoperation=true, " +
+				"ListBucket b (soft), PutObjectRetention b/k s3:object-lock-mode=COMPLIANCE " +
+				"s3:object-lock-retain-until-date=2030-01-01T00:00:00Z, " +
+				"PutObjectLegalHold b/k s3:object-lock-legal-hold=ON"},
+		{spell(mayCreateUpload(&shape.CreateMultipartUploadInput{Bucket: "b", Key: "k", LockHeaders: shape.LockHeaders{
+			ObjectLockMode: "GOVERNANCE", ObjectLockRetainUntilDate: "2030-01-01T05:00:00.5+05:00",
+		}})),
+			"PutObject b/k s3:object-lock-mode=GOVERNANCE s3:object-lock-retain-until-date=2030-01-01T00:00:00.5Z " +
+				"s3:objectcreationoperation=false, PutObjectRetention b/k s3:object-lock-mode=GOVERNANCE " +
+				"s3:object-lock-retain-until-date=2030-01-01T00:00:00.5Z"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", LockHeaders: shape.LockHeaders{
+			ObjectLockMode: "GOVERNANCE", ObjectLockRetainUntilDate: "2030",
+		}})),
+			"InvalidArgument: The retain until date must be provided in ISO 8601 format"},
 		{spell(mayPutObject(&shape.PutObjectInput{
 			Bucket: "b", Key: "k", Conditions: shape.Conditions{IfNoneMatch: ptr("*")},
 		})),

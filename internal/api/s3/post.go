@@ -39,7 +39,7 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	return putNeeds(&put, tags), nil
+	return putNeeds(&put, tags)
 }
 
 // postObject is a PUT with a response that a browser can follow (S3 API reference, POST Object).

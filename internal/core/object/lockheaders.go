@@ -62,7 +62,7 @@ func (h *LockHeaders) check(c *instant.Clock, g authz.Grant) (l Lock, err error)
 		return l, badLock(modeHeader, h.Mode, "Unknown wormMode directive.")
 	}
 	if l.Until, ok = ParseRetainUntil(h.Until); !ok {
-		return l, badLock(untilHeader, h.Until, "The retain until date must be provided in ISO 8601 format")
+		return l, BadRetainUntil(h.Until)
 	}
 	return l, l.checkDate(c.Reached(requestTime(g)))
 }
@@ -83,14 +83,21 @@ func (r Retention) checkDate(at time.Time) error {
 }
 
 // ParseRetainUntil reads the end of a retention: a date of ISO 8601, rounded up to the
-// milliseconds that answers show.
+// milliseconds that answers show, in UTC. The year has four digits in UTC, too, so that
+// RFC 3339 has a form for the date.
 func ParseRetainUntil(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, "20060102T150405Z"} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return roundUp(t), true
+			t = roundUp(t)
+			return t, t.Year() >= 0 && t.Year() <= 9999
 		}
 	}
 	return time.Time{}, false
+}
+
+// BadRetainUntil is the error for a header that ParseRetainUntil can't read.
+func BadRetainUntil(s string) error {
+	return badLock(untilHeader, s, "The retain until date must be provided in ISO 8601 format")
 }
 
 func roundUp(t time.Time) time.Time {
