@@ -27,10 +27,13 @@ func FuzzLifecycle(f *testing.F) {
 	} {
 		f.Add([]byte(`<LifecycleConfiguration><Rule>` + rule + `</Rule></LifecycleConfiguration>`))
 	}
+	schema, err := xmldoc.SchemaOf("LifecycleConfiguration", reflect.TypeFor[shape.LifecycleConfiguration]())
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var in shape.LifecycleConfiguration
-		err := xmldoc.Decode(b, "LifecycleConfiguration", &in)
-		if err != nil {
+		if schema.Decode(b, &in) != nil {
 			return
 		}
 		c, err := lifecycleOf(&in)

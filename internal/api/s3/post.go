@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"watertight/internal/access/authz"
@@ -22,7 +23,11 @@ func formPut(in *shape.PostObjectInput) (put shape.PutObjectInput, tags tag.Set,
 		return put, tags, err
 	}
 	var doc shape.Tagging
-	if err := xmldoc.Decode([]byte(in.FormTagging), "Tagging", &doc); err != nil {
+	schema, err := xmldoc.SchemaOf("Tagging", reflect.TypeOf(doc))
+	if err != nil {
+		return put, nil, err
+	}
+	if err := schema.Decode([]byte(in.FormTagging), &doc); err != nil {
 		return put, nil, err
 	}
 	list, err := tagsOf(&doc)

@@ -7,7 +7,7 @@ import "time"
 type PutBucketLifecycleInput struct {
 	Bucket              string                  `loc:"uri,Bucket"`
 	MinimumSize         *string                 `loc:"header,x-amz-transition-default-minimum-object-size"`
-	Configuration       *LifecycleConfiguration `loc:"body,LifecycleConfiguration"`
+	Configuration       *LifecycleConfiguration `loc:"body,LifecycleConfiguration" strict:"true"`
 	ExpectedBucketOwner string                  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 

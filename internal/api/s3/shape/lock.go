@@ -12,7 +12,7 @@ type LockHeaders struct {
 // PutObjectLockConfigurationInput is the input of PutObjectLockConfiguration.
 type PutObjectLockConfigurationInput struct {
 	Bucket              string                   `loc:"uri,Bucket"`
-	Configuration       *ObjectLockConfiguration `loc:"body,ObjectLockConfiguration"`
+	Configuration       *ObjectLockConfiguration `loc:"body,ObjectLockConfiguration" strict:"true"`
 	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
@@ -42,7 +42,7 @@ type PutObjectRetentionInput struct {
 	Key                 string           `loc:"uri,Key"`
 	VersionId           *string          `loc:"query,versionId"`
 	Bypass              *bool            `loc:"header,x-amz-bypass-governance-retention"`
-	Retention           *ObjectRetention `loc:"body,Retention"`
+	Retention           *ObjectRetention `loc:"body,Retention" strict:"true"`
 	ExpectedBucketOwner string           `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
@@ -65,7 +65,7 @@ type PutObjectLegalHoldInput struct {
 	Bucket              string     `loc:"uri,Bucket"`
 	Key                 string     `loc:"uri,Key"`
 	VersionId           *string    `loc:"query,versionId"`
-	LegalHold           *LegalHold `loc:"body,LegalHold"`
+	LegalHold           *LegalHold `loc:"body,LegalHold" strict:"true"`
 	ExpectedBucketOwner string     `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 

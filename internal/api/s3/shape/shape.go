@@ -281,7 +281,7 @@ type DeleteObjectOutput struct {
 // DeleteObjectsInput is the input of DeleteObjects.
 type DeleteObjectsInput struct {
 	Bucket              string  `loc:"uri,Bucket"`
-	Delete              Delete  `loc:"body,Delete"`
+	Delete              Delete  `loc:"body,Delete" strict:"true"`
 	Bypass              *bool   `loc:"header,x-amz-bypass-governance-retention"`
 	MFA                 *string `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`

@@ -5,7 +5,7 @@ import "time"
 // PutBucketVersioningInput is the input of PutBucketVersioning.
 type PutBucketVersioningInput struct {
 	Bucket              string                   `loc:"uri,Bucket"`
-	Configuration       *VersioningConfiguration `loc:"body,VersioningConfiguration"`
+	Configuration       *VersioningConfiguration `loc:"body,VersioningConfiguration" strict:"true"`
 	MFA                 *string                  `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }

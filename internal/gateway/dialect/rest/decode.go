@@ -66,7 +66,7 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 	if err := xmldoc.Reserve(r.HTTP.Context(), b); err != nil {
 		return err
 	}
-	err = xmldoc.Decode(b, p.root, v.Field(p.body).Addr().Interface())
+	err = p.schema.Decode(b, v.Field(p.body).Addr().Interface())
 	if f := fault.From(err); f != nil && p.route.malformed != "" && f.Code == fault.MalformedXML {
 		return fault.New(p.route.malformed, f.Message).Because(f.Err)
 	}

@@ -22,7 +22,7 @@ import (
 //
 //	loc:"uri,Bucket"  loc:"uri,Key"  loc:"uri,BucketURL"  loc:"query,prefix"  loc:"header,x-amz-acl"
 //	loc:"prefix,x-amz-meta-"   map[string]string
-//	loc:"body,Delete"          XML payload with this root
+//	loc:"body,Delete"          XML payload with this root; strict:"true" refuses unknown elements
 //	loc:"text"                 string: the whole payload as it is, on input
 //	loc:"stream"               sigv4.Body on input, io.ReadCloser on output
 //	loc:"status"               int, on output
@@ -38,7 +38,7 @@ type plan struct {
 	route   *Route
 	in      []member
 	out     []member
-	root    string
+	schema  *xmldoc.Schema // of the input's XML payload
 	doc     *xmldoc.Document
 	docOnly int   // the only status with a document; 0 means any
 	body    int   // index of the input's XML payload, -1 for none
@@ -98,7 +98,9 @@ func (p *plan) compileInput(t reflect.Type) error {
 		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
 		switch at {
 		case "body":
-			p.body, p.root = f.Index[0], name
+			if err := p.compileBody(name, f); err != nil {
+				return err
+			}
 		case "text":
 			if f.Type.Kind() != reflect.String {
 				return fmt.Errorf("%s is not a string", f.Name)
@@ -120,6 +122,17 @@ func (p *plan) compileInput(t reflect.Type) error {
 			}
 			p.in = append(p.in, m)
 		}
+	}
+	return nil
+}
+
+func (p *plan) compileBody(root string, f reflect.StructField) (err error) {
+	p.body = f.Index[0]
+	if p.schema, err = xmldoc.SchemaOf(root, f.Type); err != nil {
+		return err
+	}
+	if f.Tag.Get("strict") == "true" {
+		p.schema.Strict(defaultNamespace)
 	}
 	return nil
 }

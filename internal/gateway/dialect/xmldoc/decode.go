@@ -37,9 +37,10 @@ func Reserve(ctx context.Context, b []byte) error {
 }
 
 // tokens is a bounded token reader. It refuses a document type, processing instructions
-// except the declaration, and deep nesting.
+// except the declaration, deep nesting, and what the schema refuses.
 type tokens struct {
 	dec   *xml.Decoder
+	check check
 	depth int
 	count int
 }
@@ -56,15 +57,16 @@ func (t *tokens) Token() (xml.Token, error) {
 	}
 	switch x := tok.(type) {
 	case xml.StartElement:
-		if t.depth++; t.depth > maxDepth {
+		if t.depth++; t.depth > maxDepth || !t.check.start(&x) {
 			return nil, errXML
 		}
 	case xml.CharData:
-		if t.depth == 0 && len(bytes.TrimSpace(x)) > 0 {
+		if t.depth == 0 && len(bytes.TrimSpace(x)) > 0 || !t.check.text(x) {
 			return nil, errXML
 		}
 	case xml.EndElement:
 		t.depth--
+		t.check.end()
 	case xml.Directive:
 		return nil, errXML
 	case xml.ProcInst:
@@ -75,12 +77,12 @@ func (t *tokens) Token() (xml.Token, error) {
 	return tok, nil
 }
 
-// Decode decodes a document with a root element into shape, a pointer to a struct, or to a
+// Decode decodes a document into shape, a pointer to a struct of the schema's type, or to a
 // nil pointer to one, which it then allocates. Error: MalformedXML.
-func Decode(b []byte, root string, shape any) error {
+func (s *Schema) Decode(b []byte, shape any) error {
 	v := reflect.ValueOf(shape).Elem()
 	raw := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
-	dec := xml.NewTokenDecoder(&tokens{dec: raw})
+	dec := xml.NewTokenDecoder(&tokens{dec: raw, check: check{schema: s}})
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
@@ -93,9 +95,6 @@ func Decode(b []byte, root string, shape any) error {
 		start, ok := tok.(xml.StartElement)
 		if !ok {
 			continue
-		}
-		if start.Name.Local != root {
-			return Malformed(errXML)
 		}
 		if err := dec.DecodeElement(v.Addr().Interface(), &start); err != nil {
 			return Malformed(err)

@@ -2,6 +2,8 @@ package xmldoc
 
 import (
 	"encoding/xml"
+	"fmt"
+	"reflect"
 	"testing"
 	"unicode/utf8"
 
@@ -14,23 +16,98 @@ type shape struct {
 		Version *string `xml:"VersionId"`
 	} `xml:"Object"`
 	Quiet bool
+	Names []string `xml:"Names>Name"`
 }
 
-// FuzzDecode: no document makes a panic or an internal error.
+const ours = "http://ours/"
+
+// schemas returns the schema of shape, and a strict one.
+func schemas(t testing.TB) (loose, strict *Schema) {
+	t.Helper()
+	for _, s := range []**Schema{&loose, &strict} {
+		var err error
+		if *s, err = SchemaOf("Delete", reflect.TypeFor[*shape]()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	strict.Strict(ours)
+	return loose, strict
+}
+
+// FuzzDecode: no document makes a panic or an internal error, and a strict schema accepts
+// only what a loose one accepts, and reads it equally.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"", "<Delete/>", "<Delete><Object><Key>k</Key></Object></Delete>", "<!DOCTYPE x>",
-		"<Delete><Quiet>x</Quiet></Delete>",
-		"<a:Delete xmlns:a='b'/>",
+		"<Delete><Quiet>x</Quiet></Delete>", "</Delete>", "<Delete></x></Delete>",
+		"<a:Delete xmlns:a='b'/>", "<a:Delete xmlns:a='http://ours/'><a:Evil>x</a:Evil></a:Delete>",
 	} {
 		f.Add([]byte(s))
 	}
+	loose, strict := schemas(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var in shape
-		if err := Decode(b, "Delete", &in); err != nil && !fault.Is(err, fault.MalformedXML) {
-			t.Fatalf("%v", err)
+		var in, same shape
+		err, strictErr := loose.Decode(b, &in), strict.Decode(b, &same)
+		for _, err := range []error{err, strictErr} {
+			if err != nil && !fault.Is(err, fault.MalformedXML) {
+				t.Fatal(err)
+			}
+		}
+		if strictErr == nil && (err != nil || !reflect.DeepEqual(in, same)) {
+			t.Fatalf("%v and %v, %v", same, in, err)
 		}
 	})
+}
+
+// TestSchema: a schema refuses a repeated element, and a strict one also what is not in it.
+func TestSchema(t *testing.T) {
+	loose, strict := schemas(t)
+	spaces := func(n int) string {
+		all := ""
+		for i := range n {
+			all += fmt.Sprintf(` xmlns:p%d="x"`, i)
+		}
+		return "<Delete" + all + "/>"
+	}
+	for _, c := range []struct {
+		name, document string
+		loose, strict  bool
+	}{
+		{"plain", "<Delete><Quiet>true</Quiet></Delete>", true, true},
+		{"list", "<Delete><Object/><Quiet>true</Quiet><Object/></Delete>", true, true},
+		{"repeated", "<Delete><Quiet>true</Quiet><Quiet>false</Quiet></Delete>", false, false},
+		{"repeated, empty", "<Delete><Quiet>true</Quiet><Quiet/></Delete>", false, false},
+		{"repeated in a list", "<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>", false, false},
+		{"in two of a list", "<Delete><Object><Key>a</Key></Object><Object><Key>b</Key></Object></Delete>", true, true},
+		{"repeated, prefixed", `<Delete xmlns:e="e"><Quiet>true</Quiet><e:Quiet/></Delete>`, false, false},
+		{"repeated wrapper", "<Delete><Names><Name/></Names><Names/></Delete>", false, false},
+		{"wrapped list", "<Delete><Names><Name>a</Name><Name>b</Name></Names></Delete>", true, true},
+		{"repeated below an unknown element", "<Delete><X><Quiet/><Quiet/></X></Delete>", true, false},
+		{"unknown", "<Delete><Evil/></Delete>", true, false},
+		{"other case", "<Delete><quiet>true</quiet></Delete>", true, false},
+		{"unknown in a value", "<Delete><Quiet>true<Evil/></Quiet></Delete>", true, false},
+		{"text", "<Delete>x<Quiet>true</Quiet></Delete>", true, false},
+		{"white space, comment", "<?xml version='1.0'?>\n<Delete>\n<!-- c --><Names/>\n</Delete>\n", true, true},
+		{"namespace", `<Delete xmlns="http://ours/"><Quiet>true</Quiet></Delete>`, true, true},
+		{"prefixed", `<o:Delete xmlns:o="http://ours/"><o:Quiet>true</o:Quiet></o:Delete>`, true, true},
+		{"foreign", `<Delete xmlns="http://evil/"><Quiet>true</Quiet></Delete>`, true, false},
+		{"foreign, inside", `<Delete><Quiet xmlns="http://evil/">true</Quiet></Delete>`, true, false},
+		{"foreign, behind a prefix", `<Delete xmlns:e="http://evil/"><e:Quiet>true</e:Quiet></Delete>`, true, false},
+		{"declared before", `<Delete><Object xmlns:e="http://ours/"/><e:Quiet>true</e:Quiet></Delete>`, true, false},
+		{"undeclared prefix", "<Delete><e:Quiet>true</e:Quiet></Delete>", true, false},
+		{"foreign attribute", `<Delete xmlns:x="http://x/" x:a="1"/>`, true, true},
+		{"most declarations", spaces(16), true, true},
+		{"too many declarations", spaces(17), true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for schema, want := range map[*Schema]bool{loose: c.loose, strict: c.strict} {
+				var in shape
+				if err := schema.Decode([]byte(c.document), &in); (err == nil) != want {
+					t.Errorf("strict: %v: %v", schema == strict, err)
+				}
+			}
+		})
+	}
 }
 
 // TestAppendText: every value becomes XML with the same text.
