@@ -83,7 +83,7 @@ func TestLifecycle(t *testing.T) {
 	l, err := c.ListParts(ctx, &s3.ListPartsInput{Bucket: box, Key: u.Key, UploadId: u.UploadId})
 	must(err)
 	if aws.ToString(u.AbortRuleId) != "30 days" || u.AbortDate == nil || !u.AbortDate.Equal(aws.ToTime(l.AbortDate)) ||
-		u.AbortDate.Sub(time.Now()) > 8*24*time.Hour || u.AbortDate.Truncate(24*time.Hour) != *u.AbortDate {
+		time.Until(*u.AbortDate) > 8*24*time.Hour || u.AbortDate.Truncate(24*time.Hour) != *u.AbortDate {
 		t.Errorf("%+v %+v", u, l)
 	}
 

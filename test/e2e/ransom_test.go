@@ -35,14 +35,13 @@ const attackers = 16
 // ransom is a company's bucket, its owner, and somebody who has an administrator's keys.
 type ransom struct {
 	kmsCast
-	bucket    *string
-	device    harness.Device
-	admin     someone // whose keys are stolen
-	stolen    *kms.Client
-	company   string // ARN of the company's key
-	objects   int
-	overwrite int
-	mine      ownKey // what the company's SSE-C objects are under
+	bucket  *string
+	device  harness.Device
+	admin   someone // whose keys are stolen
+	stolen  *kms.Client
+	company string // ARN of the company's key
+	objects int
+	mine    ownKey // what the company's SSE-C objects are under
 }
 
 func newRansom(t *testing.T, bucket string, objects int, change ...func(*server.Config)) *ransom {
