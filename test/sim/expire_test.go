@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -35,11 +36,11 @@ func (s *sim) expire() {
 		s.p.Restart()
 	}
 	for {
-		seen, err := observe(s.t.Context(), s.p.S3, w.bucket, prefix)
+		done, err := expired(s.t.Context(), s.p.S3, w.bucket, prefix)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if seen.expired() {
+		if done {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -63,14 +64,31 @@ func (s *sim) expire() {
 	s.settle() // the ids of the delete markers become known
 }
 
-// expired reports that there is no current object, and no delete marker with nothing below
-// it (S3 user guide, "Lifecycle configuration elements", Expiration).
-func (o *observed) expired() bool {
-	for key, id := range o.latest {
-		markers := o.markers[key]
-		if len(markers) == 0 || markers[0] != id || len(markers)+len(o.versions[key]) == 1 {
-			return false
+// expired reports that there is no current object under a prefix, and no delete marker with
+// nothing below it (S3 user guide, "Lifecycle configuration elements", Expiration). What is
+// like that stays so, since no client writes. Nothing is read: it may expire meanwhile.
+func expired(ctx context.Context, client *s3.Client, bucket, prefix string) (bool, error) {
+	versions := map[string]int{}
+	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range page.Versions {
+			if *v.IsLatest {
+				return false, nil
+			}
+			versions[*v.Key]++
+		}
+		for _, m := range page.DeleteMarkers {
+			versions[*m.Key]++
 		}
 	}
-	return true
+	for _, n := range versions {
+		if n == 1 {
+			return false, nil
+		}
+	}
+	return true, nil
 }
