@@ -3,33 +3,16 @@ package clients
 import (
 	"encoding/json"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-
-	"watertight/internal/server"
 	"watertight/test/harness"
 )
 
 // TestAWSCLIMFADelete is the life of a bucket under MFA Delete, with the aws CLI.
 func TestAWSCLIMFADelete(t *testing.T) {
 	harness.NeedTool(t, "aws")
-	var ahead atomic.Int64 // a code is good once, and a test doesn't wait for the next one
-	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	s := harness.Start(t, func(o *server.Config) { o.Now = now })
-	c := client{t, s, t.TempDir(), s.SecretAccessKey, func(string) []string { return nil }}
-	root := iam.New(iam.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP),
-		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
-	})
-	device := harness.EnrolRoot(t, root, "phone", now())
-	mfa := func() []string {
-		ahead.Add(int64(90 * time.Second))
-		return []string{"--mfa", device.Serial + " " + device.Code(t, now())}
-	}
+	s, c, code := guarded(t)
+	mfa := func() []string { return []string{"--mfa", code()} }
 	// Debian's older ones do not know AWS_ENDPOINT_URL and would ask AWS itself.
 	api := func(command string, args ...string) []string {
 		return append([]string{
@@ -69,11 +52,11 @@ func TestAWSCLIMFADelete(t *testing.T) {
 	batch := api("delete-objects", "--delete",
 		`{"Objects":[{"Key":"k","VersionId":"`+first+`"},{"Key":"k","VersionId":"`+second+`"}]}`)
 	refused(batch)
-	code := mfa()
-	run(append(batch, code...))
+	used := mfa()
+	run(append(batch, used...))
 	suspend := api("put-bucket-versioning", "--versioning-configuration", "Status=Suspended")
 	refused(suspend)
-	refused(append(suspend, code...)) // used already
+	refused(append(suspend, used...))
 	run(append(suspend, mfa()...))
 	run(api("delete-bucket"))
 }

@@ -4,17 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"watertight/internal/server"
 	"watertight/test/harness"
 )
 
@@ -23,19 +18,7 @@ import (
 // code has turned MFA Delete off.
 func TestTerraformProtection(t *testing.T) {
 	harness.NeedTool(t, "terraform")
-	var ahead atomic.Int64 // a code is good once, and a test doesn't wait for the next one
-	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	s := harness.Start(t, func(o *server.Config) { o.Now = now })
-	c := client{t, s, t.TempDir(), s.SecretAccessKey, func(string) []string { return nil }}
-	root := iam.New(iam.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP),
-		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
-	})
-	device := harness.EnrolRoot(t, root, "phone", now())
-	code := func() string {
-		ahead.Add(int64(90 * time.Second))
-		return "mfa=" + device.Serial + " " + device.Code(t, now())
-	}
+	s, c, code := guarded(t)
 	main, err := os.ReadFile(filepath.Join("testdata", "terraform-protection", "main.tf"))
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +27,7 @@ func TestTerraformProtection(t *testing.T) {
 	with := func(mfa, state string, command ...string) []string {
 		return append(command, "-var", mfa, "-var", "mfa_delete="+state)
 	}
-	first := code()
+	first := "mfa=" + code()
 	if out := run(with(first, "Enabled", "apply", "-auto-approve")...); !strings.Contains(out, "4 added") {
 		t.Errorf("%s", out)
 	}
@@ -68,7 +51,7 @@ func TestTerraformProtection(t *testing.T) {
 	if out, err := c.terraform(destroy...).CombinedOutput(); err == nil {
 		t.Errorf("MFA Delete is suspended without a new code: %s", out)
 	}
-	last := code()
+	last := "mfa=" + code()
 	run(with(last, "Disabled", "apply", "-auto-approve")...)
 	if out := run(with(last, "Disabled", "destroy", "-auto-approve")...); !strings.Contains(out, "Destroy complete!") {
 		t.Errorf("%s", out)
