@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"watertight/internal/operator"
@@ -19,12 +18,11 @@ type history struct {
 
 // Run prints a line for each version, newest first.
 func (c *history) Run(p process) error {
-	path, ok := strings.CutPrefix(c.Object, "s3://")
-	name, key, _ := strings.Cut(path, "/")
-	if !ok || name == "" || key == "" {
-		return usageError{fmt.Errorf("%q is not s3://BUCKET/KEY", c.Object)}
+	name, key, err := parseObject(c.Object)
+	if err != nil {
+		return err
 	}
-	_, err := operator.Dial(c.Data).History(p.ctx, operator.HistoryCommand{Bucket: name, Key: key},
+	_, err = operator.Dial(c.Data).History(p.ctx, operator.HistoryCommand{Bucket: name, Key: key},
 		func(v operator.Past) error {
 			if c.JSON {
 				return json.NewEncoder(p.stdout).Encode(v)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -24,10 +23,9 @@ var errLeft = errors.New("some data keys were not moved: their keys are disabled
 
 // Run moves them and prints how many there were.
 func (c *rewrap) Run(p process) error {
-	path, ok := strings.CutPrefix(c.Where, "s3://")
-	name, prefix, _ := strings.Cut(path, "/")
-	if !ok || name == "" {
-		return usageError{fmt.Errorf("%q is not s3://BUCKET or s3://BUCKET/PREFIX", c.Where)}
+	name, prefix, err := parsePrefix(c.Where)
+	if err != nil {
+		return err
 	}
 	bar := c.bar(p)
 	done, err := operator.Dial(c.Data).Rewrap(p.ctx, operator.RewrapCommand{Bucket: name, Prefix: prefix},

@@ -26,10 +26,9 @@ var errUnreadable = errors.New("some keys were left as they are: their records c
 
 // Run prints what is done, or would be.
 func (c *rollback) Run(p process) error {
-	path, ok := strings.CutPrefix(c.Where, "s3://")
-	name, prefix, _ := strings.Cut(path, "/")
-	if !ok || name == "" {
-		return usageError{fmt.Errorf("%q is not s3://BUCKET or s3://BUCKET/PREFIX", c.Where)}
+	name, prefix, err := parsePrefix(c.Where)
+	if err != nil {
+		return err
 	}
 	in := operator.RollbackCommand{Bucket: name, Prefix: prefix, To: c.To, After: c.After, DryRun: c.DryRun}
 	bar := c.bar(p)
