@@ -71,14 +71,14 @@ func (s *Server) watchChanges() {
 }
 
 // Changed implements object.Watcher.
-func (a *alarms) Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, n alarm.Counts) {
+func (a *alarms) Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, all alarm.Changes) {
 	p := c.Principal()
 	who := alarm.Subject{Bucket: b.ID, Principal: p.HolderID()}
 	if who.Principal == "" {
 		return
 	}
 	at := c.Now()
-	raised, ok := a.counter.Add(at, who, n)
+	raised, ok := a.counter.Add(at, who, all)
 	if !ok {
 		return
 	}

@@ -47,8 +47,8 @@ func (c cast) put(who *s3.Client, bucket, key string, change ...func(*s3.PutObje
 // server freezes.
 func (c cast) attack(who *s3.Client, bucket string) {
 	c.Helper()
-	for range 3 {
-		c.ok(c.put(who, bucket, "bait"))
+	for _, key := range []string{"bait", "lure", "bait", "lure"} {
+		c.ok(c.put(who, bucket, key))
 	}
 }
 
@@ -95,6 +95,11 @@ func TestWhatRaisesAnAlarm(t *testing.T) {
 			}
 		}, ""},
 		{"one overwrite", func(s *s3.Client, b *string) { c.ok(c.put(s, *b, "a")) }, ""},
+		{"the same object again and again", func(s *s3.Client, b *string) {
+			for range 5 {
+				c.ok(c.put(s, *b, "a"))
+			}
+		}, ""},
 		{"overwrites", func(s *s3.Client, b *string) {
 			c.ok(c.put(s, *b, "a"))
 			c.ok(c.put(s, *b, "b"))
@@ -415,7 +420,7 @@ func TestWhoIsFrozen(t *testing.T) {
 			// What was counted before is forgotten.
 			c.ok(c.put(k.attacker.s3, bucket, "bait"))
 			c.ok(c.put(k.attacker.s3, bucket, "again-new"))
-			expect(t, c.put(k.attacker.s3, bucket, "bait"), "")
+			expect(t, c.put(k.attacker.s3, bucket, "lure"), "")
 			expect(t, c.put(k.attacker.s3, bucket, "bait"), "AccessDenied")
 		})
 	}
@@ -444,7 +449,7 @@ func TestAFreezeLasts(t *testing.T) {
 	})
 	admin = c.someone(admin.key, "")
 	expect(t, c.put(admin.s3, "lasts", "new"), "AccessDenied")
-	deleteKeys(c, c.S3, aws.String("lasts"), "bait")
+	deleteKeys(c, c.S3, aws.String("lasts"), "bait", "lure")
 	_, err := c.S3.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: aws.String("lasts")})
 	c.ok(err)
 	newBucket(t, c.Server, "lasts")
@@ -498,8 +503,9 @@ func TestTooManyFrozen(t *testing.T) {
 	newBucket(t, c.Server, "many")
 	for i := range 65 {
 		u := c.user(fmt.Sprint("u", i), may("*", "*"))
-		for range 3 {
+		for range 2 {
 			c.ok(c.put(u.s3, "many", fmt.Sprint("bait", i)))
+			c.ok(c.put(u.s3, "many", fmt.Sprint("lure", i)))
 		}
 	}
 	next := c.user("next", may("*", "*"))

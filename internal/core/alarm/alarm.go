@@ -1,10 +1,12 @@
 // Package alarm counts what principals do to the objects of buckets, and tells when it
-// looks like ransomware: overwrites, deletions and changes of keys beyond a limit within
-// a sliding window. It exists so that the counting is pure and its memory is bounded. It
-// must never know HTTP, storage, or what happens after an alarm.
+// looks like ransomware: objects that are overwritten, deleted or put under other keys, more
+// than a limit within a sliding window. An object that is changed again counts once. It
+// exists so that the counting is pure and its memory is bounded. It must never know HTTP,
+// storage, or what happens after an alarm.
 package alarm
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -35,7 +37,7 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Counts are numbers of changes by kind.
+// Counts are numbers of objects by kind.
 type Counts [Kinds]int
 
 // Limits are the limits of one principal in one bucket. A count above its limit within
@@ -60,8 +62,9 @@ type Alarm struct {
 	Counts Counts
 }
 
-// maxBytes bounds the memory of all counts: about 6,000 subjects.
-const maxBytes = 4 << 20
+// maxBytes bounds the memory of all counts: about 12,000 subjects with few objects each, or
+// 100 with as many as the default limits allow.
+const maxBytes = 16 << 20
 
 // slices is how many parts a window has: a count holds for the last full window less at
 // most one part.
@@ -70,27 +73,21 @@ const slices = 10
 // Counter counts. It is safe for concurrent use.
 type Counter struct {
 	limits Limits
+	seed   maphash.Seed // random, so that nobody can choose objects that count as one
 	mu     sync.Mutex
 	counts *limit.Cache[Subject, *history]
 }
 
-// history is the counts of one subject, in a ring of slices of the window.
-type history struct {
-	newest int64 // number of the newest slice since 1970
-	ring   [slices]Counts
-	raised time.Time // the newest alarm; zero is none
-}
-
 // NewCounter returns a counter with nothing counted.
 func NewCounter(l Limits) *Counter {
-	const size = 512 // bytes of a history and its subject
-	return &Counter{limits: l, counts: limit.NewCache(maxBytes, func(Subject, *history) int64 { return size })}
+	size := func(_ Subject, h *history) int64 { return historyBytes + int64(h.room)*markBytes }
+	return &Counter{limits: l, seed: maphash.MakeSeed(), counts: limit.NewCache(maxBytes, size)}
 }
 
 // Add counts changes at an instant. It returns an alarm where a count of the window is
 // above its limit now, once in a window for each subject. Instants may come out of order.
-func (c *Counter) Add(at time.Time, s Subject, n Counts) (a Alarm, raised bool) {
-	if c.limits.Off() || n == (Counts{}) {
+func (c *Counter) Add(at time.Time, s Subject, all Changes) (a Alarm, raised bool) {
+	if c.limits.Off() || all.Empty() {
 		return Alarm{}, false
 	}
 	c.mu.Lock()
@@ -98,9 +95,13 @@ func (c *Counter) Add(at time.Time, s Subject, n Counts) (a Alarm, raised bool) 
 	h, ok := c.counts.Get(s)
 	if !ok {
 		h = &history{}
+	}
+	h.advance(at.UnixNano() / max(1, int64(c.limits.Window)/slices))
+	all.each(func(ch *Change) { h.count(ch, c.seed, &c.limits) })
+	if h.grown() {
 		c.counts.Put(s, h)
 	}
-	a.Counts = h.add(at.UnixNano()/max(1, int64(c.limits.Window)/slices), n)
+	a.Counts = h.sum()
 	if !h.raised.IsZero() && at.Sub(h.raised).Abs() < c.limits.Window {
 		return Alarm{}, false
 	}
@@ -129,34 +130,4 @@ func (c *Counter) Again(s Subject) {
 	if h, ok := c.counts.Get(s); ok {
 		h.raised = time.Time{}
 	}
-}
-
-// add counts n in a slice, and returns the counts of the window that ends with the newest
-// slice. A clock that goes back hides nothing: what was counted stays for a window more.
-func (h *history) add(slice int64, n Counts) (all Counts) {
-	switch gone := slice - h.newest; {
-	case gone > 0:
-		for i := range min(gone, slices) {
-			h.ring[(slice-i)%slices] = Counts{}
-		}
-		h.newest = slice
-	case gone <= -slices:
-		all := h.sum()
-		h.ring, h.newest = [slices]Counts{}, slice
-		h.ring[slice%slices] = all
-	}
-	now := &h.ring[h.newest%slices]
-	for k := range n {
-		now[k] += n[k]
-	}
-	return h.sum()
-}
-
-func (h *history) sum() (all Counts) {
-	for i := range h.ring {
-		for k := range all {
-			all[k] += h.ring[i][k]
-		}
-	}
-	return all
 }

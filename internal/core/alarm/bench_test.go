@@ -1,12 +1,23 @@
 package alarm
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // BenchmarkAdd is what each overwrite and each deletion costs.
 func BenchmarkAdd(b *testing.B) {
-	c, at, s := NewCounter(limits()), start(), Subject{Principal: "AIDA"}
+	l := limits()
+	l.Most[Overwrites] = 1000
+	c, at, s := NewCounter(l), start(), Subject{Principal: "AIDA"}
+	var keys [5000]string
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Add(at, s, Counts{1})
+		c.Add(at, s, Of(keys[n%len(keys)], Counts{1}))
+		n++
 	}
 }

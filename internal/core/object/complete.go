@@ -104,7 +104,7 @@ func (s *Store) completeUpload(
 		return Version{}, err
 	}
 	s.removeAll(ctx, gone)
-	s.tell(ctx, g, b, in.over)
+	s.tell(ctx, g, b, alarm.Of(in.Key, in.over))
 	if v != nil {
 		out.Expires = s.expires(ctx, b, in.Key, v)
 	}

@@ -98,9 +98,9 @@ func (s *Store) deleteAll(
 	out := make([]Deleted, len(items))
 	var gone []garbage
 	var in *bucket.Bucket
-	var lost alarm.Counts
+	var lost alarm.Changes
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
-		gone, in, lost = gone[:0], b, alarm.Counts{}
+		gone, in, lost = gone[:0], b, alarm.Changes{}
 		if err := mayRemoveAll(b, asked); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (s *Store) deleteAll(
 			changed = changed || d.changed
 			gone = append(gone, d.gone...)
 			if d.lost {
-				lost[alarm.Deletes]++
+				lost.Add(items[i].loss())
 			}
 		}
 		if !changed {
@@ -146,6 +146,15 @@ func (s *Store) deleteAll(
 	s.removeAll(ctx, gone)
 	s.tell(ctx, g, in, lost)
 	return out, nil
+}
+
+// loss is what the deletion of an object, or of a version of one, is for the alarm.
+func (in *DeleteInput) loss() alarm.Change {
+	ch := alarm.Change{Key: in.Key, Counts: alarm.Counts{alarm.Deletes: 1}}
+	if in.VersionID != nil {
+		ch.Version = *in.VersionID
+	}
+	return ch
 }
 
 // mayRemoveAll refuses a request that names a version without the code that it needs, whether

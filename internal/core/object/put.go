@@ -264,7 +264,7 @@ func (s *Store) commit(
 	}
 	s.payloads.Settle(w.at)
 	s.removeAll(ctx, gone)
-	s.tell(ctx, g, b, over)
+	s.tell(ctx, g, b, alarm.Of(in.Key, over))
 	return b, nil
 }
 

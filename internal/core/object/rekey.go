@@ -119,9 +119,9 @@ func (s *Store) updateEncryption(
 	if err != nil {
 		return Version{}, err
 	}
-	var changed alarm.Counts
+	var changed alarm.Changes
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, now slot) error {
-		changed = alarm.Counts{}
+		changed = alarm.Changes{}
 		if now.b.ID != k.b.ID {
 			return noSuchBucket(in.Bucket)
 		}
@@ -134,7 +134,7 @@ func (s *Store) updateEncryption(
 			return err
 		}
 		if !same {
-			changed[alarm.KeyChanges] = 1
+			changed.Add(alarm.Change{Key: in.Key, Version: v.id(), Counts: alarm.Counts{alarm.KeyChanges: 1}})
 		}
 		if err := n.replace(tx, now, v); err != nil {
 			return err

@@ -203,7 +203,7 @@ func (p *rollbackPlan) renew(who rollbacker) (err error) {
 
 // apply carries out the steps, each judged by what the transaction reads.
 func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket, opens func(key string) bool) (RolledBack, error) {
-	p.lost = alarm.Counts{}
+	p.lost = alarm.Changes{}
 	out := RolledBack{
 		Unchanged: p.out.Unchanged, Skipped: p.out.Skipped, Entries: p.out.Entries,
 		First: p.out.First, Last: p.out.Last, Next: p.out.Next,
@@ -271,12 +271,10 @@ func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j 
 		if err != nil {
 			return err
 		}
-		for kind := range n {
-			p.lost[kind] += n[kind]
-		}
+		p.lost.Add(alarm.Change{Key: s.key, Counts: n})
 		return k.restore(tx, head, j.old, v)
 	case RollbackHides:
-		p.lost[alarm.Deletes]++
+		p.lost.Add(alarm.Change{Key: s.key, Counts: alarm.Counts{alarm.Deletes: 1}})
 		_, err := k.push(tx, head, newMarker(p.at, p.by), nil, removal{})
 		return err
 	}

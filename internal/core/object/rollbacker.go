@@ -24,7 +24,7 @@ type rollbacker interface {
 	renew(wrapped, binding []byte) ([]byte, error)
 	commit(ctx context.Context, apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error
 	// tell tells of a committed page.
-	tell(ctx context.Context, b *bucket.Bucket, n alarm.Counts)
+	tell(ctx context.Context, b *bucket.Bucket, all alarm.Changes)
 }
 
 // granted rolls back on behalf of a grant's caller.
@@ -80,8 +80,8 @@ func (w *granted) commit(ctx context.Context, apply func(kv.Tx, *bucket.Bucket) 
 	})
 }
 
-func (w *granted) tell(ctx context.Context, b *bucket.Bucket, n alarm.Counts) {
-	w.store.tell(ctx, w.wider, b, n)
+func (w *granted) tell(ctx context.Context, b *bucket.Bucket, all alarm.Changes) {
+	w.store.tell(ctx, w.wider, b, all)
 }
 
 // operated rolls back on behalf of the operator, whom nothing is denied.
@@ -126,4 +126,4 @@ func (o operated) commit(ctx context.Context, apply func(kv.Tx, *bucket.Bucket) 
 }
 
 // tell tells nobody: it is the operator who looks after alarms.
-func (o operated) tell(context.Context, *bucket.Bucket, alarm.Counts) {}
+func (o operated) tell(context.Context, *bucket.Bucket, alarm.Changes) {}

@@ -35,7 +35,7 @@ type rollbackPlan struct {
 	settled bool     // the state of key at the moment is known
 	out     RolledBack
 	steps   []rollbackStep
-	lost    alarm.Counts // what was done to current objects; apply counts it
+	lost    alarm.Changes // what was done to current objects; apply counts it
 }
 
 // rollbackStep is a key to be changed, as the plan read it.

@@ -9,20 +9,20 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Watcher is told what a change did to objects that were there: how many it overwrote and
-// deleted, and how many are under another key than before. It is called after the commit
+// Watcher is told what a request did to objects that were there: which it overwrote and
+// deleted, and which are under another key than before. It is called after the commit
 // and before the request is answered, never for new keys, and must be fast.
 type Watcher interface {
-	Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, n alarm.Counts)
+	Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, all alarm.Changes)
 }
 
 // Watch has w told of all changes. It is called before the first request.
 func (s *Store) Watch(w Watcher) { s.watcher = w }
 
 // tell tells the watcher of a committed change.
-func (s *Store) tell(ctx context.Context, g authz.Grant, b *bucket.Bucket, n alarm.Counts) {
-	if s.watcher != nil && n != (alarm.Counts{}) {
-		s.watcher.Changed(ctx, g.Caller(), b, n)
+func (s *Store) tell(ctx context.Context, g authz.Grant, b *bucket.Bucket, all alarm.Changes) {
+	if s.watcher != nil && !all.Empty() {
+		s.watcher.Changed(ctx, g.Caller(), b, all)
 	}
 }
 
