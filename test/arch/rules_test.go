@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
 	"internal/core/recent":          {},
+	"internal/core/distribution":    {"internal/fault"},
 	"internal/core/alarm":           {"internal/limit"},
 	"internal/core/instant":         core("change"),
 	"internal/core/kms": append(core("change", "page", "principal", "recent", "tag"),

@@ -1,0 +1,37 @@
+package distribution
+
+import "strings"
+
+// Matches reports whether a path pattern matches a path, which begins with a slash. A star
+// stands for any number of characters, a question mark for exactly one. Case counts. The
+// pattern's first slash may be missing. Source: "Path pattern" in the developer guide.
+func Matches(pattern, path string) bool {
+	pattern, path = strings.TrimPrefix(pattern, "/"), strings.TrimPrefix(path, "/")
+	p, s := 0, 0
+	star, from := -1, 0 // the last star, and where the rest after it is tried
+	for s < len(path) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, s
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == path[s]):
+			p, s = p+1, s+1
+		case star >= 0:
+			from++
+			p, s = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// Covers reports whether the path of an invalidation covers a path of a viewer, with its
+// query where that is part of the cache key. A star counts only at the end. Source:
+// "Specify the files to invalidate" in the developer guide.
+func Covers(invalidated, path string) bool {
+	if prefix, ok := strings.CutSuffix(invalidated, "*"); ok {
+		return strings.HasPrefix(path, prefix)
+	}
+	return path == invalidated
+}

@@ -1,0 +1,78 @@
+package distribution
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMatches: path patterns as the developer guide describes them.
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"*", "/", true},
+		{"*.jpg", "/a/b.jpg", true},
+		{"*.jpg", "/a/b.JPG", false},
+		{"images/*", "/images/", true},
+		{"/images/*", "/images/a/b", true},
+		{"/images/*", "/images", false},
+		{"images/*.jp?", "/images/x.jpg", true},
+		{"images/*.jp?", "/images/x.jp", false},
+		{"/a?c", "/abc", true},
+		{"/a?c", "/abbc", false},
+		{"/a*b*c", "/aXbXbYc", true},
+		{"/a*b*c", "/aXbXbY", false},
+		{"/a**", "/a", true},
+		{"/a", "/a", true},
+		{"/a", "/ab", false},
+		{"/*/x", "//x", true},
+		{"", "/", true},
+		{"", "/a", false},
+	} {
+		t.Run(c.pattern+" "+c.path, func(t *testing.T) {
+			if got := Matches(c.pattern, c.path); got != c.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+// FuzzMatches: no pattern makes matching panic, and a path matches itself, its prefix with a
+// star, and a star.
+func FuzzMatches(f *testing.F) {
+	f.Add("a*b?c", "/aXbYc")
+	f.Add(strings.Repeat("*a", 50), "/"+strings.Repeat("a", 100))
+	f.Fuzz(func(t *testing.T, pattern, path string) {
+		Matches(pattern, path)
+		if plain := "/" + path; !strings.ContainsAny(path, "*?") {
+			for _, p := range []string{plain, "*", plain[:1+len(path)/2] + "*"} {
+				if !Matches(p, plain) {
+					t.Errorf("%q does not match %q", p, plain)
+				}
+			}
+		}
+	})
+}
+
+// TestCovers: only a star at the end of an invalidation is a wildcard.
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		invalidated, path string
+		want              bool
+	}{
+		{"/*", "/a?b=c", true},
+		{"/a", "/a", true},
+		{"/a", "/a?b", false},
+		{"/a*", "/a?b", true},
+		{"/*/a", "/b/a", false},
+		{"/*/a", "/*/a", true},
+		{"/A", "/a", false},
+	} {
+		t.Run(c.invalidated+" "+c.path, func(t *testing.T) {
+			if got := Covers(c.invalidated, c.path); got != c.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
