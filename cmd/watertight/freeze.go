@@ -20,7 +20,7 @@ type freezeList struct {
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
 
-// Run lists what is frozen.
+// Run lists the frozen principals.
 func (c *freezeList) Run(p process) error {
 	all, err := operator.Dial(c.Data).Freezes(p.ctx, c.Bucket)
 	if err != nil {

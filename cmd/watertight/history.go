@@ -39,8 +39,8 @@ func (c *history) Run(p process) error {
 	return err
 }
 
-// writerOf names who wrote a version. A version from before writers were recorded has no
-// address either.
+// writerOf names who wrote a version. If the version is older than the recording of
+// writers, it has no address either.
 func writerOf(v *operator.Past) string {
 	switch {
 	case v.Writer != "":

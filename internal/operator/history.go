@@ -13,8 +13,7 @@ type Past = object.Past
 // HistoryCommand names the key whose versions are listed.
 type HistoryCommand struct{ Bucket, Key string }
 
-// History calls told with each version of a key, newest first, and returns how many there
-// are.
+// History calls told with each version of a key, newest first, and returns their number.
 func (c *Client) History(ctx context.Context, in HistoryCommand, told func(Past) error) (int, error) {
 	return follow[Past, int](ctx, c, "/history", in, told)
 }

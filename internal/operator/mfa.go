@@ -12,7 +12,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Seed is the secret of a device; it does not print.
+// Seed is the secret of a device. Printing a Seed does not show it.
 type Seed = mfa.Seed
 
 // MFADevice is an MFA device of a user or of a root user.
@@ -20,8 +20,8 @@ type MFADevice struct {
 	AccountID    string `json:"AccountId"`
 	SerialNumber string
 	Kind         string     // virtual or hardware
-	Owner        string     `json:",omitempty"` // a user's name, root, or none
-	Step         int        // seconds that a code is shown
+	Owner        string     `json:",omitempty"` // a user's name, "root", or "" for nobody
+	Step         int        // seconds for which the device shows a code
 	Algorithm    string     // SHA1 or SHA256
 	Enabled      *time.Time `json:",omitempty"`
 	LockedUntil  *time.Time `json:",omitempty"` // after too many wrong codes
@@ -30,21 +30,21 @@ type MFADevice struct {
 // NewMFADevice is the command to add a device.
 type NewMFADevice struct {
 	AccountID    string   `json:"AccountId"`
-	SerialNumber string   // of a hardware token; "" makes the root user's virtual device
-	Owner        string   // a user's name, root, or nobody
+	SerialNumber string   // of a hardware token; "" for the root user's virtual device
+	Owner        string   // a user's name, "root", or "" for nobody
 	Seed         mfa.Seed // hexadecimal or base32
 	Step         int      // seconds, 30 or 60
 	Algorithm    string   // SHA1 or SHA256
-	Codes        []string // two consecutive ones; none: nothing proves that the seed is right
+	Codes        []string // two consecutive codes, or none to store the seed without proof
 }
 
-// DeviceCommand names devices: all of an account, or of all accounts, or one.
+// DeviceCommand names one device, or all devices of an account or of all accounts.
 type DeviceCommand struct {
 	AccountID    string `json:"AccountId"`
 	SerialNumber string
 }
 
-// RootEnrolment is what an authenticator app needs to become the root user's device.
+// RootEnrolment holds what an authenticator app needs to become the root user's device.
 type RootEnrolment struct {
 	SerialNumber string
 	URL          string // otpauth URL, which contains the seed
@@ -58,7 +58,7 @@ func NewRootEnrolment(account string) (RootEnrolment, error) {
 	return RootEnrolment{mfa.ARN(account, "/", mfa.RootDevice).String(), e.URL, e.Seed}, err
 }
 
-// MFADevices lists the devices of an account, or of all if it is "".
+// MFADevices lists the devices of an account, or of all accounts if it is "".
 func (c *Client) MFADevices(ctx context.Context, account string) (out []MFADevice, err error) {
 	return out, c.do(ctx, http.MethodPost, "/mfa/list", DeviceCommand{AccountID: account}, &out)
 }
@@ -68,13 +68,13 @@ func (c *Client) AddMFADevice(ctx context.Context, in NewMFADevice) (out MFADevi
 	return out, c.do(ctx, http.MethodPost, "/mfa/add", in, &out)
 }
 
-// IsWrongCode reports whether err is the refusal of a code.
+// IsWrongCode reports whether the server refused a device's code.
 func IsWrongCode(err error) bool {
 	var r *refusal
 	return errors.As(err, &r) && fault.Code(r.Code) == fault.InvalidAuthenticationCode
 }
 
-// RemoveMFADevice removes a device and takes it from its owner.
+// RemoveMFADevice removes a device, from its owner too.
 func (c *Client) RemoveMFADevice(ctx context.Context, in DeviceCommand) error {
 	return c.do(ctx, http.MethodPost, "/mfa/remove", in, &struct{}{})
 }

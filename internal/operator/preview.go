@@ -7,10 +7,10 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// PreviewCommand asks what a policy would change.
+// PreviewCommand asks what a bucket policy would change.
 type PreviewCommand struct{ Bucket, Policy string }
 
-// Preview is what a policy would change.
+// Preview says what a bucket policy would change.
 type Preview struct {
 	Public, Refused, Cut bool
 	Changes              []policy.Change
@@ -19,7 +19,7 @@ type Preview struct {
 // maxSubjects bounds the users and roles that a preview compares.
 const maxSubjects = 2_000
 
-// PreviewPolicy reports who would gain and who would lose which access through a policy.
+// PreviewPolicy reports who would gain or lose which access through a bucket policy.
 func (c *Client) PreviewPolicy(ctx context.Context, bucket, policy string) (out Preview, err error) {
 	return out, c.do(ctx, http.MethodPost, "/policy-preview", PreviewCommand{bucket, policy}, &out)
 }

@@ -12,32 +12,32 @@ import (
 	"watertight/internal/fault"
 )
 
-// RollbackCommand takes a bucket back to a moment.
+// RollbackCommand asks to roll a bucket back to an instant.
 type RollbackCommand struct {
 	Bucket, Prefix string
-	// To is the moment: a time of RFC 3339, a date (its beginning in UTC), or how long ago,
-	// such as 90m, 2h or 3d.
+	// To is the instant: a time of RFC 3339, a date (its beginning in UTC), or a duration
+	// before now such as 90m, 2h or 3d.
 	To     string
-	After  string // only keys after it
+	After  string // only keys after this one
 	DryRun bool
 }
 
 // RollbackProgress is one page of a rollback.
 type RollbackProgress struct {
 	Entries []object.RollbackEntry `json:",omitempty"`
-	Done    Rollback               // so far
+	Done    Rollback               // the totals so far
 }
 
 // RollbackEntry is what a rollback does to one key.
 type RollbackEntry = object.RollbackEntry
 
-// Rollback says how far a rollback is.
+// Rollback holds the totals of a rollback.
 type Rollback struct {
 	To                                            time.Time
 	Restored, Changed, Hidden, Unchanged, Skipped int // keys, see object.RolledBack
 	Public, Private                               int
 	Bytes                                         int64
-	Next                                          string `json:",omitempty"` // After of the rest; empty at the end
+	Next                                          string `json:",omitempty"` // the After to continue with
 }
 
 func (n *Rollback) add(page *object.RolledBack) {
@@ -48,8 +48,8 @@ func (n *Rollback) add(page *object.RolledBack) {
 	n.Next = page.Next
 }
 
-// Rollback takes a bucket back to a moment, page by page. told is called after each of them.
-// If it ends with an error, it can go on after the Next of the last page. Errors:
+// Rollback rolls a bucket back to an instant, page by page, and calls told after each page.
+// After an error, a new rollback can continue with the Next of the last page. Errors:
 // NoSuchBucket, InvalidArgument, InvalidBucketState.
 func (c *Client) Rollback(
 	ctx context.Context, in RollbackCommand, told func(RollbackProgress) error,
@@ -88,14 +88,14 @@ func (c commands) rollback(
 	return done, nil
 }
 
-// rollbackPage does one page. It holds the generation of the root key that data keys are
-// wrapped under until they are stored.
+// rollbackPage executes one page. It holds the generation of the root key under which data
+// keys are wrapped until they are stored.
 func (c commands) rollbackPage(ctx context.Context, cl *call, in object.RollbackInput) (object.RolledBack, error) {
 	defer c.RootKey.Ring.Hold().Release()
 	return c.Objects.Rollback(ctx, cl.record, cl.at, in)
 }
 
-// moment reads a RollbackCommand's To, at the instant of the command.
+// moment reads a RollbackCommand's To. at is the time of the command.
 func moment(text string, at time.Time) (time.Time, error) {
 	if to, err := time.Parse(time.RFC3339, text); err == nil {
 		return to.UTC(), nil

@@ -16,8 +16,8 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// alarms is told of the changes of all requests (object.Watcher). If a principal's changes
-// in a bucket exceed a limit, it writes to the log and the audit log, counts the alarm, and
+// alarms gets the changes of all requests (object.Watcher). If a principal's changes in a
+// bucket exceed a limit, it writes to the log and the audit log, counts the alarm, and
 // freezes the principal if that is configured. It does so before the request is answered,
 // so that the principal's next request is refused.
 type alarms struct {
@@ -30,7 +30,7 @@ type alarms struct {
 	metrics *metrics
 }
 
-// alarmLimits are the limits of the ransom alarm.
+// alarmLimits returns the limits of the ransom alarm.
 func (c *Config) alarmLimits() alarm.Limits {
 	return alarm.Limits{
 		Window: c.AlarmWindow, Most: alarm.Counts{
@@ -108,7 +108,7 @@ func (a *alarms) Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, 
 		"principal", f.ARN, "id", f.Holder)
 }
 
-// event returns the audit event of an alarm, or of what follows from it.
+// event returns the audit event of an alarm or of a freeze.
 func (a *alarms) event(name string, c authz.Caller, b *bucket.Bucket, at time.Time, reason string) *audit.Record {
 	p := c.Principal()
 	r := a.trail.Begin(protocol.NewRequestID(), at)

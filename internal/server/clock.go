@@ -7,7 +7,7 @@ import (
 	"watertight/internal/core/instant"
 )
 
-// openClock opens the clock that decides which retentions have ended.
+// openClock opens the clock by which retentions end.
 func (s *Server) openClock(ctx context.Context) (err error) {
 	start, elapsed := s.config.Now(), s.config.Elapsed
 	if elapsed == nil {
@@ -17,11 +17,11 @@ func (s *Server) openClock(ctx context.Context) (err error) {
 	return err
 }
 
-// clockInterval is how often the system's clock is compared with the time that has passed.
+// clockInterval is how often the system's clock is compared with the monotonic one.
 const clockInterval = time.Minute
 
-// keepClock compares the clocks and writes the newest instant: at the start, and then
-// every minute.
+// keepClock compares the clocks and writes the newest instant, at the start and then every
+// minute.
 func (s *Server) keepClock(ctx context.Context) {
 	tick := time.NewTicker(clockInterval)
 	defer tick.Stop()

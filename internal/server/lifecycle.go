@@ -13,13 +13,13 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// lifecycleCheck is how often the server looks whether a day has begun, and tries a pass
-// again that could not go on.
+// lifecycleCheck is how often the server checks whether a new day has begun, and how long
+// it waits before it repeats a pass that failed.
 const lifecycleCheck = 10 * time.Minute
 
-// keepLifecycle does what buckets' lifecycle configurations say: at the start, and then
-// after each midnight UTC, when what is due by age falls due. With an interval every pass
-// judges everything.
+// keepLifecycle executes the buckets' lifecycle configurations: at the start, and then
+// after each midnight UTC, when actions by age become due. If an interval is configured, it
+// makes a pass at that interval, and every pass judges everything.
 func (s *Server) keepLifecycle(ctx context.Context) {
 	const day = 24 * time.Hour
 	every := s.config.LifecycleInterval
@@ -46,7 +46,7 @@ func (s *Server) keepLifecycle(ctx context.Context) {
 	}
 }
 
-// sleep waits, and returns false when ctx ends before.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -64,8 +64,8 @@ func (s *Server) lifecycle() *object.Lifecycle {
 	})
 }
 
-// lifecyclePass goes once through all buckets. After each portion it pauses for as long
-// as that took, so that requests have at least half of the machine.
+// lifecyclePass goes through all buckets once. After each step it pauses for as long as the
+// step took, so that requests get at least half of the machine.
 func (s *Server) lifecyclePass(ctx context.Context, again bool) error {
 	pass := s.lifecycle().Begin(s.config.Now(), again)
 	for more := true; more; {
@@ -85,9 +85,9 @@ func (s *Server) lifecyclePass(ctx context.Context, again bool) error {
 	return nil
 }
 
-// lifecycleEvent is the audit event of what lifecycle rules do. CloudTrail has none; the
-// names are those of S3's server access logs (S3 user guide, "Amazon S3 server access log
-// format").
+// lifecycleEvent returns the audit event of an action of a lifecycle rule. CloudTrail has
+// no such events; their names are those of S3's server access logs (S3 user guide, "Amazon
+// S3 server access log format").
 func (s *Server) lifecycleEvent(h object.Happening) authz.Record {
 	r := s.trail.Begin(protocol.NewRequestID(), s.config.Now())
 	r.Event.Operation = action.OperationOf("s3", lifecycleOperation(h))

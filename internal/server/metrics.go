@@ -51,7 +51,7 @@ func newMetrics(frozen func(context.Context) (int, error)) *metrics {
 		m.alarms,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "watertight_frozen_principals",
-			Help: "Principals that may change nothing in a bucket until the operator lifts it, counted for each bucket.",
+			Help: "Principals that may change nothing in a bucket until the operator lifts the freeze, by bucket.",
 		}, func() float64 {
 			ctx, cancel := context.WithTimeout(context.Background(), metricsTimeout)
 			defer cancel()
@@ -106,7 +106,7 @@ func (s *Server) listenMetrics(ctx context.Context) error {
 	return nil
 }
 
-// MetricsAddr is the address of the listener for metrics, or "".
+// MetricsAddr returns the address of the listener for metrics, or "" if there is none.
 func (s *Server) MetricsAddr() string {
 	if s.scrapes == nil {
 		return ""

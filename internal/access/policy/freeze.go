@@ -12,10 +12,10 @@ const Everyone = "*"
 // anonymousHolder stands for all callers without a signature.
 const anonymousHolder = "anonymous"
 
-// HolderID is the unique id of whose permissions the principal uses: of a user, of the
-// role of a session, of the user who asked for a federated session, or the account id of
-// a root user. All callers without a signature have one together. It is empty for
-// services and web identities.
+// HolderID returns the unique id of the holder of the permissions that the principal
+// uses: the user, the role of a session, or the user who asked for a federated session.
+// For a root user it is the account id. All callers without a signature share one id. It
+// is empty for services and web identities.
 func (p *Principal) HolderID() string {
 	switch p.Kind {
 	case Anonymous:
@@ -33,8 +33,8 @@ func (p *Principal) HolderID() string {
 	return ""
 }
 
-// Holder is the ARN of whose permissions the principal uses, as HolderID; it is not valid
-// where that has none.
+// Holder returns the ARN of the holder that HolderID names, "anonymous" for callers
+// without a signature, and "" where HolderID is empty.
 func (p *Principal) Holder() string {
 	switch p.Kind {
 	case Anonymous:
@@ -50,9 +50,10 @@ func (p *Principal) Holder() string {
 }
 
 // Freeze makes the document of a resource that denies principals, by their holder ids,
-// every action that changes something. Only what lists or reads stays allowed to them;
-// an action that the catalogue does not know is denied. It binds the root user of the
-// bucket's owner as well, whatever that may repair in a policy.
+// every action that changes something. They may still list and read, if other policies
+// allow it; an action that the catalogue does not know is denied. The freeze binds the
+// root user of the bucket's owner as well, even where that user could repair a bucket
+// policy that denies it access.
 func Freeze(holders []string) *Document {
 	d := &Document{kind: FreezeList, statements: make([]statement, len(holders))}
 	for i, id := range holders {
@@ -67,7 +68,7 @@ func Freeze(holders []string) *Document {
 	return d
 }
 
-// isChange reports whether an action is none that only lists or reads.
+// isChange reports whether an action does more than list or read.
 func isChange(a string) bool {
 	f := Action(a).Facts()
 	return f.Changes != action.ChangesNothing || f.Level != action.List && f.Level != action.Read

@@ -121,7 +121,7 @@ func lifecycleActions(r *shape.LifecycleRule, out *lifecycle.Rule) error {
 	return nil
 }
 
-// parseDate reads a date or an instant of ISO 8601.
+// parseDate reads a date, or a date with a time, in ISO 8601.
 func parseDate(s *string) (*time.Time, error) {
 	if s == nil {
 		return nil, nil
@@ -187,8 +187,9 @@ func shownTags(tags []tag.Tag) []shape.Tag {
 	return tagSet(tags).Tags
 }
 
-// expiration is x-amz-expiration. AWS's page calls the rule's ID URL-encoded, but it was
-// always seen as it is; only what a header or its quotes can't hold is encoded here.
+// expiration returns the value of x-amz-expiration. AWS's page says that the rule's ID is
+// URL-encoded, but AWS was only seen to send it as it is. Here only the bytes that a
+// quoted value in a header can't hold are encoded.
 func expiration(s object.Scheduled) string {
 	if s.At.IsZero() {
 		return ""
@@ -197,7 +198,7 @@ func expiration(s object.Scheduled) string {
 	return `expiry-date="` + date + `", rule-id="` + headerID(s.Rule) + `"`
 }
 
-// aborts is x-amz-abort-date and x-amz-abort-rule-id.
+// aborts returns the values of x-amz-abort-date and x-amz-abort-rule-id.
 func aborts(s object.Scheduled) shape.Aborts {
 	return shape.Aborts{AbortDate: s.At, AbortRuleId: headerID(s.Rule)}
 }

@@ -22,8 +22,8 @@ const (
 	lockHoldKey  = "s3:object-lock-legal-hold"
 )
 
-// withLock adds what a write with headers of Object Lock needs besides s3:PutObject, which is
-// the first of needs, and the headers to the keys of that. Error: InvalidArgument.
+// withLock adds the needs of a write with headers of Object Lock. The first of needs is
+// s3:PutObject; its condition keys get the values of the headers. Error: InvalidArgument.
 func withLock(needs []authz.Need, at arn.ARN, h *shape.LockHeaders) ([]authz.Need, error) {
 	keys, ok := lockKeys(h.ObjectLockMode, h.ObjectLockRetainUntilDate)
 	if !ok {
@@ -42,10 +42,10 @@ func withLock(needs []authz.Need, at arn.ARN, h *shape.LockHeaders) ([]authz.Nee
 	return needs, nil
 }
 
-// lockKeys returns the condition keys of a retention, nil without one. The date is in
-// RFC 3339 and UTC in whichever form it was sent, so that no spelling of it escapes a
-// policy's Date operators: a value that they can't read meets no condition, and a Deny
-// would not apply. ok is false for a date that can't be read; such a request must fail.
+// lockKeys returns the condition keys of a retention, nil without one. The date is
+// rewritten as RFC 3339 in UTC, so that a policy's Date operators can read it in whichever
+// form it was sent: a value that they can't read meets no condition, and a Deny would not
+// apply. ok is false for a date that can't be read; such a request must fail.
 func lockKeys(mode, until string) (keys map[string][]string, ok bool) {
 	if mode == "" && until == "" {
 		return nil, true
@@ -65,8 +65,8 @@ func lockKeys(mode, until string) (keys map[string][]string, ok bool) {
 	return keys, true
 }
 
-// addRemainingDays adds how many days a retention is going to last from now on. A day that
-// has begun counts, so that a retention of 30 days is 30 however long the request took.
+// addRemainingDays adds the number of days that a retention still lasts. A day that has
+// begun counts, so that a retention of 30 days counts as 30 however long the request took.
 func addRemainingDays(n *authz.Need, now time.Time) {
 	date := n.Keys[lockUntilKey]
 	if len(date) != 1 {
@@ -74,7 +74,7 @@ func addRemainingDays(n *authz.Need, now time.Time) {
 	}
 	if until, ok := object.ParseRetainUntil(date[0]); ok {
 		const day = 24 * time.Hour
-		left := until.Sub(now) // the longest that there is for a date in the far future
+		left := until.Sub(now) // for a date in the far future, the longest Duration
 		days := left / day
 		if left%day > 0 {
 			days++
@@ -89,8 +89,8 @@ func mayBypass(bucket, key string) authz.Need {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// lockedVersion names the version that an operation of Object Lock is about. An empty version
-// id is as none, as AWS takes it there; the permissions are the same.
+// lockedVersion names the version that an operation of Object Lock is about. As at AWS,
+// these operations take an empty version id for none; the permissions are the same.
 func lockedVersion(bucket, key string, id *string) object.VersionInput {
 	if id != nil && *id == "" {
 		id = nil
@@ -104,7 +104,7 @@ func lockHeaders(h *shape.LockHeaders) object.LockHeaders {
 	}
 }
 
-// shownLock is how an answer about an object describes its lock.
+// shownLock returns the headers that describe an object's lock in an answer.
 func shownLock(l *object.Lock) (out shape.LockHeaders) {
 	if l.Mode != 0 {
 		out.ObjectLockMode = l.Mode.String()
@@ -154,8 +154,8 @@ func (a *API) putObjectRetention(
 	return nil, a.Objects.PutRetention(ctx, g, put)
 }
 
-// malformedFor refuses a request without a document, but tells of a missing bucket first, as
-// AWS does.
+// malformedFor returns the error for a request without a document. As at AWS, a missing
+// bucket is reported first.
 func (a *API) malformedFor(ctx context.Context, g authz.Grant, bucket string) error {
 	if err := a.exists(ctx, g, bucket); err != nil {
 		return err
@@ -224,7 +224,7 @@ func (a *API) putObjectLockConfiguration(
 			return nil, malformedXML()
 		}
 		d = &bucket.DefaultRetention{Days: rule.DefaultRetention.Days, Years: rule.DefaultRetention.Years}
-		d.Mode, _ = bucket.ParseLockMode(rule.DefaultRetention.Mode) // core refuses none
+		d.Mode, _ = bucket.ParseLockMode(rule.DefaultRetention.Mode) // core refuses an unknown mode
 	}
 	return nil, a.Buckets.PutObjectLock(ctx, g, in.Bucket, d)
 }

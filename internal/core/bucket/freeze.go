@@ -12,20 +12,21 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Freeze says that a principal may change nothing in a bucket until the operator lifts
-// it: no object, and no configuration. Reads go on. It is a law of the bucket like its
-// policy, so policy.Decide enforces it for every request, and it changes the bucket's
-// record, so requests under way are decided anew when they commit.
+// Freeze says that a principal may change nothing in a bucket, neither objects nor
+// configuration, until the operator lifts the freeze. Reads are not affected. Like the
+// bucket policy, a freeze is an input of policy.Decide, so every request meets it. Setting
+// one changes the bucket's record, so requests in progress are decided again when they
+// commit.
 type Freeze struct {
 	Bucket string
-	Holder string    // unique id, see policy.Principal.HolderID; policy.Everyone is all
-	ARN    string    // the holder's when it was frozen
+	Holder string    // unique id, see policy.Principal.HolderID; policy.Everyone means all
+	ARN    string    // the holder's ARN at the time of the freeze
 	Since  time.Time // microseconds
 	Reason string
 }
 
-// maxFrozen is how many principals of a bucket are frozen one by one. One more freezes
-// all: who can make principals must not go on with the next.
+// maxFrozen is how many principals of a bucket can be frozen one by one. One more freezes
+// all of them: otherwise whoever can create principals could always continue with a new one.
 const maxFrozen = 64
 
 // Fields of a freeze's record, f/ID/PRINCIPAL.
@@ -75,7 +76,7 @@ func decodeFreeze(p kv.Pair) (Freeze, error) {
 	return f, nil
 }
 
-// eachFreeze calls fn with the freezes under a prefix, in order, until it returns false.
+// eachFreeze calls fn with the freezes under a prefix, in order, until fn returns false.
 func eachFreeze(r kv.Reader, prefix []byte, fn func(Freeze) bool) error {
 	for p, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {
@@ -92,8 +93,8 @@ func eachFreeze(r kv.Reader, prefix []byte, fn func(Freeze) bool) error {
 	return nil
 }
 
-// frozen is the law that the freezes of a bucket make. Where they can't be read it is nil,
-// which denies everything.
+// frozen returns the document that the freezes of a bucket make. It is nil if they can't
+// be read; that denies everything.
 func (b *Bucket) frozen(r kv.Reader) *policy.Document {
 	var holders []string
 	err := eachFreeze(r, b.ID.freezes(), func(f Freeze) bool {
@@ -106,9 +107,9 @@ func (b *Bucket) frozen(r kv.Reader) *policy.Document {
 	return policy.Freeze(holders)
 }
 
-// Freeze freezes a holder's permissions in the bucket of f.Bucket, if that is still the
-// bucket of the id, and returns what is frozen: all principals, where too many are frozen
-// one by one. event is its audit event. Error: NoSuchBucket.
+// Freeze freezes f.Holder in the bucket f.Bucket, if that still has this id. It returns
+// the freeze that was set, which is one of all principals if too many were frozen one by
+// one. event is its audit event. Error: NoSuchBucket.
 func (o *Operator) Freeze(ctx context.Context, event authz.Record, id ID, f Freeze) (Freeze, error) {
 	err := change.Operate(ctx, o.store.store, event, func(tx kv.Tx) error {
 		if err := tx.Lock(Guard(f.Bucket), kv.Exclusive); err != nil {
@@ -138,13 +139,13 @@ func (o *Operator) Freeze(ctx context.Context, event authz.Record, id ID, f Free
 		}
 		tx.Set(freezeKey(id, f.Holder), f.encode())
 		b.Frozen = true
-		b.write(tx) // again, for another holder too: decisions on the bucket are renewed
+		b.write(tx) // even if b.Frozen was set: requests in progress must be decided again
 		return nil
 	})
 	return f, err
 }
 
-// Freezes returns what is frozen in a bucket, or everywhere if the name is empty.
+// Freezes returns the freezes of a bucket, or of all buckets if the name is empty.
 // Error: NoSuchBucket.
 func (o *Operator) Freezes(ctx context.Context, name string) (all []Freeze, err error) {
 	err = o.store.store.View(ctx, func(r kv.Reader) error {
@@ -162,9 +163,9 @@ func (o *Operator) Freezes(ctx context.Context, name string) (all []Freeze, err 
 	return all, err
 }
 
-// Lift ends the freeze of a principal, which is named by its holder id or its ARN; event
-// is its audit event. It returns the bucket's id and what was frozen. Errors:
-// NoSuchBucket, NoSuchEntity.
+// Lift ends the freeze of a principal, named by its holder id or its ARN. event is its
+// audit event. It returns the bucket's id and the freeze. Errors: NoSuchBucket,
+// NoSuchEntity.
 func (o *Operator) Lift(ctx context.Context, event authz.Record, name, principal string) (ID, Freeze, error) {
 	var id ID
 	var lifted Freeze
@@ -200,7 +201,7 @@ func (o *Operator) Lift(ctx context.Context, event authz.Record, name, principal
 	return id, lifted, err
 }
 
-// removeFreezes deletes what is frozen in a bucket that is deleted.
+// removeFreezes deletes the freezes of a bucket that is deleted.
 func removeFreezes(tx kv.Tx, b *Bucket) error {
 	if !b.Frozen {
 		return nil

@@ -16,12 +16,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// LifecycleID identifies one writing of a bucket's lifecycle configuration; zero means
-// that the bucket has none.
+// LifecycleID identifies a version of a bucket's lifecycle configuration: each Put makes a
+// new one. Zero means that the bucket has no configuration.
 type LifecycleID [8]byte
 
-// lifecycles is the record s/ID/lifecycle. The bucket's own record has the id of its
-// writing, so that requests on a bucket without one read nothing more.
+// lifecycles describes the record s/ID/lifecycle. The bucket's own record has the
+// configuration's id, so that requests on a bucket without a configuration read nothing
+// more.
 func lifecycles() setting[lifecycle.Configuration] {
 	return setting[lifecycle.Configuration]{
 		// AWS has no separate action for deleting it.
@@ -32,8 +33,8 @@ func lifecycles() setting[lifecycle.Configuration] {
 	}
 }
 
-// ProgressKey is the key of the record in which the background work remembers how far
-// it is with the bucket. Package object writes it.
+// ProgressKey returns the key of the record that says how far the background work on the
+// bucket is. Package object writes it.
 func (id ID) ProgressKey() []byte { return record.Key("l/", string(id[:])) }
 
 // PutLifecycle replaces a bucket's lifecycle configuration. It needs
@@ -88,7 +89,7 @@ func (s *Store) GetLifecycle(ctx context.Context, g authz.Grant, name string) (l
 	return lifecycles().read(ctx, s, g, name)
 }
 
-// newRuleID is the ID of a rule that was put without one, in the form of AWS's: base64
+// newRuleID returns the ID for a rule that was put without one. Its form is AWS's: base64
 // of a random UUID.
 func newRuleID() string {
 	var u [16]byte
@@ -101,8 +102,8 @@ func newRuleID() string {
 // maxRules bounds the cache of compiled rules, in bytes.
 const maxRules = 8 << 20
 
-// rulesCache keeps compiled rules by the id of their writing, which the bucket's record
-// has, so that a new configuration counts from the next request on.
+// rulesCache keeps compiled rules by their configuration's id. The bucket's record has that
+// id, so a new configuration counts from the next request on.
 type rulesCache struct {
 	cache *limit.Cache[LifecycleID, *lifecycle.Rules]
 }
@@ -113,8 +114,8 @@ func newRulesCache() rulesCache {
 	}
 }
 
-// Rules returns the compiled rules of a bucket as r sees it, nil where it has none. It
-// asks for no grant: the rules are shown to nobody, and only say what is due.
+// Rules returns the compiled rules of a bucket as r sees it, nil if it has none. It takes
+// no grant: no caller sees the rules, they only say what is due.
 func (s *Store) Rules(r kv.Reader, b *Bucket) (*lifecycle.Rules, error) {
 	if b.Lifecycle == (LifecycleID{}) {
 		return nil, nil
@@ -134,8 +135,9 @@ func (s *Store) Rules(r kv.Reader, b *Bucket) (*lifecycle.Rules, error) {
 	return rules, nil
 }
 
-// EachWithLifecycle calls fn with the buckets that have a lifecycle configuration, in
-// order of their names, from the one after a name on. fn returns false to end it.
+// EachWithLifecycle calls fn with each bucket that has a lifecycle configuration, in order
+// of the names, beginning after the name after. fn returns false to stop. bad gets the
+// error of each record that can't be read.
 func EachWithLifecycle(r kv.Reader, after string, fn func(*Bucket) bool, bad func(error)) error {
 	from := bucketKey(after)
 	if after != "" {

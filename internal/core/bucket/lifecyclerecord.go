@@ -19,7 +19,7 @@ const (
 	fieldLifeID             = 1
 	fieldLifeDisabled       = 2
 	fieldLifeForm           = 3
-	fieldLifeHasPrefix      = 4 // it may be empty
+	fieldLifeHasPrefix      = 4 // the prefix may be empty
 	fieldLifePrefix         = 5
 	fieldLifeTag            = 6 // repeated: name and value
 	fieldLifeGreater        = 7 // one more than the number, so that zero is stored
@@ -39,15 +39,15 @@ const (
 	fieldStepNewer = 4
 )
 
-// How a rule says what it is for. The numbers are stored.
+// The forms in which a rule says which objects it applies to. The numbers are stored.
 const (
 	formPrefix = 1 // the older form
 	formFilter = 2
 	formAnd    = 3
 )
 
-// dateZero is added to the number of a date's day since 1970, so that every date is
-// positive.
+// dateZero is added to a date's number of days since 1970, so that dates before 1970 are
+// positive, too.
 const dateZero = 1_000_000
 
 func appendDate(b []byte, n protowire.Number, t *time.Time) []byte {
@@ -62,7 +62,7 @@ func dateOf(f *record.Fields) *time.Time {
 	return &t
 }
 
-// appendNumber stores a number that may be zero, and nil.
+// appendNumber appends a number that may be zero; it appends nothing for nil.
 func appendNumber[T int32 | int64](b []byte, n protowire.Number, v *T) []byte {
 	if v == nil {
 		return b
@@ -174,8 +174,8 @@ func decodeLifecycle(value []byte) (c lifecycle.Configuration, err error) {
 	return c, f.Err()
 }
 
-// decodeRule reads a rule. A field that it does not know refuses it: the rule might be
-// for less than it seems to be.
+// decodeRule reads a rule. It refuses one with an unknown field, which might restrict the
+// rule to fewer objects.
 func decodeRule(value []byte) (r lifecycle.Rule, err error) {
 	r.Status = lifecycle.Enabled
 	form := uint64(0)
@@ -224,7 +224,7 @@ func decodeRule(value []byte) (r lifecycle.Rule, err error) {
 	return r, f.Err()
 }
 
-// takeActions stores a field of a rule's actions.
+// takeActions takes over a field of a rule's actions.
 func takeActions(r *lifecycle.Rule, f *record.Fields) error {
 	expiration := func() *lifecycle.Expiration {
 		if r.Expiration == nil {

@@ -13,14 +13,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// LockMode is how a retention protects a version (S3 user guide, "Locking objects
+// LockMode says how a retention protects a version (S3 user guide, "Locking objects
 // with Object Lock").
 type LockMode uint8
 
 // The modes. The numbers are stored. The zero mode is no retention.
 const (
-	Governance LockMode = 1 // who has s3:BypassGovernanceRetention may end it
-	Compliance LockMode = 2 // nobody may, before its date
+	Governance LockMode = 1 // callers with s3:BypassGovernanceRetention may end it
+	Compliance LockMode = 2 // nobody may end it before its date
 )
 
 // ParseLockMode reads a mode by its AWS name.
@@ -48,18 +48,17 @@ func (m LockMode) String() string {
 // record, so that a write reads nothing more. Once enabled, it stays so.
 type ObjectLock struct {
 	Enabled     bool
-	Mode        LockMode // of the default retention; zero: there is none
-	Days, Years int      // its period, one of them
+	Mode        LockMode // of the default retention; zero if there is none
+	Days, Years int      // the period of the default retention; one of them is set
 }
 
 // The longest default retention (S3 user guide, "Locking objects with Object Lock").
 const (
 	maxLockDays  = 36500
-	MaxLockYears = 100 // and of any retention
+	MaxLockYears = 100 // also for a version's own retention
 )
 
-// RetainUntil returns the end of the default retention of a version that is made at
-// an instant.
+// RetainUntil returns the end of the default retention for a version made at an instant.
 func (l ObjectLock) RetainUntil(made time.Time) time.Time {
 	return made.AddDate(l.Years, 0, l.Days)
 }
@@ -75,14 +74,14 @@ func (l ObjectLock) valid() bool {
 	return l.Years > 0 && l.Years <= MaxLockYears
 }
 
-// DefaultRetention is a default retention as a client asks for it: one of Days and
-// Years is set.
+// DefaultRetention is a default retention as a client sends it. One of Days and Years must
+// be set.
 type DefaultRetention struct {
 	Mode        LockMode
 	Days, Years *int
 }
 
-// lock returns the configuration that has d.
+// lock checks d and returns the configuration with it.
 func (d *DefaultRetention) lock() (ObjectLock, error) {
 	l := ObjectLock{Enabled: true}
 	if d == nil {
@@ -109,10 +108,10 @@ func (d *DefaultRetention) lock() (ObjectLock, error) {
 		With("ArgumentName", name).With("ArgumentValue", strconv.Itoa(*n))
 }
 
-// PutObjectLock enables Object Lock and replaces the default retention; nil removes
-// it. Versions that are there stay as they are. It needs
-// s3:PutBucketObjectLockConfiguration. Errors: NoSuchBucket, MalformedXML,
-// InvalidArgument, and InvalidBucketState where versioning is not enabled.
+// PutObjectLock enables Object Lock and replaces the default retention; nil removes it.
+// Existing versions do not change. It needs s3:PutBucketObjectLockConfiguration. Errors:
+// NoSuchBucket, MalformedXML, InvalidArgument, and InvalidBucketState if versioning is not
+// enabled.
 func (s *Store) PutObjectLock(ctx context.Context, g authz.Grant, name string, d *DefaultRetention) error {
 	return s.modify(ctx, g, "s3:PutBucketObjectLockConfiguration", name, func(_ kv.Tx, b *Bucket) error {
 		l, err := d.lock()
@@ -155,8 +154,8 @@ func (l ObjectLock) mayHaveVersioning(state Versioning) error {
 	return nil
 }
 
-// demandObjectLock demands what a bucket with Object Lock needs when it is made (S3
-// API reference, CreateBucket).
+// demandObjectLock demands the grants for creating a bucket with Object Lock (S3 API
+// reference, CreateBucket).
 func demandObjectLock(g authz.Grant, name string) error {
 	if err := g.Demand("s3:PutBucketObjectLockConfiguration", arn.Bucket(name)); err != nil {
 		return err
@@ -164,7 +163,7 @@ func demandObjectLock(g authz.Grant, name string) error {
 	return g.Demand("s3:PutBucketVersioning", arn.Bucket(name))
 }
 
-// append appends the fields of a bucket's record.
+// append appends the configuration's fields to a bucket's record.
 func (l ObjectLock) append(r []byte) []byte {
 	r = record.Bool(r, fieldObjectLock, l.Enabled)
 	r = record.Uint(r, fieldLockMode, uint64(l.Mode))
@@ -172,7 +171,7 @@ func (l ObjectLock) append(r []byte) []byte {
 	return record.Uint(r, fieldLockYears, uint64(l.Years))
 }
 
-// take stores one field. A value that this program does not know refuses the record.
+// take takes over one field. It refuses a value that this program does not know.
 func (l *ObjectLock) take(f *record.Fields) {
 	switch f.Number {
 	case fieldObjectLock:

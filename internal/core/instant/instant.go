@@ -1,6 +1,6 @@
-// Package instant tells the time where it decides what is protected. It exists so that a
-// clock that is set back or jumps forward ends no protection early (decision 0054). It
-// must never know what is protected.
+// Package instant tells the time to the code that decides whether something is still
+// protected. It exists so that a clock that is set back or jumps forward ends no
+// protection early (decision 0054). It must never know what is protected.
 //
 // The records of this package:
 //
@@ -20,35 +20,37 @@ import (
 )
 
 const (
-	// tolerance is how far the system's clock may be ahead of the time that has
-	// passed by a clock that nobody can set. A greater difference is a jump.
+	// tolerance is how far the system's clock may run ahead of the monotonic clock,
+	// which nobody can set. A greater difference is a jump.
 	tolerance = time.Hour
-	// settling is how long both clocks must agree on a jump before it is believed.
-	settling = time.Hour
-	// steady is how far they may differ meanwhile.
-	steady = time.Minute
-	// keeping is how often the newest instant is written.
-	keeping = time.Minute
+	// settleAfter is how long a jump must last, with both clocks running equally fast,
+	// before it is believed.
+	settleAfter = time.Hour
+	// maxDrift is how much the jump may grow or shrink meanwhile.
+	maxDrift = time.Minute
+	// writeEvery is the shortest time between two writes of the newest instant.
+	writeEvery = time.Minute
 )
 
-// Clock tells the time where it decides what is protected. It is safe for concurrent
-// use. The zero Clock believes every instant that it is shown, but never goes back.
+// Clock tells the time to the code that decides whether something is still protected. It
+// is safe for concurrent use. The zero Clock believes every instant that it is given, but
+// never goes back.
 type Clock struct {
-	elapsed func() time.Duration // since the start, by a clock that nobody can set
+	elapsed func() time.Duration // since Open, by a clock that nobody can set
 
 	mu     sync.Mutex
-	base   time.Time     // when elapsed was zero
+	base   time.Time     // the instant at which elapsed was zero
 	seen   time.Time     // the newest instant that was believed
 	kept   time.Time     // the newest instant that the store has
 	jumped bool          // there is a jump that is not believed yet
-	ahead  time.Duration // by how much
-	since  time.Duration // elapsed when it was noticed
+	ahead  time.Duration // the length of the jump
+	since  time.Duration // the value of elapsed when the jump was noticed
 }
 
 // Open returns a clock that begins at now, or at the newest instant that the store has
-// seen: if now is much later, as after a long stop, that is a jump. elapsed returns the
-// time since Open by a clock that nobody can set. Errors are internal: the record can't
-// be read.
+// seen if now is before it or much later. Much later, as after a long stop, is a jump.
+// elapsed returns the time since Open by a clock that nobody can set. Errors are internal:
+// the record can't be read.
 func Open(ctx context.Context, store kv.Store, now time.Time, elapsed func() time.Duration) (*Clock, error) {
 	c := &Clock{elapsed: elapsed, base: now}
 	err := store.View(ctx, func(r kv.Reader) error {
@@ -69,8 +71,8 @@ func Open(ctx context.Context, store kv.Store, now time.Time, elapsed func() tim
 	return c, nil
 }
 
-// Passed returns the newest instant that has certainly come, given the system's time now:
-// what ends at it has ended. It never goes back.
+// Passed returns the newest instant that has certainly come, given the system's time now.
+// A protection that ends at that instant or before has ended. Passed never goes back.
 func (c *Clock) Passed(now time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,8 +87,8 @@ func (c *Clock) Passed(now time.Time) time.Time {
 	return c.seen
 }
 
-// Reached returns the newest instant that may have come, given the system's time now:
-// what begins now begins then.
+// Reached returns the newest instant that may have come, given the system's time now. A
+// protection that begins now counts from that instant.
 func (c *Clock) Reached(now time.Time) time.Time {
 	if passed := c.Passed(now); passed.After(now) {
 		return passed
@@ -94,8 +96,9 @@ func (c *Clock) Reached(now time.Time) time.Time {
 	return now
 }
 
-// Observe compares the clocks, and is called about once a minute. It returns by how much
-// the system's clock is ahead with a jump that is not believed yet, and zero otherwise.
+// Observe compares the clocks; the server calls it about once a minute. It returns by how
+// much the system's clock is ahead if that is a jump that is not believed yet, and zero
+// otherwise.
 func (c *Clock) Observe(now time.Time) (ahead time.Duration) {
 	c.Passed(now)
 	c.mu.Lock()
@@ -109,9 +112,9 @@ func (c *Clock) Observe(now time.Time) (ahead time.Duration) {
 	case ahead <= tolerance:
 		c.jumped = false
 		return 0
-	case !c.jumped || (ahead-c.ahead).Abs() > steady:
+	case !c.jumped || (ahead-c.ahead).Abs() > maxDrift:
 		c.jumped, c.ahead, c.since = true, ahead, elapsed
-	case elapsed-c.since >= settling:
+	case elapsed-c.since >= settleAfter:
 		c.jumped, c.base = false, c.base.Add(ahead)
 		return 0
 	}
@@ -147,7 +150,7 @@ func (c *Clock) Note(tx kv.Tx) {
 	}
 }
 
-func (c *Clock) due() bool { return c.seen.Sub(c.kept) >= keeping }
+func (c *Clock) due() bool { return c.seen.Sub(c.kept) >= writeEvery }
 
 func clockKey() []byte { return []byte("z/clock") }
 

@@ -151,7 +151,7 @@ func TestNoSequenceGainsTime(t *testing.T) {
 				r.Fatalf("%v after %v", got, last)
 			}
 			last = got
-			if truly := start.Add(m.elapsed); m.elapsed < settling && got.Sub(truly) > tolerance {
+			if truly := start.Add(m.elapsed); m.elapsed < settleAfter && got.Sub(truly) > tolerance {
 				r.Fatalf("%v, although it is %v", got, truly)
 			}
 		}

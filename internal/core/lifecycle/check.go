@@ -20,7 +20,7 @@ const (
 	maxSize   = 1_099_511_627_776_000 // bytes
 )
 
-// Check refuses what S3 refuses, with the codes and messages that it was seen to answer.
+// Check refuses what S3 refuses, with the codes and messages that S3 was seen to answer.
 // Rules that have no ID get one from newID.
 // Errors: MalformedXML, InvalidArgument, InvalidRequest, InvalidStorageClass, and those
 // of tag.Object.
@@ -57,8 +57,8 @@ func argument(message string) error { return fault.New(fault.InvalidArgument, me
 
 func request(message string) error { return fault.New(fault.InvalidRequest, message) }
 
-// checkForm checks a rule without its filter's predicates and its actions. filters
-// says that the first rule has a filter: all have one, or none has.
+// checkForm checks everything of a rule but its filter's predicates and its actions.
+// filters says that the first rule has a filter; then all must have one, else none may.
 func (r *Rule) checkForm(filters bool) error {
 	switch {
 	case r.Status != Enabled && r.Status != Disabled, (r.Filter == nil) == (r.Prefix == nil):
@@ -96,7 +96,7 @@ func (r *Rule) check() error {
 	return r.Abort.check(p)
 }
 
-// checkFilter returns the predicates of a rule's filter, or those of its prefix.
+// checkFilter checks a rule's filter, or its prefix, and returns the predicates.
 func (r *Rule) checkFilter() (*Predicates, error) {
 	if r.Filter == nil {
 		p := &Predicates{Prefix: r.Prefix}
@@ -153,8 +153,8 @@ func (p *Predicates) check() error {
 	return nil
 }
 
-// only refuses tags and sizes in the filter of an action that takes neither.
-func (p *Predicates) only(action string) error {
+// checkPrefixOnly refuses tags and sizes in the filter of an action that takes neither.
+func (p *Predicates) checkPrefixOnly(action string) error {
 	switch {
 	case len(p.Tags) > 0:
 		return request(action + " cannot be specified with Tags.")
@@ -164,7 +164,7 @@ func (p *Predicates) only(action string) error {
 	return nil
 }
 
-// String is the predicates as S3's messages show them.
+// String returns the predicates as S3's messages show them.
 func (p *Predicates) String() string {
 	prefix := ""
 	if p.Prefix != nil {
@@ -189,7 +189,7 @@ func (e *Expiration) check(p *Predicates) error {
 	case e.Days != nil && *e.Days < 1:
 		return argument("'Days' for Expiration action must be a positive integer")
 	case e.ExpiredObjectDeleteMarker != nil:
-		return p.only("ExpiredObjectDeleteMarker")
+		return p.checkPrefixOnly("ExpiredObjectDeleteMarker")
 	}
 	return checkDate(e.Date)
 }
@@ -210,10 +210,10 @@ func (a *Abort) check(p *Predicates) error {
 	case *a.Days < 1:
 		return argument("'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer")
 	}
-	return p.only("AbortIncompleteMultipartUpload")
+	return p.checkPrefixOnly("AbortIncompleteMultipartUpload")
 }
 
-// step is a transition, current or noncurrent.
+// step is a transition of current or of noncurrent versions.
 type step struct {
 	days  int32
 	date  *time.Time
@@ -299,7 +299,7 @@ func (r *Rule) checkNoncurrent(p *Predicates) error {
 	return r.checkNewer(e.Newer, expiration)
 }
 
-// checkNewer checks how many noncurrent versions stay.
+// checkNewer checks the number of noncurrent versions to keep.
 func (r *Rule) checkNewer(n *int32, action string) error {
 	switch {
 	case n == nil:
@@ -334,32 +334,32 @@ func (s *step) check(days, action string, byDays bool, p *Predicates, before []s
 			return argument("'StorageClass' must be different for '" + action +
 				"' actions in same 'Rule' with filter '" + p.String() + "'")
 		}
-		first, then := b, s
-		if rank(first.class) > rank(then.class) {
-			first, then = then, first
+		first, later := b, s
+		if rank(first.class) > rank(later.class) {
+			first, later = later, first
 		}
-		if err := first.checkOrder(then, days, action, byDays, p); err != nil {
+		if err := first.checkOrder(later, days, action, byDays, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkOrder refuses a class that comes before one which transitions leave for it, or
-// less than that one's 30 days after it.
-func (s *step) checkOrder(then *step, days, action string, byDays bool, p *Predicates) error {
+// checkOrder checks that the later class comes after s: at least a day later, and no
+// sooner than s's class requires.
+func (s *step) checkOrder(later *step, days, action string, byDays bool, p *Predicates) error {
 	if !byDays {
-		if !then.date.After(*s.date) {
+		if !later.date.After(*s.date) {
 			return argument(fmt.Sprintf("'Date' in the '%s' action for StorageClass '%s' for filter '%s' must be "+
-				"later than 'Date' in the '%s' action for StorageClass '%s'", action, then.class, p, action, s.class))
+				"later than 'Date' in the '%s' action for StorageClass '%s'", action, later.class, p, action, s.class))
 		}
 		return nil
 	}
 	apart := max(1, minimumDays(s.class))
-	if int64(then.days) < int64(s.days)+int64(apart) {
+	if int64(later.days) < int64(s.days)+int64(apart) {
 		return argument(fmt.Sprintf("'%s' in the '%s' action for StorageClass '%s' for filter '%s' must be %d days "+
 			"more than '%s' in the '%s' action for StorageClass '%s'",
-			days, action, then.class, p, apart, days, action, s.class))
+			days, action, later.class, p, apart, days, action, s.class))
 	}
 	return nil
 }
@@ -380,7 +380,7 @@ func (c *Configuration) checkOverlaps() error {
 				prefixes = append(prefixes, *r.Prefix)
 			}
 		}
-		// In order, what begins with a prefix follows it at once.
+		// In sorted order, a string that begins with a prefix directly follows it.
 		slices.Sort(prefixes)
 		for i := 1; i < len(prefixes); i++ {
 			if strings.HasPrefix(prefixes[i], prefixes[i-1]) {

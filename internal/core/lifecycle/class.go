@@ -9,7 +9,7 @@ const (
 	glacierIR          = "GLACIER_IR"
 )
 
-// rank is a class's place in that order; 0 is a class that no transition leads to.
+// rank returns a class's place in that order, and 0 for a class that no transition leads to.
 func rank(class string) int {
 	switch class {
 	case standardIA:
@@ -24,11 +24,11 @@ func rank(class string) int {
 	return 0
 }
 
-// isArchive reports AWS's classes of archives, which do not exist here.
+// isArchive reports whether a class is one of AWS's archives, which do not exist here.
 func isArchive(class string) bool { return class == "GLACIER" || class == "DEEP_ARCHIVE" }
 
-// minimumDays is how long an object must have been stored, or noncurrent, before it
-// moves to a class (S3 API reference, Transition).
+// minimumDays returns how many days an object must have been stored, or noncurrent, before
+// it moves to a class (S3 API reference, Transition).
 func minimumDays(class string) int32 {
 	if class == standardIA || class == onezoneIA {
 		return 30
@@ -36,6 +36,6 @@ func minimumDays(class string) int32 {
 	return 0
 }
 
-// smallest is the size in bytes below which an object does not move, if the rule's
-// filter does not speak of sizes.
+// smallest is the size in bytes below which an object does not move, unless the rule's
+// filter names a size.
 const smallest = 128 << 10

@@ -13,7 +13,7 @@ import (
 // goroutines may use it. The zero Rules has none.
 type Rules struct{ all []rule }
 
-// rule is a rule with its predicates in one place and days of 0 for none.
+// rule is a rule with its predicates in one place. Days are 0 if there are none.
 type rule struct {
 	id              string
 	prefix          string
@@ -27,7 +27,7 @@ type rule struct {
 	noncurrentDays  int32
 	newer           int
 	noncurrent      []step
-	noncurrentNewer []int // of each of noncurrent
+	noncurrentNewer []int // one for each of noncurrent
 	abort           int32
 }
 
@@ -83,7 +83,8 @@ func or[T any](p *T, none T) T {
 	return *p
 }
 
-// Object is what rules look at of a version. A delete marker has neither size nor tags.
+// Object is the part of a version that rules look at. A delete marker has neither size nor
+// tags.
 type Object struct {
 	Key     string
 	Size    int64
@@ -108,17 +109,17 @@ const (
 // Action is what a rule does, and when.
 type Action struct {
 	Kind  Kind
-	Rule  string // its ID
+	Rule  string // the rule's ID
 	At    time.Time
-	Class string // of Move
-	// Newer is how many newer noncurrent versions must be there for RemoveVersion and Move.
+	Class string // the storage class to Move to
+	// Newer is how many newer noncurrent versions must exist for RemoveVersion and Move.
 	Newer int
 }
 
-// Due reports whether the action is to be done at an instant.
+// Due reports whether the action is due at an instant.
 func (a Action) Due(at time.Time) bool { return a.Kind != Nothing && !a.At.After(at) }
 
-// earlier is a, or b if that is earlier.
+// earlier returns the earlier of both, a if they are equally early.
 func (a Action) earlier(b Action) Action {
 	if a.Kind == Nothing || b.Kind != Nothing && b.At.Before(a.At) {
 		return b
@@ -128,15 +129,15 @@ func (a Action) earlier(b Action) Action {
 
 const day = 24 * time.Hour
 
-// midnight is the beginning of the day of t, in UTC.
+// midnight returns the beginning of the day of t, in UTC.
 func midnight(t time.Time) time.Time { return t.UTC().Truncate(day) }
 
-// maxDays is the largest number of days that ends: what is due later is due never.
+// maxDays bounds a number of days: an action that would be due later is never due.
 const maxDays = 1_000_000
 
-// after is the first midnight that is later than t by more than the days (S3 user
-// guide, "Lifecycle rules: based on an object's age"). What begins exactly at midnight
-// counts from there, and is due a day later than rounding up would say.
+// after returns the first midnight that is later than t by more than the days (S3 user
+// guide, "Lifecycle rules: based on an object's age"). If t is a midnight, that is a day
+// later than rounding up would say.
 func after(t time.Time, days int32) time.Time {
 	return midnight(t.UTC().AddDate(0, 0, int(days))).Add(day)
 }
@@ -153,8 +154,8 @@ func (r *rule) fits(o *Object) bool {
 	return true
 }
 
-// byAge is an action of a rule a number of days after an instant; Nothing where that
-// never comes.
+// byAge returns an action of a rule that is due a number of days after an instant, and
+// Nothing if it is never due.
 func (r *rule) byAge(kind Kind, from time.Time, days int32) Action {
 	if days <= 0 || days > maxDays {
 		return Action{}
@@ -169,8 +170,8 @@ func (r *rule) expires(o *Object, kind Kind) Action {
 	return r.byAge(kind, o.Created, r.days)
 }
 
-// Expiration returns when the current version o expires by age or date; the earliest
-// counts, and of several the first rule's.
+// Expiration returns when the current version o expires by age or date. The earliest
+// action counts; if several are equally early, the first rule's.
 func (r *Rules) Expiration(o *Object) (a Action) {
 	for i := range r.all {
 		if c := &r.all[i]; (c.days > 0 || c.date != nil) && c.fits(o) {
@@ -180,10 +181,11 @@ func (r *Rules) Expiration(o *Object) (a Action) {
 	return a
 }
 
-// Current returns what is due at an instant for a current version that is no delete
-// marker, or what is going to be due next. permanent says that its expiration removes it
-// for good: that precedes a transition, which precedes a delete marker (S3 user guide,
-// "Conflicts in lifecycle configurations").
+// Current returns the action that is due at an instant for a current version that is no
+// delete marker, or the one that will be due next. permanent says that the expiration
+// removes the version for good. Such an expiration precedes a transition, which precedes an
+// expiration that adds a delete marker (S3 user guide, "Conflicts in lifecycle
+// configurations").
 func (r *Rules) Current(o *Object, permanent bool, at time.Time) Action {
 	expire := r.Expiration(o)
 	if permanent && expire.Due(at) {
@@ -198,9 +200,9 @@ func (r *Rules) Current(o *Object, permanent bool, at time.Time) Action {
 	return m.or(o, expire, at)
 }
 
-// Noncurrent returns the same of a noncurrent version or delete marker: since is when
-// the version above it was made, and newer how many noncurrent versions, other than
-// delete markers, are above it and stay.
+// Noncurrent returns the same for a noncurrent version or delete marker. since is when the
+// next newer version was made. newer is how many newer noncurrent versions, other than
+// delete markers, stay.
 func (r *Rules) Noncurrent(o *Object, since time.Time, newer int, marker bool, at time.Time) Action {
 	var remove Action
 	var m move
@@ -224,8 +226,8 @@ func (r *Rules) Noncurrent(o *Object, since time.Time, newer int, marker bool, a
 	return m.or(o, remove, at)
 }
 
-// Marker returns the same of a delete marker that is the only version of its key. Rules
-// that look at tags are not for delete markers.
+// Marker returns the same for a delete marker that is the only version of its key. Rules
+// with tags in their filter don't apply to delete markers.
 func (r *Rules) Marker(o *Object) (a Action) {
 	for i := range r.all {
 		switch c := &r.all[i]; {
@@ -254,10 +256,9 @@ type move struct {
 	due, next Action
 }
 
-// add considers a rule's transitions. Of those that are due, the last class in S3's
-// order is the rule's choice. Of the choices of several rules INTELLIGENT_TIERING
-// precedes, then the last in that order (S3 user guide, "Conflicts in lifecycle
-// configurations").
+// add considers a rule's transitions. If several are due, the rule's choice is the last
+// class in S3's order. If several rules have a choice, INTELLIGENT_TIERING wins, else the
+// last in that order (S3 user guide, "Conflicts in lifecycle configurations").
 func (m *move) add(c *rule, steps []step, keep []int, o *Object, from time.Time, newer int, at time.Time) {
 	if !c.sized && o.Size < smallest {
 		return
@@ -298,7 +299,7 @@ func weight(class string) int {
 	return rank(class)
 }
 
-// or is the transition that is due, else other if that is due, else the first of both.
+// or returns the transition that is due, else other if it is due, else the earlier of both.
 func (m *move) or(o *Object, other Action, at time.Time) Action {
 	if rank(m.due.Class) > rank(o.Class) {
 		return m.due

@@ -1,7 +1,7 @@
-// Package lifecycle is the rules of S3 Lifecycle: what a configuration may say, and
-// what is due for a version at an instant. It exists so that the background work, the
-// headers of answers and the operator's preview follow one evaluation. It must never
-// know how versions are stored, who asks, or what time it is.
+// Package lifecycle holds the rules of S3 Lifecycle: what a configuration may say, and
+// which action is due for a version at an instant. It exists so that the background work,
+// the headers of answers and the operator's preview use one evaluation. It must never know
+// how versions are stored, who asks, or what time it is.
 package lifecycle
 
 import (
@@ -10,19 +10,19 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// Service is the principal that does what rules say, as audit events and the history of
+// Service is the principal that executes the rules, as audit events and the history of
 // versions name it.
 const Service = "lifecycle.s3.amazonaws.com"
 
 // Configuration is a bucket's lifecycle configuration. Its parts are those of the S3
-// API reference (LifecycleRule); nil is an element that is not there.
+// API reference (LifecycleRule); nil is an element that is missing.
 type Configuration struct {
 	Rules       []Rule
 	MinimumSize MinimumSize
 }
 
-// MinimumSize says which small objects stay in their storage class where the rule's
-// filter does not speak of sizes. The numbers are stored.
+// MinimumSize says which small objects stay in their storage class if the rule's filter
+// names no size. The numbers are stored.
 type MinimumSize uint8
 
 // The values of x-amz-transition-default-minimum-object-size. The classes to which
@@ -67,14 +67,14 @@ type Filter struct {
 	And *Predicates
 }
 
-// Predicates all have to hold. Sizes are in bytes, and exclusive.
+// Predicates are conditions that must all hold. Sizes are in bytes, and exclusive.
 type Predicates struct {
 	Prefix        *string
 	Tags          []tag.Tag
 	Greater, Less *int64
 }
 
-// Expiration is when current versions expire: by one of its members.
+// Expiration says when current versions expire. Exactly one member is set.
 type Expiration struct {
 	Days                      *int32
 	Date                      *time.Time

@@ -14,17 +14,17 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// RootDevice is the name of the root user's virtual device, as AWS's console names it.
+// RootDevice is the name that AWS's console gives to the root user's virtual device.
 const RootDevice = "root-account-mfa-device"
 
-// Operator is what the operator may do to devices. It takes no grant, and handlers of
-// requests cannot name it.
+// Operator has the operator's methods. They take no grant, and the handlers of requests
+// can't reach the type.
 type Operator struct{ *Store }
 
 // NewOperator returns the operator's methods.
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
-// NewEnrolment returns a new seed for the root user's virtual device of an account.
+// NewEnrolment returns a new seed for the virtual device of an account's root user.
 // Nothing is stored before Add.
 func NewEnrolment(account string) (Enrolment, error) {
 	d := &Device{Account: account, Name: RootDevice, codes: virtualCodes()}
@@ -34,12 +34,12 @@ func NewEnrolment(account string) (Enrolment, error) {
 // AddInput is a device that the operator adds.
 type AddInput struct {
 	Account   string
-	Serial    string // what is printed on a hardware token; "" is the root user's virtual device
+	Serial    string // printed on a hardware token; "" for the root user's virtual device
 	Seed      Seed
 	Step      time.Duration // 30 or 60 seconds
 	Algorithm Algorithm
-	Holder    *Holder    // nil: EnableMFADevice gives it to somebody later
-	Codes     *[2]string // two consecutive codes; nil: nothing proves that the seed is the device's
+	Holder    *Holder    // nil if EnableMFADevice is to assign the device later
+	Codes     *[2]string // two consecutive codes; with nil the seed is stored without proof
 	At        time.Time
 }
 
@@ -66,8 +66,8 @@ func (in *AddInput) device() (*Device, error) {
 	return d, nil
 }
 
-// Add adds a device, and gives it to its holder; event is its audit event. Nothing is
-// stored if the codes are wrong. Errors: NoSuchEntity, EntityAlreadyExists,
+// Add adds a device, and assigns it to its holder if there is one. event is its audit
+// event. Nothing is stored if the codes are wrong. Errors: NoSuchEntity, EntityAlreadyExists,
 // InvalidAuthenticationCode, InvalidInput, LimitExceeded.
 func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*Device, error) {
 	d, err := in.device()
@@ -108,7 +108,7 @@ func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*D
 	})
 }
 
-// checkRoom refuses an account that has as many devices of this kind as may be.
+// checkRoom refuses the device if the account already has the most of its kind.
 func (d *Device) checkRoom(r kv.Reader) error {
 	of, quota := devicesOf(d.Account), "VirtualMFADevicesPerAccount"
 	if d.Hardware {
@@ -121,7 +121,7 @@ func (d *Device) checkRoom(r kv.Reader) error {
 	return err
 }
 
-// ownerOf returns the id that a holder's devices have as their owner.
+// ownerOf returns the value that Device.Owner has for a holder.
 func ownerOf(r kv.Reader, account string, h Holder) (string, error) {
 	if h.Root {
 		return rootOwner, nil
@@ -153,8 +153,8 @@ func (o *Operator) Devices(ctx context.Context, account string) (all []Owned, er
 	return all, err
 }
 
-// Remove removes a device, and takes it from its owner; event is its audit event.
-// Error: NoSuchEntity.
+// Remove removes a device, from its owner too. event is its audit event. Error:
+// NoSuchEntity.
 func (o *Operator) Remove(ctx context.Context, event authz.Record, account, serial string) error {
 	return identity.Operate(ctx, o.store, event, account, func(tx kv.Tx) error {
 		d, err := findDevice(tx, account, serial)

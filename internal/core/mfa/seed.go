@@ -10,15 +10,15 @@ import (
 	"watertight/internal/fault"
 )
 
-// Seed is the secret of a device as its vendor wrote it. It does not print.
+// Seed is the secret of a device, in the text form that its vendor supplies. Printing a
+// Seed does not show it.
 type Seed string
 
-// Format keeps the seed out of logs.
+// Format implements fmt.Formatter and keeps the seed out of logs.
 func (Seed) Format(f fmt.State, _ rune) { io.WriteString(f, "[seed]") }
 
-// bytes decodes the seed: hexadecimal if it has hexadecimal digits only, else base32.
-// Blanks and hyphens between the digits, and padding, do not matter. No error names the
-// seed. Error: InvalidInput.
+// bytes decodes the seed: as hexadecimal if that is possible, else as base32. White space,
+// hyphens and padding are ignored. No error names the seed. Error: InvalidInput.
 func (s Seed) bytes() ([]byte, error) {
 	digits := strings.ToUpper(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" \t\r\n-", r) {

@@ -19,13 +19,13 @@ import (
 )
 
 // The state of a key at an instant is its newest version whose number is not larger than
-// the instant's microseconds: an object, or nothing if that is a delete marker or if there
-// is none. What was removed for good since is not part of it.
+// the instant's microseconds. If that is a delete marker, or if there is none, the key had
+// no object. Versions that were removed for good since then are not seen.
 
 // seqAt returns the largest number that a version can have at an instant.
 func seqAt(at time.Time) uint64 { return uint64(max(0, at.UnixMicro())) }
 
-// checkPast refuses an instant after the request: the state at it can still change.
+// checkPast refuses an instant after the request, because the state at it can still change.
 func checkPast(g authz.Grant, at time.Time) error {
 	if at.After(g.Caller().At()) {
 		return fault.New(fault.InvalidArgument, "The time is in the future.")
@@ -50,9 +50,9 @@ func (s slot) asOf(r kv.Reader, seq uint64) (*version, error) {
 func noVersion() string { return new(version).id() }
 
 // VersionAsOf returns the id of the version or delete marker that was the newest one of a
-// key at an instant, so that a read of it can be authorized like a read of that version;
-// Get and Head then find it themselves. Where there was none, it is an id that no version
-// has. It takes no grant, because authorization itself needs it.
+// key at an instant. With it, a read as of that instant is authorized like a read of the
+// version; Get and Head then find the version themselves. If there was none, the id is one
+// that no version has. It takes no grant, because authorization itself needs it.
 func (s *Store) VersionAsOf(ctx context.Context, bucketName, key string, at time.Time) (id string, err error) {
 	id = noVersion()
 	if err := checkKey(key); err != nil {
@@ -70,14 +70,14 @@ func (s *Store) VersionAsOf(ctx context.Context, bucketName, key string, at time
 		return err
 	})
 	if fault.Is(err, fault.NoSuchBucket) {
-		err = nil // the read says so
+		err = nil // the read reports it
 	}
 	return id, err
 }
 
-// findAsOf returns the object that was current at an instant. expected is what VersionAsOf
-// said when the read was authorized. Errors: NoSuchKey, and OperationAborted if another
-// version has become the newest one of that instant since.
+// findAsOf returns the object that was current at an instant. expected is the result of
+// VersionAsOf when the read was authorized. Errors: NoSuchKey, and OperationAborted if the
+// result would be another one by now.
 func (s slot) findAsOf(r kv.Reader, at time.Time, expected *string) (*version, error) {
 	v, err := s.asOf(r, seqAt(at))
 	if err != nil {
@@ -101,11 +101,11 @@ func (s slot) findAsOf(r kv.Reader, at time.Time, expected *string) (*version, e
 }
 
 // ListAsOf is List of the objects that were current at an instant, see VersionAsOf. It needs
-// s3:ListBucketVersions. Each key costs a few records, however many versions it has, but
-// keys that had no object then, and common prefixes of nothing else, have to be walked. A
-// page does so for a bounded number of them; it may then have fewer entries than asked for,
-// or none, and still be truncated. An After inside a common prefix does not skip the keys
-// behind it. Errors: NoSuchBucket, InvalidArgument.
+// s3:ListBucketVersions. Each key costs a few records, however many versions it has. Keys
+// that had no object at the instant cost as much, but give no entry. A page looks at a
+// bounded number of their records, so it may have fewer entries than asked for, or none, and
+// still be truncated. An After inside a common prefix does not skip the later keys with that
+// prefix. Errors: NoSuchBucket, InvalidArgument.
 func (s *Store) ListAsOf(ctx context.Context, g authz.Grant, in ListInput, at time.Time) (Listing, error) {
 	if err := g.Demand("s3:ListBucketVersions", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
@@ -143,20 +143,20 @@ func (s *Store) ListAsOf(ctx context.Context, g authz.Grant, in ListInput, at ti
 const (
 	// maxAbsent is how many records without an entry a page looks at.
 	maxAbsent = 10_000
-	// maxSteps is how many versions of a key are passed one by one before the rest is
-	// skipped: the next record costs less than a new place in the store.
+	// maxSteps is how many versions of a key are read one by one before the rest is
+	// skipped with a seek: the next record costs less than a seek.
 	maxSteps = 4
 )
 
 // pastLister fills a page of the objects of an instant from the records of versions.
 type pastLister struct {
 	lister
-	seq    uint64 // largest number of a version then
+	seq    uint64 // the largest number of a version at the instant
 	absent int    // records that gave no entry
-	budget int    // how many of them the page may look at
-	key    []byte // of the records that are being passed
+	budget int    // how many records without an entry the page may look at
+	key    []byte // the key whose records are being read
 	known  bool   // the state of key is known
-	steps  int    // records of key that were passed
+	steps  int    // records of key that were read
 }
 
 func (l *pastLister) run(r kv.Reader) error {
@@ -193,8 +193,8 @@ func (l *pastLister) start() []byte {
 	return record.After(slot{l.b, after}.versions())
 }
 
-// scan adds objects, beginning at the record from. It returns where to go on, or nil at the
-// end of the page or of the keys.
+// scan adds objects, beginning at the record from. It returns the record to continue with,
+// or nil at the end of the page or of the keys.
 func (l *pastLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	for p, err := range r.Scan(from, l.after) {
 		if err != nil {
@@ -218,9 +218,9 @@ func (l *pastLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// exhausted ends a page that has looked at enough records. Its last key is the one whose
-// versions were passed, unless that key is its own common prefix: as a marker, it would
-// skip the whole prefix.
+// exhausted ends a page that has looked at enough records. The page then ends with the key
+// whose versions were read last. It can't end there if the key equals its own common prefix:
+// as a marker, that would skip all keys with the prefix.
 func (l *pastLister) exhausted() bool {
 	if l.absent < l.budget || l.key == nil {
 		return false
@@ -233,8 +233,8 @@ func (l *pastLister) exhausted() bool {
 	return true
 }
 
-// take takes one record of l.key. It returns where to go on if not at the next record, and
-// whether the page goes on.
+// take takes one record of l.key. next is the record to continue with, nil for the one that
+// follows. more is false at the end of the page.
 func (l *pastLister) take(p kv.Pair) (next []byte, more bool, err error) {
 	seq := ^binary.BigEndian.Uint64(p.Key[len(p.Key)-8:])
 	if l.known || seq > l.seq {

@@ -13,22 +13,21 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// This file is the only one of this room that deletes records (test/arch), so that
-// what protects a version is judged in one place, whoever wants it gone; see
-// decision 0053.
+// This file is the only one of this package that deletes records (test/arch), so that one
+// function checks whether a version is protected, whoever asks to remove it; see decision
+// 0053.
 
-// removal says who removes a version for good and what they bring. The zero removal
-// may remove only what nothing protects.
+// removal holds what permits to remove protected versions for good. The zero removal
+// removes unprotected versions only.
 type removal struct {
-	at     time.Time // the request's instant
+	at     time.Time // the instant that has certainly come, see instant.Clock.Passed
 	bypass bool      // of GOVERNANCE: the header was sent, and s3:BypassGovernanceRetention was demanded
-	mfa    mfa.Proof // a code that the bucket owner's root user gave for this request
+	mfa    mfa.Proof // of a code that the bucket owner's root user sent with this request
 }
 
-// remove deletes the records of a version and returns the bytes to remove after
-// the commit. It judges the version as the transaction reads it, and writes nothing
-// where it refuses. The caller updates the current pointer. v may be what a current
-// pointer holds.
+// remove deletes the records of a version and returns the bytes to remove after the
+// commit. It checks the version as the transaction reads it, and writes nothing if it
+// refuses. The caller updates the current pointer. v may come from a current pointer.
 // Errors: AccessDenied, and for a version that can't be read those of decodeVersion.
 func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 	seq := v.seq
@@ -52,9 +51,9 @@ func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 	return s.release(tx, v)
 }
 
-// concernsOneVersion reports an error about a version that is protected or that this
-// program can't read. Other keys of a batch are not concerned. Whoever lacks a code
-// lacks it for the whole request (S3 API reference, DeleteObjects, x-amz-mfa).
+// concernsOneVersion reports whether an error says that one version is protected or can't
+// be read, so that a batch can continue with its other keys. A missing MFA code fails the
+// whole request (S3 API reference, DeleteObjects, x-amz-mfa).
 func concernsOneVersion(err error) bool {
 	return fault.Is(err, fault.AccessDenied) && !errors.Is(err, mfa.ErrMissing) ||
 		errors.Is(err, record.ErrUnknown) || errors.Is(err, record.ErrMalformed)
@@ -63,7 +62,7 @@ func concernsOneVersion(err error) bool {
 // forget deletes a record that is not a version's.
 func forget(tx kv.Tx, key []byte) {
 	if bytes.HasPrefix(key, []byte(bucket.VersionPrefix)) {
-		panic(fmt.Sprintf("object: the version at %q is deleted past slot.remove", key))
+		panic(fmt.Sprintf("object: the version at %q is deleted without slot.remove", key))
 	}
 	tx.Delete(key)
 }

@@ -14,9 +14,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Lifecycle does what buckets' lifecycle configurations say. It acts for no caller, so
-// that handlers of requests cannot name it (test/arch). Nothing that it does can be done
-// to a version that is protected: it goes through slot.remove with nothing to show.
+// Lifecycle executes the buckets' lifecycle configurations. It acts for no caller, so the
+// handlers of requests can't reach it (test/arch). It never removes a protected version: it
+// calls slot.remove with a removal that permits no exception.
 type Lifecycle struct {
 	s     *Store
 	event func(Happening) authz.Record
@@ -26,23 +26,23 @@ type Lifecycle struct {
 
 // portion bounds one step, so that no transaction is large and no view lasts long.
 type portion struct {
-	versions, due int
-	keep          int // versions judged before the progress is written again
+	versions, due int // how many are read, and how many of them may be due
+	keep          int // how many are judged before the progress is written again
 }
 
-// Happening is what a transaction does to versions or uploads of one bucket, by one
-// rule. The event also says which keys and versions, see Record.Note.
+// Happening is what one transaction does to versions or uploads of one bucket by one
+// rule. Its event also names the keys and versions, see Record.Note.
 type Happening struct {
 	Bucket, Owner string // Owner is the account id
-	Rule          string // its ID
+	Rule          string // the rule's ID
 	Kind          lifecycle.Kind
-	Marker        bool   // of Expire: delete markers are put on top
-	Class         string // of Move
+	Marker        bool   // Expire adds delete markers
+	Class         string // the storage class to Move to
 }
 
 // NewLifecycle returns the lifecycle of the objects in s. event makes the audit event of a
-// happening; bad is told about what can't be read or done, and the work goes on with the
-// next.
+// happening. bad gets the error of each record that can't be read and of each bucket that
+// can't be finished; the work continues with the next one.
 func NewLifecycle(
 	s *Store, event func(Happening) authz.Record, bad func(bucketName string, err error),
 ) *Lifecycle {
@@ -56,23 +56,23 @@ type Worked struct {
 	Removed int // noncurrent versions and lone delete markers
 	Moved   int // to another storage class
 	Aborted int // uploads
-	Kept    int // what was due, but is protected or has changed meanwhile
+	Kept    int // versions that were due, but are protected or have changed meanwhile
 }
 
 // Pass goes once through all buckets that have a lifecycle configuration, in small
-// portions. One that was interrupted goes on where it was.
+// portions. After an interruption, the next pass continues where this one was.
 type Pass struct {
 	Worked Worked
 
 	l     *Lifecycle
 	began time.Time
-	again bool   // buckets whose pass of this day has ended are judged again
-	after string // name of the bucket before
+	again bool   // buckets that were finished today are judged again
+	after string // name of the previous bucket
 	cur   *bucketPass
 }
 
-// Begin begins a pass at an instant. A bucket that was judged completely since the
-// midnight before (UTC), when the last actions fell due, is left out unless again is set.
+// Begin begins a pass at an instant. Unless again is set, it leaves out buckets that were
+// judged completely since the last midnight (UTC), when the newest actions became due.
 func (l *Lifecycle) Begin(at time.Time, again bool) *Pass {
 	return &Pass{l: l, began: l.s.clock.Passed(at), again: again}
 }
@@ -81,14 +81,14 @@ func (l *Lifecycle) Begin(at time.Time, again bool) *Pass {
 type bucketPass struct {
 	b       bucket.Bucket
 	judge   expiryJudge
-	from    []byte // of the version to go on with; nil: only uploads are left
-	uploads []byte // likewise
-	behind  int    // versions since the progress was written
+	from    []byte // record of the version to continue with; nil if only uploads are left
+	uploads []byte // record of the upload to continue with
+	behind  int    // versions judged since the progress was written
 }
 
-// Step does the next portion, at an instant; more is false at the end of the pass. An
-// error about one bucket is reported, and the pass goes on with the next. The error is
-// the context's.
+// Step executes the next portion, at an instant. more is false at the end of the pass. An
+// error about one bucket goes to bad, and the pass continues with the next bucket. The only
+// error returned is the context's.
 func (p *Pass) Step(ctx context.Context, at time.Time) (more bool, err error) {
 	if p.cur == nil {
 		if more, err = p.next(ctx); err != nil || !more {
@@ -101,7 +101,7 @@ func (p *Pass) Step(ctx context.Context, at time.Time) (more bool, err error) {
 		return false, ctx.Err()
 	}
 	if errors.Is(err, errBucketChanged) {
-		p.cur = nil // it is read again, with its new configuration
+		p.cur = nil // the bucket is read again, with its new configuration
 		return true, nil
 	}
 	if err != nil {
@@ -113,7 +113,7 @@ func (p *Pass) Step(ctx context.Context, at time.Time) (more bool, err error) {
 	return true, nil
 }
 
-// next finds the next bucket to judge, and how far the pass before came with it.
+// next finds the next bucket to judge, and reads how far an interrupted pass came with it.
 func (p *Pass) next(ctx context.Context) (found bool, err error) {
 	err = p.l.s.store.View(ctx, func(r kv.Reader) error {
 		var failed error
@@ -145,7 +145,7 @@ func (p *Pass) next(ctx context.Context) (found bool, err error) {
 	return found, err
 }
 
-// portion judges and does the next portion of the bucket.
+// portion judges the next portion of the bucket and applies the actions that are due.
 func (p *Pass) portion(ctx context.Context, at time.Time) (done bool, err error) {
 	c := p.cur
 	c.judge.at = at
@@ -184,7 +184,7 @@ func (p *Pass) portion(ctx context.Context, at time.Time) (done bool, err error)
 	return false, nil
 }
 
-// dueUploads finds uploads to abort, from c.uploads on; next is nil at their end.
+// dueUploads finds uploads to abort, beginning at c.uploads. next is nil at their end.
 func (l *Lifecycle) dueUploads(
 	ctx context.Context, c *bucketPass, at time.Time,
 ) (due []dueItem, next []byte, err error) {
@@ -218,9 +218,9 @@ func (l *Lifecycle) dueUploads(
 	return due, next, err
 }
 
-// since is when a version was made or an upload began: the instant in its date or, if
-// that is later, in its number. Numbers of a key only ascend, so that a clock which was
-// set back makes nothing older.
+// since returns when a version was made or an upload began: its date or, if that is later,
+// the instant in its number. The numbers of a key only ascend, so a clock that was set back
+// makes no version older than it is.
 func (v *version) since() time.Time { return lastOf(v.modified, v.seq) }
 
 func lastOf(modified time.Time, seq uint64) time.Time {
@@ -230,21 +230,21 @@ func lastOf(modified time.Time, seq uint64) time.Time {
 	return modified
 }
 
-// progress is how far the background work is with a bucket: the record l/ID.
+// progress says how far the background work on a bucket is: the record l/ID.
 type progress struct {
-	key   string    // the last one whose versions have been judged
-	ended time.Time // when everything was judged for the last time; then there is no key
+	key   string    // the last key whose versions have been judged; "" if all have been
+	ended time.Time // when all had been judged
 }
 
 // Fields of progress.
 const (
-	fieldProgressOf    = 1 // id of the configuration's writing
+	fieldProgressOf    = 1 // bucket.LifecycleID of the configuration
 	fieldProgressKey   = 2
 	fieldProgressEnded = 3
 )
 
-// readProgress returns the progress with the bucket's configuration. A record of another
-// one, or one that can't be read, is no progress: it protects nothing.
+// readProgress returns the progress with the bucket's configuration. A record about another
+// configuration, or one that can't be read, counts as no progress: it protects nothing.
 func readProgress(r kv.Reader, b *bucket.Bucket) (out progress, err error) {
 	value, err := r.Get(b.ID.ProgressKey())
 	if err != nil || value == nil {
@@ -283,11 +283,11 @@ func (l *Lifecycle) keep(ctx context.Context, b *bucket.Bucket, p progress) erro
 	})
 }
 
-// errBucketChanged: the bucket is not the one that was judged.
+// errBucketChanged says that the bucket is not the one that was judged, or has changed.
 var errBucketChanged = errors.New("object: the bucket has changed since its versions were judged")
 
-// sameBucket takes the bucket's guard, as other writers do, and returns it if it is the
-// one that was judged.
+// sameBucket takes the bucket's guard, as other writers do, and returns the bucket if it
+// still is as it was judged.
 func sameBucket(tx kv.Tx, judged *bucket.Bucket) (*bucket.Bucket, error) {
 	if err := tx.Lock(bucket.Guard(judged.Name), kv.Shared); err != nil {
 		return nil, err

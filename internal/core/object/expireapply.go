@@ -16,14 +16,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// eventBytes is what the keys and ids of one event may come to when it is written, so
-// that none is left out (CloudTrail's limit is 100 KB).
+// eventBytes bounds the size of the keys and ids in one event, as they are written, so that
+// none has to be left out (CloudTrail's limit for an event is 100 KB).
 const eventBytes = 80 << 10
 
-// maxAborted is how many uploads one transaction aborts: each may have 10,000 parts.
+// maxAborted is how many uploads one transaction aborts. Each may have 10,000 parts.
 const maxAborted = 8
 
-// apply does what is due. Each transaction does one thing by one rule, and has one event.
+// apply executes the actions that are due. Each transaction executes one kind of action by
+// one rule, and has one event.
 func (l *Lifecycle) apply(ctx context.Context, c *bucketPass, due []dueItem, at time.Time, w *Worked) error {
 	group := func(d *dueItem) Happening {
 		h := Happening{
@@ -55,7 +56,7 @@ func (l *Lifecycle) apply(ctx context.Context, c *bucketPass, due []dueItem, at 
 	return nil
 }
 
-// escapedSize is at least what a text takes in JSON.
+// escapedSize returns an upper bound of a text's length in JSON.
 func escapedSize(s string) (n int) {
 	for i := range len(s) {
 		if c := s[i]; c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
@@ -67,7 +68,7 @@ func escapedSize(s string) (n int) {
 	return n
 }
 
-// expiry is one transaction.
+// expiry is one transaction of apply.
 type expiry struct {
 	l    *Lifecycle
 	b    *bucket.Bucket
@@ -77,7 +78,7 @@ type expiry struct {
 	gone          []garbage // to remove after the commit
 	done, markers []string
 	kept          int
-	// stays is how many of a key's newest noncurrent versions are known to be there.
+	// stays is how many of key's newest noncurrent versions are known to exist still.
 	key   string
 	stays int
 }
@@ -97,7 +98,7 @@ func (x *expiry) run(ctx context.Context, due []dueItem) error {
 		for i := range due {
 			keys[i] = due[i].key
 		}
-		slices.Sort(keys) // all who take several guards take them in this order
+		slices.Sort(keys) // every transaction takes guards in this order
 		for _, key := range slices.Compact(keys) {
 			if err := tx.Lock(slot{b, key}.guard(), kv.Exclusive); err != nil {
 				return err
@@ -109,7 +110,7 @@ func (x *expiry) run(ctx context.Context, due []dueItem) error {
 				return err
 			}
 			if err != nil || !done {
-				x.kept++ // what it says of one version was decided before anything was written
+				x.kept++ // a refusal comes before the first write, so nothing is half done
 			}
 		}
 		if len(x.done) == 0 {
@@ -131,7 +132,7 @@ func (x *expiry) run(ctx context.Context, due []dueItem) error {
 	return nil
 }
 
-// noted is what the event calls the keys and ids of what was done.
+// noted returns the name under which the event lists the keys and ids.
 func (x *expiry) noted() string {
 	switch x.what.Kind {
 	case lifecycle.Move:
@@ -142,7 +143,7 @@ func (x *expiry) noted() string {
 	return "deleted"
 }
 
-// count adds what was done.
+// count adds the transaction to w.
 func (x *expiry) count(w *Worked) {
 	n := map[lifecycle.Kind]*int{
 		lifecycle.Expire: &w.Expired, lifecycle.RemoveVersion: &w.Removed, lifecycle.RemoveMarker: &w.Removed,
@@ -152,7 +153,7 @@ func (x *expiry) count(w *Worked) {
 	w.Kept += x.kept
 }
 
-// do does what is due to one version or upload, if that still is what was judged.
+// do executes the action on one version or upload, if that is as it was when judged.
 func (x *expiry) do(tx kv.Tx, k slot, d *dueItem) (done bool, err error) {
 	switch d.action.Kind {
 	case lifecycle.AbortUpload:
@@ -166,7 +167,7 @@ func (x *expiry) do(tx kv.Tx, k slot, d *dueItem) (done bool, err error) {
 	case lifecycle.RemoveVersion:
 		done, err = x.removeNoncurrent(tx, k, d)
 	default:
-		return false, fault.Internal(errors.New("object: an action of lifecycle that is none"))
+		return false, fault.Internal(errors.New("object: unknown lifecycle action"))
 	}
 	if done {
 		x.done = append(x.done, d.key+"?versionId="+d.id)
@@ -191,8 +192,8 @@ func (x *expiry) abort(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	return true, nil
 }
 
-// expire puts a delete marker on top of a current version or, in a bucket that never had
-// versioning, removes it (S3 user guide, "Expiring objects").
+// expire adds a delete marker to a key or, in a bucket that never had versioning, removes
+// its object (S3 user guide, "Expiring objects").
 func (x *expiry) expire(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	head, err := k.head(tx)
 	if err != nil || head == nil || head.seq != d.seq || head.deleteMarker {
@@ -215,7 +216,7 @@ func (x *expiry) expire(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	return true, nil
 }
 
-// removeMarker removes a delete marker that still is the only version of its key.
+// removeMarker removes a delete marker if it still is the only version of its key.
 func (x *expiry) removeMarker(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	var only *version
 	for p, err := range tx.Scan(k.versions(), record.After(k.versions())) {
@@ -235,8 +236,8 @@ func (x *expiry) removeMarker(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	return x.remove(tx, k, only)
 }
 
-// removeNoncurrent removes a version that still is noncurrent, if as many newer ones as
-// the rule keeps are still there.
+// removeNoncurrent removes a version if it is still noncurrent, and if the newer versions
+// that the rule keeps still exist.
 func (x *expiry) removeNoncurrent(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	v, err := x.noncurrent(tx, k, d)
 	if err != nil || v == nil {
@@ -254,7 +255,7 @@ func (x *expiry) remove(tx kv.Tx, k slot, v *version) (bool, error) {
 	return true, nil
 }
 
-// noncurrent returns the version that was judged, nil if it is not noncurrent any more.
+// noncurrent returns the version that was judged, nil if it must stay.
 func (x *expiry) noncurrent(tx kv.Tx, k slot, d *dueItem) (*version, error) {
 	head, err := k.head(tx)
 	if err != nil || head == nil || head.seq <= d.seq {
@@ -274,7 +275,8 @@ func (x *expiry) noncurrent(tx kv.Tx, k slot, d *dueItem) (*version, error) {
 	return k.at(tx, d.seq)
 }
 
-// move changes the storage class that a version is shown with.
+// move changes the storage class that answers show for a version. Its bytes stay where they
+// are.
 func (x *expiry) move(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 	head, err := k.head(tx)
 	if err != nil || head == nil {

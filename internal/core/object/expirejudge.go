@@ -12,45 +12,45 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// dueItem is something to do to a version or an upload.
+// dueItem is an action on a version or an upload.
 type dueItem struct {
 	key     string
 	seq     uint64
 	current bool
-	upload  string // its id, of an upload
-	id      string // of the version, as clients see it
+	upload  string // the id of an upload
+	id      string // the id of a version, as clients see it
 	action  lifecycle.Action
 	size    int64
-	kept    bool // it is locked, and stays
-	// stay are the newest noncurrent versions of the key that stay. The action needs the
-	// first action.Newer of them.
+	kept    bool // Object Lock keeps the version
+	// stay lists the newest noncurrent versions of the key that stay. The action may only
+	// be executed while the first action.Newer of them exist.
 	stay []uint64
 }
 
 // expiryJudge goes through the versions of a bucket in the order of their records: by key, the
-// newest first. What it holds does not grow with the bucket.
+// newest first. Its memory does not grow with the bucket.
 type expiryJudge struct {
 	b     *bucket.Bucket
 	rules *lifecycle.Rules
 	most  portion
 	at    time.Time
-	all   bool // what is not due yet is found, too
+	all   bool // actions that are not due yet are found, too
 
 	due    []dueItem
 	failed []error // about keys that can't be judged
 	judged int
 
 	before  string // the last key that was judged completely
-	key     string // the one whose versions are judged
+	key     string // the key whose versions are being judged
 	begun   bool
-	skip    bool      // a version of it can't be read: all stay
-	above   time.Time // when the version above was made
+	skip    bool      // a version of key can't be read, so all of them stay
+	above   time.Time // when the next newer version was made
 	stay    []uint64
 	staying int
 	lone    *seen // a delete marker that is the only version so far
 }
 
-// seen is what is read of a version.
+// seen is the part of a version that is read.
 type seen struct {
 	seq    uint64
 	unique unique
@@ -62,8 +62,8 @@ type seen struct {
 
 func (s *seen) id() string { return (&version{seq: s.seq, unique: s.unique, null: s.null}).id() }
 
-// read reads a version's record. Fields that it does not know refuse it or are passed
-// over, see record.Fields.Keep.
+// read reads a version's record. It refuses or skips an unknown field, see
+// record.Fields.Keep.
 func (s *seen) read(b []byte) error {
 	f := record.Read(b)
 	*s = seen{object: lifecycle.Object{Class: className(0), Tags: s.object.Tags[:0]}}
@@ -111,8 +111,8 @@ func (s *seen) read(b []byte) error {
 	return nil
 }
 
-// scan judges the next portion from a record on. It returns where to go on, nil at the
-// end.
+// scan judges the next portion, beginning at a record. It returns the record to continue
+// with, nil at the end.
 func (j *expiryJudge) scan(r kv.Reader, from []byte) (next []byte, err error) {
 	prefix := bucket.VersionsOf(j.b.ID)
 	n := 0
@@ -146,13 +146,13 @@ func (j *expiryJudge) scan(r kv.Reader, from []byte) (next []byte, err error) {
 	return nil, nil
 }
 
-// begin goes on to another key.
+// begin begins another key.
 func (j *expiryJudge) begin(key string) {
 	j.end()
 	j.key, j.begun, j.skip, j.stay, j.staying, j.above = key, true, false, nil, 0, time.Time{}
 }
 
-// end ends a key: now it is known whether a delete marker is its only version.
+// end ends a key. Only now is it known whether a delete marker is its only version.
 func (j *expiryJudge) end() {
 	if j.lone != nil {
 		j.found(j.lone, true, j.rules.Marker(&j.lone.object))
@@ -180,8 +180,8 @@ func (j *expiryJudge) add(v *seen) {
 		j.lone = &alone
 		return
 	}
-	// The version became noncurrent when the one above it was made. Numbers ascend, so
-	// that this is no earlier than the version itself.
+	// The version became noncurrent when the next newer one was made. Should that have the
+	// earlier date, this version's own counts.
 	if since.Before(v.object.Created) {
 		since = v.object.Created
 	}

@@ -10,7 +10,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Upcoming is what a rule is going to do to a version or an upload.
+// Upcoming is what a rule will do to a version or an upload.
 type Upcoming struct {
 	At           time.Time
 	Action       string // "expire", "remove", "remove marker", "transition", "abort"
@@ -23,29 +23,29 @@ type Upcoming struct {
 	Kept         bool // Object Lock keeps it
 }
 
-// Sum counts what one rule is going to do.
+// Sum counts one kind of action by one rule.
 type Sum struct {
 	Action, Rule string
 	StorageClass string `json:",omitempty"`
 	Count        int
 	Bytes        int64
-	Due          int       // of Count: at the instant of the preview
-	Kept         int       // of Count: Object Lock keeps them
-	First        time.Time // the earliest of all
+	Due          int       // those of Count that are due at the instant of the preview
+	Kept         int       // those of Count that Object Lock keeps
+	First        time.Time // the earliest time of all
 }
 
-// Preview is what the lifecycle of a bucket is going to do. Items are in order of their
-// keys, versions before uploads.
+// Preview is what the lifecycle of a bucket will do. Items are in order of their keys,
+// versions before uploads.
 type Preview struct {
 	At     time.Time
 	Judged int // versions and delete markers
 	Items  []Upcoming
-	Cut    bool // there are more items; the sums count all
+	Cut    bool // there are more items; the sums count all of them
 	Sums   []Sum
 }
 
-// Preview returns what the rules of a bucket do: what is due at an instant or, with later,
-// the next action on every version and upload, whenever it is. Items has up to most.
+// Preview returns the actions of a bucket's rules that are due at an instant or, with later,
+// the next action on every version and upload, whenever that is due. Items has up to most.
 // Errors: NoSuchBucket, NoSuchLifecycleConfiguration.
 func (l *Lifecycle) Preview(
 	ctx context.Context, bucketName string, at time.Time, later bool, most int,
@@ -91,12 +91,12 @@ func (l *Lifecycle) Preview(
 	return p.out, nil
 }
 
-// previewer collects a preview. A configuration has up to 1,000 rules, so that the number of
-// sums is bounded.
+// previewer collects a preview. The number of sums is bounded, because a configuration has
+// up to 1,000 rules.
 type previewer struct {
 	most int
 	out  Preview
-	sums map[Sum]int // by action, rule and class: where in out.Sums
+	sums map[Sum]int // action, rule and class to the index in out.Sums
 }
 
 func (p *previewer) add(due []dueItem) {

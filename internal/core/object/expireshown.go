@@ -9,15 +9,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Scheduled is what a lifecycle rule is going to do to a version or an upload. The zero
-// one is nothing.
+// Scheduled says when a lifecycle rule will expire a version or abort an upload. The zero
+// value means never.
 type Scheduled struct {
 	At   time.Time
-	Rule string // its ID
+	Rule string // the rule's ID
 }
 
 // scheduled returns what the bucket's rules say. A bucket without a configuration costs
-// nothing; a configuration that can't be read says nothing in an answer.
+// nothing. If the configuration can't be read, the answer has none of its headers.
 func (s *Store) scheduled(
 	ctx context.Context, b *bucket.Bucket, ask func(*lifecycle.Rules) lifecycle.Action,
 ) (out Scheduled) {
@@ -35,14 +35,14 @@ func (s *Store) scheduled(
 	return out
 }
 
-// expires is when a current version expires (x-amz-expiration).
+// expires returns when a current version expires (x-amz-expiration).
 func (s *Store) expires(ctx context.Context, b *bucket.Bucket, key string, v *version) Scheduled {
 	return s.scheduled(ctx, b, func(r *lifecycle.Rules) lifecycle.Action {
 		return r.Expiration(&lifecycle.Object{Key: key, Size: v.size, Tags: v.tags, Created: v.since()})
 	})
 }
 
-// aborts is when an upload is aborted (x-amz-abort-date).
+// aborts returns when an upload is aborted (x-amz-abort-date).
 func (s *Store) aborts(ctx context.Context, b *bucket.Bucket, key string, u *upload) Scheduled {
 	return s.scheduled(ctx, b, func(r *lifecycle.Rules) lifecycle.Action { return r.Upload(key, u.since()) })
 }

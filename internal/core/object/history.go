@@ -19,14 +19,14 @@ import (
 // Fields of a version's record that say who wrote it. The numbers are stored. They protect
 // nothing: a program that does not know them keeps them (record.Ancillary).
 const (
-	fieldWriter        protowire.Number = 1024 // ARN, or name of a service; none if it was anonymous
+	fieldWriter        protowire.Number = 1024 // ARN, or name of a service; none for an anonymous writer
 	fieldWriterAddress protowire.Number = 1025 // 4 or 16 bytes
 	fieldWriterKey     protowire.Number = 1026 // access key id
 )
 
-// writer says who wrote a version: a PUT, a copy, the completion of an upload, a POST form,
-// or a deletion that left a marker. Changes of tags, ACL or keys do not change it. Its
-// parts are as the record has them and may share memory with it: reads do not need them.
+// writer says who made a version, by a PUT, a copy, the completion of an upload, a POST
+// form, or a deletion that left a marker. Changes of tags, ACL or keys do not change it. Its
+// members are bytes of the record and may share its memory, because reads do not need them.
 type writer struct{ principal, address, key []byte }
 
 // writerOf returns the caller of a request as a writer.
@@ -61,7 +61,8 @@ func writerOf(g authz.Grant) writer {
 	return w
 }
 
-// serviceWriter returns a writer for what the server does by itself or for its operator.
+// serviceWriter returns the writer for versions that the server makes by itself or for its
+// operator.
 func serviceWriter(name string) writer { return writer{principal: []byte(name)} }
 
 func (w *writer) append(r []byte) []byte {
@@ -86,8 +87,8 @@ func (w *writer) take(f *record.Fields) bool {
 }
 
 // Past is a version as its key's history shows it. Writer, Address and AccessKeyID are empty
-// for versions from before writers were recorded; of an anonymous writer only the address
-// is known.
+// if the version is older than the recording of writers. An anonymous writer has an address
+// only.
 type Past struct {
 	ID           string
 	DeleteMarker bool      `json:",omitempty"`
@@ -100,7 +101,7 @@ type Past struct {
 }
 
 // HistoryInput asks for versions of one key. After is the id of the last version of the
-// page before, empty for the first page.
+// previous page, empty for the first page.
 type HistoryInput struct {
 	Bucket, Key, After string
 	Max                int // 1 to 1000
@@ -129,7 +130,7 @@ func (o *Operator) History(ctx context.Context, in HistoryInput) (page []Past, m
 				return err
 			case last != nil:
 				from = append(k.version(last.seq), 0)
-			case in.After == NullVersion: // it was removed meanwhile; nobody knows where it was
+			case in.After == NullVersion: // removed since the previous page; its place is not known
 				return noSuchVersion(in.Key, in.After)
 			default:
 				seq, _, _ := parseID(in.After) // byID has parsed it

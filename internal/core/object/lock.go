@@ -8,7 +8,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Retention protects a version until a date. The zero one protects nothing.
+// Retention protects a version until a date. The zero Retention protects nothing.
 type Retention struct {
 	Mode  bucket.LockMode
 	Until time.Time
@@ -35,8 +35,8 @@ func (h LegalHold) String() string {
 	return ""
 }
 
-// Lock is what protects a version from being removed (S3 user guide, "Locking objects
-// with Object Lock").
+// Lock protects a version from being removed (S3 user guide, "Locking objects with Object
+// Lock").
 type Lock struct {
 	Retention
 	Hold LegalHold
@@ -45,9 +45,9 @@ type Lock struct {
 // holds reports whether the retention has not ended at an instant.
 func (r Retention) holds(at time.Time) bool { return r.Mode != 0 && r.Until.After(at) }
 
-// removable returns the refusal to remove a version at an instant that certainly has
-// come (see instant.Clock), nil where nothing protects it. bypass is the permission to
-// ignore a retention in governance mode. Delete markers are never protected.
+// removable returns nil if the version may be removed, else the error. at is an instant that
+// has certainly come (see instant.Clock). bypass permits to ignore a retention in governance
+// mode. Delete markers are never protected.
 func (v *version) removable(at time.Time, bypass bool) error {
 	switch {
 	case v.deleteMarker:
@@ -58,9 +58,10 @@ func (v *version) removable(at time.Time, bypass bool) error {
 	return nil
 }
 
-// mayRetain returns the refusal to replace a version's retention, nil where next
-// protects no less, where the retention has ended, or where bypass permits to weaken
-// governance mode. The mode changes only with bypass, and never away from compliance.
+// mayRetain returns nil if next may replace the version's retention, else the error. It may
+// if it protects no less, if the present retention has ended, or if that is in governance
+// mode and bypass permits to weaken it. The mode changes only with bypass, and never away
+// from compliance.
 func (v *version) mayRetain(next Retention, at time.Time, bypass bool) error {
 	now := v.lock.Retention
 	switch {
@@ -75,7 +76,7 @@ func locked() error {
 	return fault.New(fault.AccessDenied, "Access Denied because object protected by object lock.")
 }
 
-// append appends the fields of a version's record.
+// append appends the lock's fields to a version's record.
 func (l *Lock) append(r []byte) []byte {
 	r = record.Uint(r, fieldLockMode, uint64(l.Mode))
 	if l.Mode != 0 {
@@ -84,8 +85,8 @@ func (l *Lock) append(r []byte) []byte {
 	return record.Uint(r, fieldLegalHold, uint64(l.Hold))
 }
 
-// take stores one field; false where this program does not know its value, so that the
-// version can't be read, and is not removed.
+// take takes over one field. It returns false for a value that this program does not know;
+// then the version can't be read, and is not removed.
 func (l *Lock) take(f *record.Fields) bool {
 	switch f.Number {
 	case fieldLockMode:

@@ -11,8 +11,8 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// LockHeaders is what a write says about Object Lock, as its headers carry it. An empty
-// member says nothing.
+// LockHeaders are the headers of Object Lock in a write. An empty member means that the
+// header is missing.
 type LockHeaders struct {
 	Mode, Until, LegalHold string
 }
@@ -23,7 +23,7 @@ const (
 	holdHeader  = "x-amz-object-lock-legal-hold"
 )
 
-// demandLock demands what a write with these headers needs besides s3:PutObject (S3 user
+// demandLock demands the grants for a write with these headers besides s3:PutObject (S3 user
 // guide, "Required permissions for Amazon S3 API operations").
 func (h *LockHeaders) demandLock(g authz.Grant, bucketName, key string) error {
 	if h.Mode != "" || h.Until != "" {
@@ -67,7 +67,7 @@ func (h *LockHeaders) check(c *instant.Clock, g authz.Grant) (l Lock, err error)
 	return l, l.checkDate(c.Reached(requestTime(g)))
 }
 
-// checkDate refuses a retention that has ended at an instant, or lasts longer than any may
+// checkDate refuses a retention that has ended at an instant, or lasts longer than allowed
 // (S3 user guide, "Locking objects with Object Lock").
 func (r Retention) checkDate(at time.Time) error {
 	message := ""
@@ -82,9 +82,9 @@ func (r Retention) checkDate(at time.Time) error {
 	return badLock(untilHeader, r.Until.Format(time.RFC3339), message)
 }
 
-// ParseRetainUntil reads the end of a retention: a date of ISO 8601, rounded up to the
-// milliseconds that answers show, in UTC. The year has four digits in UTC, too, so that
-// RFC 3339 has a form for the date.
+// ParseRetainUntil reads the end of a retention, a date of ISO 8601. It returns the date in
+// UTC, rounded up to milliseconds, which answers show. It refuses a date whose year in UTC
+// has no four digits, because RFC 3339 can't express it.
 func ParseRetainUntil(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, "20060102T150405Z"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -95,7 +95,7 @@ func ParseRetainUntil(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// BadRetainUntil is the error for a header that ParseRetainUntil can't read.
+// BadRetainUntil returns the error for a header that ParseRetainUntil can't read.
 func BadRetainUntil(s string) error {
 	return badLock(untilHeader, s, "The retain until date must be provided in ISO 8601 format")
 }
@@ -114,9 +114,9 @@ func badLock(name, value, message string) error {
 
 func missingLock(message string) error { return fault.New(fault.InvalidRequest, message) }
 
-// setLock gives a version that is made now the lock that was asked for, and the bucket's
-// default retention if no retention was. The lock of a version that it is a copy of never
-// counts. Error: InvalidRequest in a bucket without Object Lock.
+// setLock gives a new version the lock that the request asks for, and the bucket's default
+// retention if it asks for none. A copy does not inherit the lock of its source. Error:
+// InvalidRequest in a bucket without Object Lock.
 func (v *version) setLock(b *bucket.Bucket, asked Lock, c *instant.Clock, now time.Time) error {
 	v.lock = asked
 	if err := asked.mayBeIn(b); err != nil {
@@ -136,9 +136,8 @@ func (l Lock) mayBeIn(b *bucket.Bucket) error {
 	return nil
 }
 
-// declaresBody refuses the upload of bytes that are going to be under a retention if the
-// client declared no digest of them (S3 API reference, PutObject, Content-MD5). what is
-// Object or Part.
+// declaresBody refuses an upload under a retention if the client declared no digest of its
+// bytes (S3 API reference, PutObject, Content-MD5). what is Object or Part.
 func (v *version) declaresBody(what string, md5 []byte, a digest.Algorithm) error {
 	if v.lock.Mode == 0 || md5 != nil || a != digest.None {
 		return nil

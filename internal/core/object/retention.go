@@ -14,12 +14,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ServeBy sets the clock that decides which retentions have ended. Without it the instants
-// of requests decide. It is called before the first request.
+// ServeBy sets the clock by which retentions end. Without it they end by the time of each
+// request. It must be called before the first request.
 func (s *Store) ServeBy(c *instant.Clock) { s.clock = c }
 
-// removalBy returns what a request brings to the removal of versions in a bucket. Only a
-// bucket with Object Lock has versions with a retention, and asks the clock.
+// removalBy returns the removal for a request. Only a bucket with Object Lock has versions
+// with a retention and needs the clock.
 func removalBy(c *instant.Clock, g authz.Grant, b *bucket.Bucket) removal {
 	if !b.ObjectLock.Enabled {
 		return removal{}
@@ -27,22 +27,22 @@ func removalBy(c *instant.Clock, g authz.Grant, b *bucket.Bucket) removal {
 	return removal{at: c.Passed(requestTime(g))}
 }
 
-// mayBypass reports whether a request to a version's bytes or retention may ignore
-// governance mode: it says so, and its caller has the permission.
+// mayBypass reports whether a request may ignore governance mode: it asks to, and its
+// caller has the permission.
 func mayBypass(g authz.Grant, asked bool, bucketName, key string) bool {
 	return asked && g.Allows("s3:BypassGovernanceRetention", arn.Object(bucketName, key))
 }
 
-// RetentionInput is a retention for a version. The zero Retention removes what there is.
+// RetentionInput is a retention for a version. The zero Retention removes the present one.
 type RetentionInput struct {
 	VersionInput
 	Retention Retention
-	Bypass    bool // x-amz-bypass-governance-retention; it counts with s3:BypassGovernanceRetention
+	Bypass    bool // x-amz-bypass-governance-retention; it counts with s3:BypassGovernanceRetention only
 }
 
 // PutRetention replaces the retention of a version. It needs s3:PutObjectRetention. While a
-// retention has not ended, it can be made longer. To make one of GOVERNANCE shorter, change
-// its mode or remove it takes Bypass; one of COMPLIANCE is never weakened. Errors:
+// retention has not ended, it can be made longer. In GOVERNANCE mode, Bypass is required to
+// shorten or remove it or to change its mode. In COMPLIANCE mode it is never weakened. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker,
 // InvalidArgument, InvalidRequest in a bucket without Object Lock, AccessDenied.
 func (s *Store) PutRetention(ctx context.Context, g authz.Grant, in RetentionInput) error {
@@ -139,8 +139,8 @@ func (s slot) mustLock() error {
 	return missingLock("Bucket is missing Object Lock Configuration")
 }
 
-// shown returns what a caller who reads a version may see of its lock, which takes
-// permissions of its own (S3 API reference, GetObject).
+// shown returns the parts of the lock that a reader of the version has the permission to
+// see (S3 API reference, GetObject).
 func (l Lock) shown(ctx context.Context, g authz.Grant, in *GetInput) (out Lock, err error) {
 	may := func(action policy.Action) bool {
 		if err != nil {

@@ -16,68 +16,68 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// A rollback takes the keys of a bucket back to what they were at a moment: the newest
-// version of each key that was written until then becomes current again, as a new version
-// that shares its payload, or a delete marker hides what came later. Nothing is removed or
-// copied, and no key is opened. It runs in pages of one transaction each, so that each
-// key's change is whole and memory does not grow with the bucket. A key that is already as
-// it was stays as it is: a rollback can be repeated, and continued after any key.
+// A rollback returns the keys of a bucket to their state at an instant. For each key, the
+// newest version at that instant becomes current again, as a new version that shares its
+// payload. If the key had no object then, a delete marker is added. A rollback removes no
+// version, copies no bytes and opens no data key. It runs in pages of one transaction each,
+// so that each key changes completely or not at all and memory does not grow with the
+// bucket. A key that already has the old state does not change: a rollback can be repeated,
+// and continued after any key.
 
 // RollbackInput asks for a page of a rollback.
 type RollbackInput struct {
 	Bucket, Prefix string
-	To             time.Time // the moment; versions up to its microsecond count
-	After          string    // only keys after it
-	DryRun         bool      // only say what would be done
+	To             time.Time // versions up to and including its microsecond count
+	After          string    // only keys after this one
+	DryRun         bool      // report the changes without making them
 }
 
-// RollbackAction says what a rollback does to a key. The words are part of answers.
+// RollbackAction says what a rollback does to a key. Answers contain the words.
 type RollbackAction string
 
 // What a rollback does to a key.
 const (
-	RollbackRestores RollbackAction = "Restore" // there is no current object, and there was one
-	RollbackChanges  RollbackAction = "Change"  // the current object is another one than it was
-	RollbackHides    RollbackAction = "Hide"    // there was no object: a delete marker
-	RollbackSkips    RollbackAction = "Skip"    // a record can't be read; the key stays as it is
+	RollbackRestores RollbackAction = "Restore" // the key has no object now, but had one
+	RollbackChanges  RollbackAction = "Change"  // the key has another object now
+	RollbackHides    RollbackAction = "Hide"    // the key had no object: a delete marker is added
+	RollbackSkips    RollbackAction = "Skip"    // a record can't be read: the key does not change
 )
 
 // RollbackEntry is what a rollback does to one key.
 type RollbackEntry struct {
 	Action    RollbackAction
 	Key       string
-	VersionID string    `json:"VersionId,omitempty"` // whose content becomes current
+	VersionID string    `json:"VersionId,omitempty"` // the version whose content becomes current
 	Size      int64     `json:",omitempty"`
-	Modified  time.Time `json:",omitzero"`  // date of that version
-	Public    bool      `json:",omitempty"` // it comes back with public grants in its ACL
-	Private   bool      `json:",omitempty"` // it comes back without those that it had
+	Modified  time.Time `json:",omitzero"`  // the date of that version
+	Public    bool      `json:",omitempty"` // it becomes current with public grants in its ACL
+	Private   bool      `json:",omitempty"` // it becomes current without the public grants that it had
 }
 
 // RolledBack is a page of a rollback.
 type RolledBack struct {
 	Restored, Changed, Hidden, Unchanged, Skipped int   // keys, by RollbackAction
 	Bytes                                         int64 // size of the objects that become current again
-	// Public are objects that come back with public grants in their ACLs, and Private those
-	// that come back without them, because BlockPublicAcls is on or the caller lacks
-	// s3:PutObjectAcl. They are counted above, too.
+	// Public counts objects that become current with public grants in their ACLs. Private
+	// counts those that lose these grants, because BlockPublicAcls is on or the caller lacks
+	// s3:PutObjectAcl. Both are counted above, too.
 	Public, Private int
-	// Entries are the keys that a dry run would change, and those that are skipped.
+	// Entries lists the keys that are skipped, and in a dry run those that would change.
 	Entries     []RollbackEntry `json:",omitempty"`
-	First, Last string          // keys that were looked at
+	First, Last string          // the first and the last key of the page
 	Next        string          // After of the next page; empty on the last one
 }
 
 // Limits of a page.
 const (
-	rollbackChanges = 1000   // keys that change; a part whose reference moves counts like one
+	rollbackChanges = 1000   // keys that change; each part whose reference changes counts as one
 	rollbackKeys    = 20_000 // keys that are looked at
 )
 
-// errMoved: what the page was planned on was removed, wrapped anew or set otherwise in the
-// meantime.
+// errMoved says that a version or a setting on which the plan of a page depends has changed.
 var errMoved = errors.New("object: versions or settings changed while a rollback was planned")
 
-// check refuses moments in the future.
+// check refuses an instant in the future.
 func (in *RollbackInput) check(at time.Time) error {
 	if in.To.Truncate(time.Microsecond).After(at) {
 		return badMoment("The moment to go back to must not be in the future.", in.To)
@@ -90,8 +90,8 @@ func badMoment(message string, to time.Time) error {
 		With("ArgumentValue", to.UTC().Format(time.RFC3339Nano))
 }
 
-// checkBucket refuses buckets in which a rollback would remove something, and moments
-// before the bucket.
+// checkBucket refuses a bucket without versioning, in which a rollback would remove
+// versions, and an instant before the bucket was created.
 func (in *RollbackInput) checkBucket(b *bucket.Bucket) error {
 	if b.Versioning != bucket.Enabled {
 		return fault.New(fault.InvalidBucketState,
@@ -103,12 +103,12 @@ func (in *RollbackInput) checkBucket(b *bucket.Bucket) error {
 	return nil
 }
 
-// Rollback takes a page of a bucket's keys back to a moment, or says what that would do.
-// It needs watertight:RollbackBucket. The public grants of a key's ACL come back only if the
-// caller also has s3:PutObjectAcl on the key, as for a write with such an ACL. Errors:
-// NoSuchBucket, InvalidArgument for a moment in the future or before the bucket,
+// Rollback rolls a page of a bucket's keys back to an instant, or reports what that would
+// change. It needs watertight:RollbackBucket. The public grants of a key's ACL return only
+// if the caller also has s3:PutObjectAcl on the key, as for a write with such an ACL. Errors:
+// NoSuchBucket, InvalidArgument for an instant in the future or before the bucket,
 // InvalidBucketState unless versioning is enabled, OperationAborted if versions are removed
-// meanwhile again and again.
+// during each of several tries.
 func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (RolledBack, error) {
 	if err := g.Demand("watertight:RollbackBucket", arn.Bucket(in.Bucket)); err != nil {
 		return RolledBack{}, err
@@ -117,8 +117,9 @@ func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (
 	return p.rollback(ctx, &granted{store: s, bucketName: in.Bucket, g: g, wider: g})
 }
 
-// Rollback is Store.Rollback for the operator, at the instant of the command, who may do
-// all; record is the event of the page; it may be nil. The watcher is not told.
+// Rollback is Store.Rollback for the operator, who may do everything. at is the instant of
+// the command, and record the event of the page, which may be nil. The watcher does not get
+// the changes.
 func (o *Operator) Rollback(
 	ctx context.Context, record authz.Record, at time.Time, in RollbackInput,
 ) (RolledBack, error) {
@@ -127,7 +128,7 @@ func (o *Operator) Rollback(
 	return p.rollback(ctx, operated{o, in.Bucket, record})
 }
 
-// note has the event of a page name its keys and counts.
+// note adds the page's keys and counts to its event.
 func (n *RolledBack) note(note func(name string, values ...string)) {
 	note("firstKey", n.First)
 	note("lastKey", n.Last)
@@ -185,8 +186,8 @@ func (asked rollbackPlan) rollback(ctx context.Context, who rollbacker) (out Rol
 	}
 }
 
-// renew wraps the data keys of versions that come back under the current generation. It is
-// never called inside a transaction or a view.
+// renew wraps the data keys of the versions that become current again under the current
+// generation of the root key. It is never called inside a transaction or a view.
 func (p *rollbackPlan) renew(who rollbacker) (err error) {
 	for i := range p.steps {
 		s := &p.steps[i]
@@ -201,7 +202,7 @@ func (p *rollbackPlan) renew(who rollbacker) (err error) {
 	return nil
 }
 
-// apply carries out the steps, each judged by what the transaction reads.
+// apply executes the steps. It judges each again by what the transaction reads.
 func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket, opens func(key string) bool) (RolledBack, error) {
 	p.lost = alarm.Changes{}
 	out := RolledBack{
@@ -246,8 +247,8 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket, opens func(key string) 
 	return out, nil
 }
 
-// current returns the newest version of the step's key: whole, unless it is the one that the
-// plan found to differ, which needs no second look.
+// current returns the newest version of the step's key. It is read whole, unless it is the
+// version that the plan has compared already.
 func (s *rollbackStep) current(tx kv.Tx, k slot) (*version, error) {
 	head, err := k.head(tx)
 	if err != nil || head == nil || head.deleteMarker || head.seq == s.head.seq {
@@ -257,8 +258,8 @@ func (s *rollbackStep) current(tx kv.Tx, k slot) (*version, error) {
 	return head, err
 }
 
-// push writes the version or the delete marker that a judgement asks for, and counts what
-// that does to the current object.
+// push writes the version or the delete marker for a judgement, and counts what happens to
+// the current object.
 func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j *judged) error {
 	switch j.action {
 	case RollbackRestores, RollbackChanges:

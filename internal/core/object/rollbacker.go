@@ -11,19 +11,19 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// rollbacker is on whose behalf a page of a rollback runs: granted or operated.
+// rollbacker is the party for whom a page of a rollback runs: granted or operated.
 type rollbacker interface {
 	view(ctx context.Context, fn func(kv.Reader) error) error
 	bucket(r kv.Reader) (*bucket.Bucket, error)
-	// ask decides for which of the keys public grants may come back; opens says it of a key
-	// that was asked for.
+	// ask finds for which of the keys public grants may return. opens reports that for one of
+	// these keys.
 	ask(ctx context.Context, keys []string) error
 	opens(key string) bool
 	// renew wraps a data key under the current generation of the root key, so that no new
 	// record needs an older one.
 	renew(wrapped, binding []byte) ([]byte, error)
 	commit(ctx context.Context, apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error
-	// tell tells of a committed page.
+	// tell reports a committed page to the watcher.
 	tell(ctx context.Context, b *bucket.Bucket, all alarm.Changes)
 }
 
@@ -43,8 +43,8 @@ func (w *granted) bucket(r kv.Reader) (*bucket.Bucket, error) {
 	return bucket.For(r, w.g, w.bucketName)
 }
 
-// ask asks as for a write with an ACL that no header names: the grants that come back are
-// no condition keys, as those of a document are none.
+// ask asks for the permission to write an ACL that is in no header. The grants that return
+// are no condition keys, like those of an ACL document.
 func (w *granted) ask(ctx context.Context, keys []string) (err error) {
 	w.wider = w.g
 	if len(keys) == 0 {
@@ -84,7 +84,7 @@ func (w *granted) tell(ctx context.Context, b *bucket.Bucket, all alarm.Changes)
 	w.store.tell(ctx, w.wider, b, all)
 }
 
-// operated rolls back on behalf of the operator, whom nothing is denied.
+// operated rolls back on behalf of the operator, who may do everything.
 type operated struct {
 	*Operator
 	bucketName string
@@ -125,5 +125,5 @@ func (o operated) commit(ctx context.Context, apply func(kv.Tx, *bucket.Bucket) 
 	})
 }
 
-// tell tells nobody: it is the operator who looks after alarms.
+// tell reports nothing: alarms are about callers.
 func (o operated) tell(context.Context, *bucket.Bucket, alarm.Changes) {}

@@ -24,27 +24,27 @@ type rollbackPlan struct {
 	b       *bucket.Bucket
 	private bool // public ACLs are blocked
 	to      uint64
-	skip    int    // bytes of a version's key before the object's
+	skip    int    // bytes of a record's key before the object's key
 	end     []byte // of the scan
-	key     []byte // that is looked at
-	looked  int
-	weight  int
+	key     []byte // the object's key that is being judged
+	looked  int    // keys that were judged
+	weight  int    // keys that change, and parts; see rollbackChanges
 	full    bool
-	newest  *version // of key, if it is later than the moment
+	newest  *version // of key, if it is later than the instant
 	ruined  bool     // a record of key can't be read
-	settled bool     // the state of key at the moment is known
+	settled bool     // the state of key at the instant is known
 	out     RolledBack
 	steps   []rollbackStep
-	lost    alarm.Changes // what was done to current objects; apply counts it
+	lost    alarm.Changes // what happened to current objects, as apply counts it
 }
 
 // rollbackStep is a key to be changed, as the plan read it.
 type rollbackStep struct {
 	key     string
-	ruined  bool     // a record can't be read: nothing is done
-	head    *version // the newest one
-	old     *version // whose content comes back; nil: a delete marker hides the key
-	renewed []byte   // data key of old, under the current generation of the root key
+	ruined  bool     // a record can't be read, so the key is skipped
+	head    *version // the newest version
+	old     *version // the version whose content becomes current; nil for a delete marker
+	renewed []byte   // data key of old, wrapped under the current generation of the root key
 }
 
 func (p *rollbackPlan) run(r kv.Reader) error {
@@ -74,7 +74,7 @@ func (p *rollbackPlan) run(r kv.Reader) error {
 	return err
 }
 
-// scan looks at versions from a key on. It returns where to go on with a seek; nil at the
+// scan reads versions, beginning at a record. It returns the record to seek next; nil at the
 // end of the page or of the versions.
 func (p *rollbackPlan) scan(r kv.Reader, from []byte) ([]byte, error) {
 	steps := 0
@@ -111,15 +111,15 @@ func (p *rollbackPlan) scan(r kv.Reader, from []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// decode reads a record; nil where it can't be read: the key is skipped.
+// decode reads a record. If it can't be read, the key is skipped.
 func (p *rollbackPlan) decode(b []byte) *version {
 	v, err := decodeVersion(bytes.Clone(b))
 	p.ruined = p.ruined || err != nil
 	return v
 }
 
-// settle takes in the newest version up to the moment, and judges the key. If it is the
-// newest of all, nothing has changed since.
+// settle takes the newest version at the instant, and judges the key. If that is the newest
+// of all, nothing has changed since then.
 func (p *rollbackPlan) settle(b []byte) {
 	p.settled = true
 	if p.newest == nil {
@@ -131,7 +131,7 @@ func (p *rollbackPlan) settle(b []byte) {
 	}
 }
 
-// finish ends the key that was looked at, and begins the next one unless the page is full.
+// finish ends the current key, and begins the next one unless the page is full.
 func (p *rollbackPlan) finish(next []byte) {
 	switch {
 	case p.key == nil:
@@ -158,7 +158,7 @@ func (p *rollbackPlan) finish(next []byte) {
 	p.newest, p.settled, p.ruined = nil, false, false
 }
 
-// plan notes a key that has to go back to an older state, unless it is as it was.
+// plan adds a step for the current key, unless it already has the older state.
 func (p *rollbackPlan) plan(old *version) {
 	j := judge(p.newest, old, p.private)
 	if j.action == "" {
@@ -185,8 +185,7 @@ func (p *rollbackPlan) public() (keys []string) {
 	return keys
 }
 
-// conclude counts and lists what is going to be done, and leaves only the steps that change
-// something.
+// conclude counts and lists the planned changes, and drops the steps that change nothing.
 func (p *rollbackPlan) conclude(opens func(key string) bool) {
 	left := p.steps[:0]
 	for _, s := range p.steps {
@@ -206,18 +205,18 @@ func (p *rollbackPlan) conclude(opens func(key string) bool) {
 	p.steps = left
 }
 
-// judged is what has to be done to a key.
+// judged is what a rollback has to do to a key.
 type judged struct {
-	action RollbackAction // none: it is as it was
-	old    *version       // the state to go back to; nil or a delete marker: there was no object
-	acl    acl.List       // that it comes back with
+	action RollbackAction // "" if the key already has the older state
+	old    *version       // the older state; nil or a delete marker if there was no object
+	acl    acl.List       // the ACL of the new version
 	bytes  int64
-	public bool // with public grants in its ACL
-	bare   bool // without those that it had
+	public bool // the new version has public grants in its ACL
+	bare   bool // the new version lacks the public grants of the old one
 }
 
 // judge compares the current state of a key with an older one. Each is an object, a delete
-// marker, or nil. private: public grants do not come back.
+// marker, or nil. With private, public grants do not return.
 func judge(head, old *version, private bool) judged {
 	exists := head != nil && !head.deleteMarker
 	j := judged{old: old}

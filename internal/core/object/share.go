@@ -12,18 +12,18 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Versions of one key can share a payload: a rollback makes a new version of what an
-// older one holds, and copies no bytes. Each of them has its own data key record, all of
-// the same data key, which stays bound to the unique of the version that it was made for
-// (version.payloadUnique). How many there are is counted at e/, which the references of
-// the payload's blobs lead to, in the place of a version. The guard of the key, which
-// every writer of its versions holds, guards the count, too.
+// Versions of one key can share a payload: a rollback makes a new version with the content
+// of an older one, and copies no bytes. Each version has its own wrapping of the same data
+// key, which stays bound to the unique of the version that it was made for
+// (version.payloadUnique). A record at e/ counts the versions; the references of the
+// payload's blobs lead to it instead of to a version. Every writer of the key's versions
+// holds the key's guard, which protects the count, too.
 
 // share counts the versions of a payload that is shared, or was.
 type share struct {
 	count uint64 // at least 1
 	id    bucket.ID
-	key   string // of the object
+	key   string // the object's key
 }
 
 // Fields of a share's record. The numbers are stored.
@@ -66,8 +66,8 @@ func decodeShare(b []byte) (*share, error) {
 	return h, nil
 }
 
-// shareOf returns the count of the payload of a version that is marked as shared. One
-// that is not there would let bytes go that another version needs: that is an error.
+// shareOf returns the count for the payload of a version that is marked as shared. A missing
+// count is an error: without it, bytes could be removed that another version needs.
 func (s slot) shareOf(r kv.Reader, v *version) (*share, error) {
 	b, err := r.Get(shareKey(v.payloadUnique()))
 	if err != nil {
@@ -83,8 +83,8 @@ func (s slot) shareOf(r kv.Reader, v *version) (*share, error) {
 	return h, err
 }
 
-// share makes one more version refer to the payload of v, an object's version that was
-// read whole in this transaction. The caller pushes that version, marked as shared.
+// share counts one more version of the payload of v, an object's version that was read whole
+// in this transaction. The caller pushes the new version, marked as shared.
 func (s slot) share(tx kv.Tx, v *version) error {
 	if v.shared {
 		h, err := s.shareOf(tx, v)
@@ -114,8 +114,8 @@ func (s slot) share(tx kv.Tx, v *version) error {
 	})
 }
 
-// again returns a new version of what v holds, with its own id, date and writer, that shares
-// the payload. It has no lock.
+// again returns a new version that shares the payload of v. It has its own id, date and
+// writer, and no lock.
 func (v *version) again(at time.Time, by writer) *version {
 	c := *v
 	c.payload, c.shared, c.modified, c.writer, c.lock = v.payloadUnique(), true, at, by, Lock{}
@@ -123,18 +123,17 @@ func (v *version) again(at time.Time, by writer) *version {
 	return &c
 }
 
-// restore pushes v, which is old again, on top of head. old and head were read whole in
-// this transaction, and versioning is enabled.
+// restore makes v, the result of old.again, the current version in place of head. old and
+// head were read whole in this transaction, and versioning is enabled.
 func (s slot) restore(tx kv.Tx, head, old, v *version) error {
 	if err := s.share(tx, old); err != nil {
 		return err
 	}
-	_, err := s.push(tx, head, v, nil, removal{}) // it replaces nothing
+	_, err := s.push(tx, head, v, nil, removal{}) // with versioning, this removes nothing
 	return err
 }
 
-// unshare takes back one reference to the payload of v. last: nothing needs the payload
-// any longer.
+// unshare removes one reference to the payload of v. last reports whether it was the last.
 func (s slot) unshare(tx kv.Tx, v *version) (last bool, err error) {
 	h, err := s.shareOf(tx, v)
 	if err != nil {
@@ -148,8 +147,8 @@ func (s slot) unshare(tx kv.Tx, v *version) (last bool, err error) {
 	return true, nil
 }
 
-// release deletes what refers to the payload of a version whose record is deleted, and
-// returns the bytes to remove after the commit: none while other versions have the same.
+// release deletes the references to the payload of a version whose record is deleted. It
+// returns the bytes to remove after the commit, none while other versions share them.
 func (s slot) release(tx kv.Tx, v *version) ([]garbage, error) {
 	if v.shared {
 		if last, err := s.unshare(tx, v); err != nil || !last {
@@ -171,8 +170,7 @@ func (s slot) release(tx kv.Tx, v *version) ([]garbage, error) {
 	return []garbage{{Location: v.location()}}, nil
 }
 
-// ownParts refuses a change of the list of a version's parts while other versions have
-// the same.
+// ownParts refuses to change the list of a version's parts while other versions share it.
 func (s slot) ownParts(r kv.Reader, v *version) error {
 	if !v.shared || v.etag.Parts == 0 {
 		return nil
