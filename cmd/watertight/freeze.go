@@ -16,13 +16,17 @@ type freezes struct {
 
 type freezeList struct {
 	running
-	Bucket string `arg:"" optional:"" help:"Name of the bucket; all buckets without one." placeholder:"BUCKET"`
+	Bucket string `arg:"" optional:"" help:"Name of the bucket, or s3://BUCKET; all buckets without one." placeholder:"BUCKET"`
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
 
 // Run lists the frozen principals.
 func (c *freezeList) Run(p process) error {
-	all, err := operator.Dial(c.Data).Freezes(p.ctx, c.Bucket)
+	name, err := parseBucket(c.Bucket)
+	if err != nil {
+		return err
+	}
+	all, err := operator.Dial(c.Data).Freezes(p.ctx, name)
 	if err != nil {
 		return err
 	}
@@ -39,18 +43,26 @@ func (c *freezeList) Run(p process) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Bucket, f.PrincipalID, f.Principal, f.Since.UTC().Format(time.RFC3339),
 			f.Reason)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, "Lifecycle rules of these buckets wait until nobody is frozen there.")
+	return err
 }
 
 type freezeLift struct {
 	running
-	Bucket    string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
+	Bucket    string `arg:"" help:"Name of the bucket, or s3://BUCKET." placeholder:"BUCKET"`
 	Principal string `arg:"" help:"Unique id or ARN of the principal, as the list shows it." placeholder:"PRINCIPAL"`
 }
 
 // Run lifts a freeze.
 func (c *freezeLift) Run(p process) error {
-	f, err := operator.Dial(c.Data).LiftFreeze(p.ctx, c.Bucket, c.Principal)
+	name, err := parseBucket(c.Bucket)
+	if err != nil {
+		return err
+	}
+	f, err := operator.Dial(c.Data).LiftFreeze(p.ctx, name, c.Principal)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/server"
 	"watertight/test/harness"
@@ -26,6 +27,17 @@ func TestFreeze(t *testing.T) {
 	if _, err := o.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("box")}); err != nil {
 		t.Fatal(err)
 	}
+	_, err := o.s.S3.PutBucketLifecycleConfiguration(t.Context(), &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: aws.String("box"), LifecycleConfiguration: &types.BucketLifecycleConfiguration{
+			Rules: []types.LifecycleRule{{
+				Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")},
+				Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)},
+			}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	o.says(exitOK, "no principal is frozen", "freeze", "list")
 	for _, key := range []string{"k", "l", "k", "k", "l"} {
 		if err := put(key); err != nil {
@@ -37,10 +49,12 @@ func TestFreeze(t *testing.T) {
 	}
 	account := o.account()
 	o.says(exitOK, "BUCKET|box|arn:aws:iam::"+account+":root|2 overwrites", "freeze", "list")
+	o.says(exitOK, "Lifecycle rules of these buckets wait", "freeze", "list", "s3://box")
+	o.says(exitOK, "nothing is done before the freezes of box are lifted", "lifecycle", "preview", "s3://box")
 	o.says(exitOK, `"PrincipalId": "`+account+`"`, "freeze", "list", "box", "--json")
 	o.says(exitFailure, "NoSuchBucket", "freeze", "list", "other")
 	o.says(exitFailure, "NoSuchEntity", "freeze", "lift", "box", "AIDANOBODY")
-	o.says(exitOK, "may write to box again", "freeze", "lift", "box", "arn:aws:iam::"+account+":root")
+	o.says(exitOK, "may write to box again", "freeze", "lift", "s3://box", "arn:aws:iam::"+account+":root")
 	o.says(exitOK, "no principal is frozen", "freeze", "list", "box")
 	if err := put("k"); err != nil {
 		t.Error(err)

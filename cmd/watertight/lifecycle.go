@@ -19,16 +19,19 @@ type lifecycles struct {
 // lifecyclePreview lists what is going to happen.
 type lifecyclePreview struct {
 	running
-	Bucket string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
+	Bucket string `arg:"" help:"Name of the bucket, or s3://BUCKET." placeholder:"BUCKET"`
 	At     string `help:"List only what is due at this instant (RFC 3339) or date; without it, the next action on each version and upload." placeholder:"TIME"`
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
 
 // Run prints the items and the sums.
 func (c *lifecyclePreview) Run(p process) error {
-	in := operator.LifecyclePreviewCommand{Bucket: c.Bucket}
+	name, err := parseBucket(c.Bucket)
+	if err != nil {
+		return err
+	}
+	in := operator.LifecyclePreviewCommand{Bucket: name}
 	if c.At != "" {
-		var err error
 		if in.At, err = time.Parse(time.RFC3339, c.At); err != nil {
 			if in.At, err = time.Parse(time.DateOnly, c.At); err != nil {
 				return usageError{fmt.Errorf("--at %q is no instant such as 2030-01-02T00:00:00Z", c.At)}
@@ -47,7 +50,7 @@ func (c *lifecyclePreview) Run(p process) error {
 	if err := printUpcoming(p.stdout, &out); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%d versions and delete markers in %s, judged at %s\n", out.Judged, c.Bucket, when(out.At))
+	fmt.Fprintf(p.stdout, "%d versions and delete markers in %s, judged at %s\n", out.Judged, name, when(out.At))
 	for _, s := range out.Sums {
 		fmt.Fprintf(p.stdout, "%s by rule %s: %d (%d bytes), %d of them due, the first at %s",
 			s.Action+to(s.StorageClass), strconv.Quote(s.Rule), s.Count, s.Bytes, s.Due, when(s.First))
@@ -56,8 +59,11 @@ func (c *lifecyclePreview) Run(p process) error {
 		}
 		fmt.Fprintln(p.stdout)
 	}
-	if len(out.Sums) == 0 {
+	switch {
+	case len(out.Sums) == 0:
 		fmt.Fprintln(p.stdout, "nothing is going to happen")
+	case out.Frozen:
+		fmt.Fprintf(p.stdout, "nothing is done before the freezes of %s are lifted: watertight freeze list\n", name)
 	}
 	return nil
 }

@@ -37,6 +37,10 @@ func TestLifecyclePreview(t *testing.T) {
 	}
 	o.says(exitOK, `expire|"r"|3|"old/\x1b[2J"`, "lifecycle", "preview", "box")
 	o.says(exitOK, `expire by rule "r": 1 (3 bytes), 0 of them due`, "lifecycle", "preview", "box")
+	o.says(exitOK, `1 versions and delete markers in box,`, "lifecycle", "preview", "s3://box")
+	o.says(exitOK, `1 versions and delete markers in box,`, "lifecycle", "preview", "s3://box/")
+	o.says(exitUsage, `"s3://box/old/" is not the name of a bucket`, "lifecycle", "preview", "s3://box/old/")
+	o.says(exitUsage, `"s3://" is not the name of a bucket`, "lifecycle", "preview", "s3://")
 	o.says(exitOK, `1 of them due`, "lifecycle", "preview", "box", "--at", "9000-01-02")
 	o.says(exitOK, `nothing is going to happen`, "lifecycle", "preview", "box", "--at", "2001-01-02T03:04:05Z")
 	o.says(exitOK, `"Action": "expire"`, "lifecycle", "preview", "box", "--json")

@@ -284,7 +284,7 @@ type policyCommands struct {
 
 type policyPreview struct {
 	running
-	Bucket string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
+	Bucket string `arg:"" help:"Name of the bucket, or s3://BUCKET." placeholder:"BUCKET"`
 	File   string `arg:"" help:"File with the policy; - is standard input." placeholder:"POLICY.json"`
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
@@ -294,6 +294,10 @@ const maxPolicyFile = 64 << 10
 
 // Run previews a policy.
 func (c *policyPreview) Run(p process) error {
+	name, err := parseBucket(c.Bucket)
+	if err != nil {
+		return err
+	}
 	in := io.Reader(os.Stdin)
 	if c.File != "-" {
 		f, err := os.Open(c.File)
@@ -308,7 +312,7 @@ func (c *policyPreview) Run(p process) error {
 		return err
 	}
 	o := operator.Dial(c.Data)
-	out, err := o.PreviewPolicy(p.ctx, c.Bucket, string(text))
+	out, err := o.PreviewPolicy(p.ctx, name, string(text))
 	if err != nil {
 		return err
 	}

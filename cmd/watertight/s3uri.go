@@ -5,6 +5,18 @@ import (
 	"strings"
 )
 
+// parseBucket reads the name of a bucket, or s3://BUCKET.
+func parseBucket(text string) (string, error) {
+	if !strings.Contains(text, "/") {
+		return text, nil
+	}
+	bucket, rest := parseS3(text)
+	if bucket == "" || rest != "" {
+		return "", usageError{fmt.Errorf("%q is not the name of a bucket, or s3://BUCKET", text)}
+	}
+	return bucket, nil
+}
+
 // parsePrefix reads s3://BUCKET or s3://BUCKET/PREFIX.
 func parsePrefix(text string) (bucket, prefix string, err error) {
 	if bucket, prefix = parseS3(text); bucket == "" {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"watertight/internal/access/action"
@@ -60,6 +61,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (s *Server) lifecycle() *object.Lifecycle {
 	return object.NewLifecycle(s.objects, s.lifecycleEvent, func(bucket string, err error) {
+		if errors.Is(err, object.ErrFrozen) {
+			s.log.Warn("lifecycle rules wait until watertight freeze lift: somebody is frozen", "bucket", bucket)
+			return
+		}
 		s.log.Error("lifecycle", "bucket", bucket, "err", err)
 	})
 }

@@ -49,6 +49,10 @@ func NewLifecycle(
 	return &Lifecycle{s, event, bad, portion{versions: 4096, due: 256, keep: 50_000}}
 }
 
+// ErrFrozen is why nothing is done in a bucket: somebody is frozen there. Who attacks a
+// bucket may have put its rules, which would remove the versions that a rollback needs.
+var ErrFrozen = errors.New("object: lifecycle rules wait while somebody is frozen in the bucket")
+
 // Worked counts what a pass did.
 type Worked struct {
 	Judged  int // versions and delete markers
@@ -121,6 +125,11 @@ func (p *Pass) next(ctx context.Context) (found bool, err error) {
 			var state progress
 			if state, failed = readProgress(r, b); failed != nil {
 				return false
+			}
+			if b.Frozen {
+				p.l.bad(b.Name, ErrFrozen)
+				p.after = b.Name
+				return true
 			}
 			if !p.again && !state.ended.Before(p.began.UTC().Truncate(24*time.Hour)) {
 				p.after = b.Name
@@ -287,7 +296,7 @@ func (l *Lifecycle) keep(ctx context.Context, b *bucket.Bucket, p progress) erro
 var errBucketChanged = errors.New("object: the bucket has changed since its versions were judged")
 
 // sameBucket takes the bucket's guard, as other writers do, and returns the bucket if it
-// still is as it was judged.
+// still is as it was judged, and nobody is frozen there.
 func sameBucket(tx kv.Tx, judged *bucket.Bucket) (*bucket.Bucket, error) {
 	if err := tx.Lock(bucket.Guard(judged.Name), kv.Shared); err != nil {
 		return nil, err
@@ -296,7 +305,7 @@ func sameBucket(tx kv.Tx, judged *bucket.Bucket) (*bucket.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.ID != judged.ID || b.Lifecycle != judged.Lifecycle || b.Versioning != judged.Versioning {
+	if b.ID != judged.ID || b.Lifecycle != judged.Lifecycle || b.Versioning != judged.Versioning || b.Frozen {
 		return nil, errBucketChanged
 	}
 	return &b, nil

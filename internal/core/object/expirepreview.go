@@ -38,7 +38,8 @@ type Sum struct {
 // versions before uploads.
 type Preview struct {
 	At     time.Time
-	Judged int // versions and delete markers
+	Frozen bool // somebody is frozen in the bucket: nothing is done before that ends
+	Judged int  // versions and delete markers
 	Items  []Upcoming
 	Cut    bool // there are more items; the sums count all of them
 	Sums   []Sum
@@ -65,7 +66,7 @@ func (l *Lifecycle) Preview(
 	if err != nil {
 		return Preview{}, err
 	}
-	p := previewer{most: most, out: Preview{At: at}, sums: map[Sum]int{}}
+	p := previewer{most: most, out: Preview{At: at, Frozen: c.b.Frozen}, sums: map[Sum]int{}}
 	for c.from = bucket.VersionsOf(c.b.ID); c.from != nil; {
 		err := l.s.store.View(ctx, func(r kv.Reader) (err error) {
 			c.from, err = c.judge.scan(r, c.from)
