@@ -28,11 +28,12 @@ const (
 	KindFull        // the disk has no room for writes
 	KindMoved
 	KindGone
+	KindTooLarge
 )
 
 // Status returns the HTTP status of AWS's APIs for a kind, or 500 for an unknown kind.
 func (k Kind) Status() int {
-	statuses := [...]int{500, 400, 403, 404, 405, 409, 411, 412, 416, 304, 501, 503, 507, 301, 410}
+	statuses := [...]int{500, 400, 403, 404, 405, 409, 411, 412, 416, 304, 501, 503, 507, 301, 410, 413}
 	if int(k) >= len(statuses) {
 		return statuses[KindInternal]
 	}
