@@ -27,6 +27,7 @@ require github.com/go-jose/go-jose/v4 v4.1.9
 
 require (
 	github.com/aws/amazon-s3-encryption-client-go/v3 v3.2.0
+	github.com/aws/aws-sdk-go-v2/feature/cloudfront/sign v1.9.16
 	github.com/aws/aws-sdk-go-v2/service/kms v1.62.6
 	github.com/aws/aws-sdk-go-v2/service/s3control v1.71.1
 	github.com/minio/minio-go/v7 v7.3.0

@@ -67,6 +67,7 @@ var layers = map[string][]string{
 	},
 	"internal/gateway/sigv4": {"internal/fault", "internal/mac"},
 	"internal/outbound":      {"internal/fault"},
+	"internal/edge/signed":   {"internal/strictjson", "internal/fault"},
 	"internal/api": {
 		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
 		"internal/strictjson", "internal/limit", "internal/fault",
@@ -138,7 +139,7 @@ var banned = []struct {
 // pure rooms import only the standard library and what layers says.
 var pure = []string{
 	"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson",
-	"internal/fault", "internal/mac",
+	"internal/fault", "internal/mac", "internal/edge/signed",
 }
 
 // secondCipher is what storage/seal alone has besides: DSSE-KMS takes a second cipher,
