@@ -72,7 +72,11 @@ var layers = map[string][]string{
 		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
 		"internal/strictjson", "internal/limit", "internal/fault",
 	},
-	"internal/certs": {"internal/storage/folder", "internal/storage/seal"},
+	"internal/edge/cache": {
+		"internal/edge/cache", "internal/core/distribution", "internal/storage/seal", "internal/limit",
+	},
+	"internal/edge/cache/fresh": {},
+	"internal/certs":            {"internal/storage/folder", "internal/storage/seal"},
 	"internal/rotation": {
 		"internal/core/change", "internal/storage/kv", "internal/storage/rootkey", "internal/storage/seal",
 		"internal/fault",
@@ -110,7 +114,7 @@ var banned = []struct {
 		"net/http",
 		[]string{
 			"internal/gateway", "internal/api/s3/table.go", "internal/server", "internal/operator", "internal/outbound",
-			"test", "cmd",
+			"internal/edge", "test", "cmd",
 		},
 		"server-side HTTP types stay in the gateway, the operator's socket and the server",
 	},

@@ -1,0 +1,164 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"watertight/internal/storage/seal"
+)
+
+// Body is the body of an answer. It is used by one goroutine.
+type Body interface {
+	io.ReadCloser
+	io.WriterTo
+	// Select limits what is read to n bytes from off. It is called at most once, before
+	// anything is read.
+	Select(off, n int64) error
+}
+
+// source has the plaintext of a body.
+type source interface {
+	// piece returns bytes from off on, at least one, which are valid until the next call, or
+	// io.EOF. It waits for bytes that did not arrive yet.
+	piece(ctx context.Context, off int64) ([]byte, error)
+	close()
+}
+
+// reader reads a source.
+type reader struct {
+	ctx  context.Context
+	src  source
+	off  int64
+	end  int64 // -1: to the end
+	done func()
+}
+
+var errClosed = errors.New("cache: body is closed")
+
+func (r *reader) Select(off, n int64) error {
+	r.off, r.end = off, off+n
+	return nil
+}
+
+// next returns the next bytes.
+func (r *reader) next() ([]byte, error) {
+	if r.src == nil {
+		return nil, errClosed
+	}
+	if r.end >= 0 && r.off >= r.end {
+		return nil, io.EOF
+	}
+	p, err := r.src.piece(r.ctx, r.off)
+	if err != nil {
+		return nil, err
+	}
+	if r.end >= 0 {
+		p = p[:min(int64(len(p)), r.end-r.off)]
+	}
+	return p, nil
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	p, err := r.next()
+	n := copy(b, p)
+	r.off += int64(n)
+	return n, err
+}
+
+func (r *reader) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		p, err := r.next()
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(p)
+		r.off += int64(n)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
+func (r *reader) Close() error {
+	if r.src == nil {
+		return nil
+	}
+	r.src.close()
+	r.src = nil
+	if r.done != nil {
+		r.done()
+	}
+	return nil
+}
+
+func (h *hot) piece(_ context.Context, off int64) ([]byte, error) {
+	if off >= h.size {
+		return nil, io.EOF
+	}
+	return h.chunks[off/seal.ChunkSize][off%seal.ChunkSize:], nil
+}
+
+func (h *hot) close() {}
+
+// through is the body of a response that is not stored.
+type through struct {
+	body io.ReadCloser
+	done func()
+	stop func() bool // ends the watch over the viewer's context
+	once sync.Once
+	left int64 // what Select left to be read
+	cut  bool
+}
+
+// Select reads over what it leaves out.
+func (t *through) Select(off, n int64) error {
+	if _, err := io.CopyN(io.Discard, t.body, off); err != nil {
+		return err
+	}
+	t.left, t.cut = n, true
+	return nil
+}
+
+func (t *through) Read(b []byte) (int, error) {
+	if t.cut {
+		if t.left == 0 {
+			return 0, io.EOF
+		}
+		b = b[:min(int64(len(b)), t.left)]
+	}
+	n, err := t.body.Read(b)
+	t.left -= int64(n)
+	return n, err
+}
+
+func (t *through) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{t})
+}
+
+func (t *through) Close() (err error) {
+	t.once.Do(func() {
+		if t.stop != nil {
+			t.stop()
+		}
+		err = t.body.Close()
+		if t.done != nil {
+			t.done()
+		}
+	})
+	return err
+}
+
+// empty is the body of a HEAD.
+type empty struct{}
+
+func (empty) piece(context.Context, int64) ([]byte, error) { return nil, io.EOF }
+func (empty) close()                                       {}

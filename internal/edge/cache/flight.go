@@ -1,0 +1,351 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"watertight/internal/edge/cache/fresh"
+)
+
+// flight is one request to the origin and everybody who waits for its answer. Before it is
+// ready, only its own goroutine touches its outcome. Afterwards, the outcome doesn't change.
+type flight struct {
+	key    Key
+	site   *site
+	path   string
+	seq    uint64
+	rules  *Rules
+	stale  *entry // what the answer replaces or revalidates, or nil
+	cancel context.CancelFunc
+	ready  chan struct{}
+
+	readers int  // those who wait for it or read its body; guarded by Cache.mu
+	landed  bool // whether it ended; guarded by Cache.mu
+
+	// The outcome: exactly one of them.
+	err   error
+	entry *entry    // answers from memory or disk, with result
+	fill  *fill     // the answer is read while it arrives
+	own   *ownReply // not to be stored: it is only for the one who asked
+
+	result Result
+	shared bool // whether entry or fill also answer those who only waited
+}
+
+// ownReply is a response that is not stored.
+type ownReply struct {
+	resp  *http.Response
+	reply *Answer // or an answer that was made of it
+}
+
+const (
+	// background is what a fill that nobody reads any more may still fetch, in bytes, and
+	// patience for how long.
+	background = 16 << 20
+	patience   = 30 * time.Second
+	// maxDetached is how many fills go on that nobody reads.
+	maxDetached = 64
+)
+
+// join returns the flight that a request waits for, and whether the request started it. No
+// request joins a flight that asked the origin before an invalidation of its path.
+func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, leader bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[r.Key]; share && f != nil && c.purges.current(f.site, r.Path, f.seq) && !f.full() {
+		f.readers++
+		c.collapsed.Add(1)
+		return f, false
+	}
+	// The flight may outlive its request, but not the cache.
+	ctx, cancel := context.WithCancel(c.ctx)
+	f = &flight{
+		key: r.Key, site: c.purges.site(r.Distribution), path: r.Path, seq: c.purges.seen, rules: r.Rules, stale: e,
+		cancel: cancel, ready: make(chan struct{}), readers: 1,
+	}
+	if share {
+		c.flights[r.Key] = f
+	}
+	c.work.Add(1)
+	go func() {
+		defer c.work.Done()
+		c.fly(ctx, f, fetch)
+	}()
+	return f, true
+}
+
+// full reports whether a fill dropped bytes that one who joins now would need.
+func (f *flight) full() bool {
+	select {
+	case <-f.ready:
+		return f.fill != nil && f.fill.spool.lost()
+	default:
+		return false
+	}
+}
+
+// leave ends a reader's part in a flight. A flight that nobody waits for is cancelled, unless
+// little is missing.
+func (c *Cache) leave(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.readers--
+	if f.readers > 0 || f.landed {
+		return
+	}
+	if c.detached < maxDetached && f.nearlyDone() {
+		c.detached++
+		time.AfterFunc(patience, func() { c.endDetached(f) })
+		return
+	}
+	c.ground(f)
+}
+
+func (f *flight) nearlyDone() bool {
+	select {
+	case <-f.ready:
+		return f.fill != nil && f.fill.size >= 0 && f.fill.size-f.fill.spool.length() <= background
+	default:
+		return false
+	}
+}
+
+func (c *Cache) endDetached(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.detached--
+	if f.readers == 0 && !f.landed {
+		c.ground(f)
+	}
+}
+
+// ground cancels a flight, which nobody joins any more.
+func (c *Cache) ground(f *flight) {
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+	}
+	f.cancel()
+}
+
+// land ends a flight.
+func (c *Cache) land(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.landed = true
+	c.ground(f)
+}
+
+// await waits for a flight's answer. again says that the answer is only for the request that
+// started the flight, so that this one has to ask itself.
+func (c *Cache) await(
+	ctx context.Context, f *flight, leader bool, rng *Range, fetch Fetch,
+) (a *Answer, again bool, err error) {
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		c.abandon(f, leader)
+		return nil, false, ctx.Err()
+	}
+	if f.err != nil {
+		c.leave(f)
+		return nil, false, f.err
+	}
+	if !leader && !f.shared {
+		c.leave(f)
+		return nil, true, nil
+	}
+	switch {
+	case f.own != nil:
+		return c.own(ctx, f, rng, fetch)
+	case f.entry != nil:
+		a := c.answer(f.entry, c.now(), f.result, false)
+		c.leave(f)
+		return a, a == nil, nil
+	}
+	if rng != nil && f.fill.far(rng.First) {
+		c.leave(f)
+		a, err = c.pass(ctx, rng, fetch)
+		return a, false, err
+	}
+	return f.fill.answer(ctx, c.now(), func() { c.leave(f) }), false, nil
+}
+
+// abandon is leave for one who did not get the answer.
+func (c *Cache) abandon(f *flight, leader bool) {
+	c.leave(f)
+	if !leader {
+		return
+	}
+	c.work.Add(1)
+	go func() { // nobody else takes what was only for the leader
+		defer c.work.Done()
+		if <-f.ready; f.own != nil {
+			f.own.close()
+			c.land(f)
+		}
+	}()
+}
+
+func (o *ownReply) close() {
+	if o.resp != nil {
+		o.resp.Body.Close()
+	}
+	if o.reply != nil {
+		o.reply.Body.Close()
+	}
+}
+
+// own hands the leader what is not stored. A range of an object that is too large to be
+// stored is asked for by itself.
+func (c *Cache) own(ctx context.Context, f *flight, rng *Range, fetch Fetch) (*Answer, bool, error) {
+	done := func() { c.leave(f); c.land(f) }
+	if f.own.reply != nil {
+		a := *f.own.reply
+		done()
+		return &a, false, nil
+	}
+	if rng != nil && f.own.resp.StatusCode == http.StatusOK && f.own.resp.ContentLength > c.max {
+		f.own.close()
+		done()
+		a, err := c.pass(ctx, rng, fetch)
+		return a, false, err
+	}
+	a := passed(f.own.resp, done)
+	stop := context.AfterFunc(ctx, f.cancel)
+	a.Body.(*through).stop = stop
+	return a, false, nil
+}
+
+// refresh asks the origin for a newer response in the background, if nobody does.
+func (c *Cache) refresh(ctx context.Context, r *Request, e *entry, fetch Fetch) {
+	c.mu.RLock()
+	busy := c.flights[r.Key] != nil
+	c.mu.RUnlock()
+	if busy {
+		return
+	}
+	f, leader := c.join(r, e, fetch, true)
+	if !leader {
+		c.leave(f)
+		return
+	}
+	c.work.Add(1)
+	go func() {
+		defer c.work.Done()
+		t := time.AfterFunc(patience, f.cancel)
+		defer t.Stop()
+		<-f.ready
+		switch {
+		case f.own != nil:
+			f.own.close()
+			c.leave(f)
+			c.land(f)
+		case f.fill != nil:
+			f.fill.spool.wait(c.ctx)
+			c.leave(f)
+		default:
+			c.leave(f)
+		}
+	}()
+}
+
+// fly asks the origin and decides what becomes of its answer.
+func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
+	header := http.Header{}
+	var stored *hot
+	if f.stale != nil {
+		if stored = c.read(f.stale); stored != nil {
+			fresh.Condition(header, stored.header)
+		}
+	}
+	asked := c.now()
+	resp, err := ask(ctx, fetch, header)
+	if err == nil && resp.StatusCode == http.StatusNotModified && len(header) > 0 {
+		resp.Body.Close()
+		if fresh.Selects(resp.Header, stored.header) {
+			c.revalidated(f, stored, resp.Header, asked)
+			return
+		}
+		asked = c.now()
+		resp, err = ask(ctx, fetch, http.Header{})
+	}
+	received := c.now()
+	if (err != nil || failed(resp.StatusCode)) && f.stale != nil && received.Before(f.stale.life.Error) {
+		status := http.StatusGatewayTimeout
+		if err == nil {
+			status = resp.StatusCode
+			resp.Body.Close()
+		}
+		f.stale.backOff.Store(received.Add(f.rules.BackOff(status)).UnixNano())
+		f.entry, f.result, f.shared = f.stale, Stale, true
+		c.finish(f)
+		return
+	}
+	if err != nil {
+		f.err = err
+		c.finish(f)
+		return
+	}
+	c.replied(f, resp, asked, received)
+}
+
+// finish makes an outcome known that has no body under way.
+func (c *Cache) finish(f *flight) {
+	c.land(f)
+	close(f.ready)
+}
+
+// replied handles a whole response.
+func (c *Cache) replied(f *flight, resp *http.Response, asked, received time.Time) {
+	life, ok := fresh.Of(resp.StatusCode, resp.Header, &f.rules.Rules, asked, received)
+	now := received.Before(life.Fresh)
+	if ok && !now {
+		// It is worth storing if the origin can be asked whether it is current.
+		ok = fresh.Condition(http.Header{}, resp.Header)
+	}
+	if f.stale != nil && !ok && !failed(resp.StatusCode) {
+		c.remove(f.stale) // the origin has something else now
+	}
+	if !ok || resp.ContentLength > c.max {
+		f.own = &ownReply{resp: resp}
+		c.mu.Lock()
+		if c.flights[f.key] == f {
+			delete(c.flights, f.key) // nobody joins it any more
+		}
+		c.mu.Unlock()
+		close(f.ready)
+		return
+	}
+	f.fill = c.newFill(resp, life)
+	f.result, f.shared = Miss, now
+	close(f.ready)
+	if e, h := f.fill.run(resp.Body); e != nil {
+		c.store(f, e, h)
+	}
+	c.land(f)
+}
+
+// revalidated handles a 304.
+func (c *Cache) revalidated(f *flight, stored *hot, answer http.Header, asked time.Time) {
+	received := c.now()
+	header := fresh.Refresh(stored.header, answer)
+	judged := header.Clone()
+	judged["Age"] = answer["Age"]
+	life, ok := fresh.Of(f.stale.status, judged, &f.rules.Rules, asked, received)
+	e := f.stale.renewed(life, f.seq)
+	h := &hot{of: e, header: header, chunks: stored.chunks, size: stored.size}
+	f.result = RefreshHit
+	if !ok {
+		c.remove(f.stale)
+		if a := c.answerFrom(e, h, received, RefreshHit); a != nil {
+			f.own = &ownReply{reply: a}
+		}
+		c.finish(f)
+		return
+	}
+	f.shared = received.Before(life.Fresh)
+	f.entry = e
+	c.renew(f, e, h)
+	c.finish(f)
+}

@@ -1,0 +1,69 @@
+package fresh
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Condition adds to ask what makes an origin answer 304 if a stored response is still
+// current: its ETag, or else its Last-Modified (RFC 9111, section 4.3.1). It returns false
+// if the response has neither.
+func Condition(ask, stored http.Header) bool {
+	if tag := stored.Get("Etag"); tag != "" && len(stored["Etag"]) == 1 {
+		ask.Set("If-None-Match", tag)
+		return true
+	}
+	if lm := stored["Last-Modified"]; len(lm) == 1 {
+		if _, err := http.ParseTime(lm[0]); err == nil {
+			ask.Set("If-Modified-Since", lm[0])
+			return true
+		}
+	}
+	return false
+}
+
+// Selects reports whether a 304 is about the stored response: the validators that it sends
+// are those that are stored (RFC 9111, section 4.3.4).
+func Selects(answer, stored http.Header) bool {
+	if tag := answer.Get("Etag"); tag != "" {
+		return strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(stored.Get("Etag"), "W/")
+	}
+	if lm := answer.Get("Last-Modified"); lm != "" && stored.Get("Etag") == "" {
+		return lm == stored.Get("Last-Modified")
+	}
+	return true
+}
+
+// Refresh returns the headers of a stored response after a 304 (RFC 9111, section 3.2). What
+// describes the stored bytes stays as it is, and so does an ETag that is only weaker.
+func Refresh(stored, answer http.Header) http.Header {
+	next := stored.Clone()
+	for name, lines := range Storable(answer) {
+		switch name {
+		case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Etag":
+			continue
+		}
+		next[name] = slices.Clone(lines)
+	}
+	return next
+}
+
+// Storable returns a copy of a response's headers without those of one connection (RFC 9110,
+// section 7.6.1; RFC 9111, section 3.1), and without Content-Length and Age, which the cache
+// counts itself.
+func Storable(h http.Header) http.Header {
+	out := h.Clone()
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			out.Del(trim(name))
+		}
+	}
+	for _, name := range []string{
+		"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Content-Length", "Age",
+	} {
+		delete(out, name)
+	}
+	return out
+}

@@ -1,0 +1,164 @@
+package cache
+
+import (
+	"strings"
+
+	"watertight/internal/core/distribution"
+)
+
+// purges are the invalidations. None of them touches an entry: a lookup compares the entry's
+// number with those of the invalidations that name its path, so that an invalidation is
+// effective at once, and for fills under way as well.
+type purges struct {
+	sites map[string]*site
+	seen  uint64 // the newest invalidation that was applied
+	floor uint64 // what was asked for before this one was known is gone
+}
+
+// site is one distribution.
+type site struct {
+	id       string
+	floor    uint64 // like that of purges
+	newest   uint64
+	exact    map[string]uint64 // path → the newest invalidation of it
+	prefixes map[string]uint64 // the same for paths that end with a star
+	gone     bool              // the distribution is not served any more
+}
+
+const (
+	maxExact    = 10_000 // paths that one distribution remembers
+	maxPrefixes = 64
+)
+
+func newPurges() purges { return purges{sites: map[string]*site{}} }
+
+func (p *purges) site(id string) *site {
+	s := p.sites[id]
+	if s == nil {
+		s = &site{id: id, exact: map[string]uint64{}, prefixes: map[string]uint64{}}
+		p.sites[id] = s
+	}
+	return s
+}
+
+// current reports whether no invalidation is newer than what was asked for when number seq
+// was the newest.
+func (p *purges) current(s *site, path string, seq uint64) bool {
+	if s.gone || seq < p.floor || seq < s.floor {
+		return false
+	}
+	if s.newest <= seq {
+		return true
+	}
+	if s.exact[path] > seq {
+		return false
+	}
+	for prefix, n := range s.prefixes {
+		if n > seq && strings.HasPrefix(path, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *site) purge(n uint64, path string) {
+	s.newest = max(s.newest, n)
+	prefix, wild := strings.CutSuffix(path, "*")
+	switch {
+	case !wild && len(s.exact) < maxExact:
+		s.exact[path] = max(s.exact[path], n)
+	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes:
+		s.prefixes[prefix] = max(s.prefixes[prefix], n)
+	default: // all paths, or too many to remember: everything is purged
+		s.floor = max(s.floor, n)
+		clear(s.exact)
+		clear(s.prefixes)
+	}
+}
+
+// Apply makes the invalidations of a snapshot effective: when it returns, nothing that they
+// name and that was asked for before is answered or will be stored. Snapshots are applied
+// one after the other, in their order. What belongs to a distribution that the snapshot does
+// not list is dropped. If invalidations may have been missed, everything is.
+func (c *Cache) Apply(s *distribution.Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &c.purges
+	floor, sites := p.floors(), len(p.sites)
+	if p.seen+1 < s.Oldest {
+		p.floor = max(p.floor, s.Oldest-1)
+	}
+	if s.Oldest > 0 {
+		p.seen = max(p.seen, s.Oldest-1)
+	}
+	listed := map[string]bool{}
+	for i := range s.Sites {
+		listed[s.Sites[i].ID] = true
+	}
+	for _, n := range s.Invalidations {
+		if listed[n.Distribution] {
+			for _, path := range n.Paths {
+				p.site(n.Distribution).purge(n.Number, path)
+			}
+		}
+		p.seen = max(p.seen, n.Number)
+	}
+	for id, old := range p.sites {
+		if !listed[id] {
+			old.gone = true
+			delete(p.sites, id)
+		}
+	}
+	if p.floors() != floor || len(p.sites) != sites {
+		c.sweep()
+	}
+}
+
+// floors returns a number that rises with each floor.
+func (p *purges) floors() uint64 {
+	n := p.floor
+	for _, s := range p.sites {
+		n += s.floor
+	}
+	return n
+}
+
+// sweep removes the entries that are gone with everything else of their distribution. Others
+// are found when they are looked up.
+func (c *Cache) sweep() {
+	for _, e := range c.index.entries {
+		if e.site.gone || e.seq < c.purges.floor || e.seq < e.site.floor {
+			c.index.remove(e)
+			c.discard(e)
+		}
+	}
+}
+
+// lookup returns the entry that answers a request, fresh or not.
+func (c *Cache) lookup(r *Request) *entry {
+	c.mu.RLock()
+	e := c.index.entries[r.Key]
+	ok := e != nil && c.purges.current(e.site, r.Path, e.seq)
+	c.mu.RUnlock()
+	switch {
+	case ok:
+		e.use()
+		return e
+	case e != nil:
+		c.remove(e)
+	}
+	return nil
+}
+
+// remove removes an entry, if it is still the one of its key.
+func (c *Cache) remove(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.index.entries[e.key] == e {
+		c.index.remove(e)
+		c.discard(e)
+	}
+}
+
+// discard forgets what an entry held that is no longer in the index.
+func (c *Cache) discard(e *entry) {}
