@@ -84,6 +84,61 @@ func newPast(t *testing.T) *pastBucket {
 	return p
 }
 
+// TestThePastIsNotCached: no answer about the past, be it an error, may be stored under the
+// URL of the present: neither the object's own Cache-Control nor one that the request asks
+// for counts. Answers about the present are as they were.
+func TestThePastIsNotCached(t *testing.T) {
+	p := newPast(t)
+	ctx, key := t.Context(), aws.String("cached")
+	in := s3.PutObjectInput{
+		Bucket: &p.bucket, Key: key, CacheControl: aws.String("max-age=9"), Body: strings.NewReader("x"),
+	}
+	if _, err := p.s.S3.PutObject(ctx, &in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.s.S3.PutBucketCors(ctx, &s3.PutBucketCorsInput{
+		Bucket: &p.bucket, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
+			AllowedOrigins: []string{"https://a.example"}, AllowedMethods: []string{"GET"},
+		}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Format(time.RFC3339Nano)
+	for name, c := range map[string]struct {
+		method, target, at string
+		status             int
+		without            string // Cache-Control of the same request about the present
+	}{
+		"an object":              {"GET", "/past/cached", now, 200, "max-age=9"},
+		"its head":               {"HEAD", "/past/cached", now, 200, "max-age=9"},
+		"with another directive": {"GET", "/past/cached?response-cache-control=public", now, 200, "public"},
+		"a list":                 {"GET", "/past", now, 200, ""},
+		"a list, version 2":      {"GET", "/past?list-type=2", now, 200, ""},
+		"no object":              {"GET", "/past/none", now, 404, ""},
+		"no time":                {"GET", "/past/cached", "yesterday", 400, "max-age=9"},
+		"no such operation":      {"GET", "/past?policy", now, 501, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := raw{method: c.method, target: c.target, header: http.Header{"Origin": {"https://a.example"}}}
+			a := send(t, p.s, r)
+			if got := a.header.Get("Cache-Control"); got != c.without || strings.Contains(vary(a), "watertight") {
+				t.Errorf("about the present: %q, %q", got, vary(a))
+			}
+			r.header.Set(asOfHeader, c.at)
+			a = send(t, p.s, r)
+			if a.status != c.status || a.header.Get("Cache-Control") != "no-store" ||
+				!strings.Contains(vary(a), "x-watertight-as-of") {
+				t.Errorf("%d %v", a.status, a.header)
+			}
+			if a.header.Get("Access-Control-Allow-Origin") != "" && !strings.Contains(vary(a), "Origin") {
+				t.Errorf("it varies by %q", vary(a))
+			}
+		})
+	}
+}
+
+func vary(a answer) string { return strings.Join(a.header["Vary"], ", ") }
+
 // TestBrowseThePast: the SDK's client reads and lists a bucket as it was, with a header
 // that it adds.
 func TestBrowseThePast(t *testing.T) {

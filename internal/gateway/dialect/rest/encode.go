@@ -48,6 +48,9 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 			return 0, fault.Internal(err)
 		}
 	}
+	if len(p.route.extensions) > 0 {
+		unshared(h, r)
+	}
 	switch {
 	case p.outBody >= 0:
 		return stream(w, r, status, v.Field(p.outBody))
@@ -56,6 +59,15 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 	}
 	w.WriteHeader(status)
 	return 0, nil
+}
+
+// unshared keeps caches from giving the response to a request without the headers of this
+// server's own that r has: it is about something else at the same URL (RFC 9111, 4.1).
+func unshared(h http.Header, r *protocol.Request) {
+	for _, name := range extensions(r) {
+		h.Add("Vary", strings.ToLower(name))
+		h.Set("Cache-Control", "no-store")
+	}
 }
 
 func closeBody(p *plan, v reflect.Value) {

@@ -28,6 +28,7 @@ func writeError(w http.ResponseWriter, r *protocol.Request, f *fault.Error, acco
 			h[name] = []string{value}
 		}
 	}
+	unshared(h, r)
 	if r.Bucket != "" && r.Region != "" && f.Code != fault.NoSuchBucket {
 		// The response to a failed HEAD has nothing else for a client that signed for
 		// another region. All buckets of this server are in one region, so the header does
