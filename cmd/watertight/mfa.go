@@ -61,7 +61,7 @@ func (c *mfaEnroll) Run(p process) error {
 		return err
 	}
 	for _, d := range there {
-		if d.SerialNumber == e.SerialNumber {
+		if d.SerialNumber == e.SerialNumber && d.Enabled != nil { // one without an owner is replaced
 			return fmt.Errorf("there is an MFA device %s already; remove it first: watertight mfa remove %[1]s",
 				e.SerialNumber)
 		}

@@ -147,6 +147,14 @@ func TestEnrollRoot(t *testing.T) {
 		}
 		return c, authenticator{seed, 30, sha1.New}
 	}
+	api := iam.New(iam.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, Credentials: rootOf(s), HTTPClient: harness.SDK(s.HTTP),
+	})
+	if _, err := api.CreateVirtualMFADevice(t.Context(), &iam.CreateVirtualMFADeviceInput{
+		VirtualMFADeviceName: aws.String("root-account-mfa-device"),
+	}); err != nil { // nobody's: it is replaced
+		t.Fatal(err)
+	}
 	c, a := enroll()
 	fmt.Fprintln(c.in, a.codes(-1)[0])
 	c.Process.Signal(os.Interrupt)
@@ -160,7 +168,7 @@ func TestEnrollRoot(t *testing.T) {
 	if said := c.ends(false); !strings.Contains(said, "InvalidAuthenticationCode") {
 		t.Error(said)
 	}
-	if all := devicesOf(t, s); len(all) != 0 {
+	if all := devicesOf(t, s); len(all) != 1 || all[0].Enabled != nil {
 		t.Fatalf("half enrolled: %+v", all)
 	}
 	c, a = enroll()

@@ -43,8 +43,9 @@ type Enrolment struct {
 const maxDevices = 5000
 
 // Create makes a virtual MFA device without an owner. It needs
-// iam:CreateVirtualMFADevice.
-// Errors: EntityAlreadyExists, identity.LimitExceeded, ValidationError, InvalidInput.
+// iam:CreateVirtualMFADevice. The name RootDevice is for root users alone.
+// Errors: EntityAlreadyExists, identity.LimitExceeded, ValidationError, InvalidInput,
+// AccessDenied.
 func (s *Store) Create(
 	ctx context.Context, g authz.Grant, path, name string, tags []tag.Tag,
 ) (*Device, Enrolment, error) {
@@ -66,6 +67,7 @@ func (s *Store) Create(
 		func() error { return identity.CheckName(name) },
 		func() error { _, err := identity.CheckPath(path); return err },
 		func() error { return tag.CheckIAM(tags) },
+		func() error { return d.checkName(g) },
 	} {
 		if err := check(); err != nil {
 			return nil, Enrolment{}, err

@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/identity"
 	"watertight/internal/fault"
@@ -16,6 +18,17 @@ import (
 
 // RootDevice is the name that AWS's console gives to the root user's virtual device.
 const RootDevice = "root-account-mfa-device"
+
+// checkName keeps the name of the root user's device from others. Stricter than AWS: a
+// device of that name would stand in the way of the operator who enrols the root user's.
+func (d *Device) checkName(g authz.Grant) error {
+	if bytes.Equal(d.key(), deviceKey(d.Account, "/", RootDevice)) &&
+		g.Caller().Principal().Kind != policy.AccountRoot {
+		return fault.New(fault.AccessDenied, "Only the root user may create a virtual MFA device with the name "+
+			RootDevice+".")
+	}
+	return nil
+}
 
 // Operator has the operator's methods. They take no grant, and the handlers of requests
 // can't reach the type.
@@ -67,7 +80,8 @@ func (in *AddInput) device() (*Device, error) {
 }
 
 // Add adds a device, and assigns it to its holder if there is one. event is its audit
-// event. Nothing is stored if the codes are wrong. Errors: NoSuchEntity, EntityAlreadyExists,
+// event. The root user's virtual device replaces one of its name that has no owner. Nothing
+// is stored if the codes are wrong. Errors: NoSuchEntity, EntityAlreadyExists,
 // InvalidAuthenticationCode, InvalidInput, LimitExceeded.
 func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*Device, error) {
 	d, err := in.device()
@@ -77,14 +91,7 @@ func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*D
 	first := *d
 	return d, identity.Operate(ctx, o.store, event, in.Account, func(tx kv.Tx) error {
 		*d = first // the transaction may run again
-		taken, err := tx.Get(d.key())
-		if err != nil {
-			return err
-		}
-		if taken != nil {
-			return fault.New(fault.EntityAlreadyExists, "There is an MFA device "+d.Serial()+" already.")
-		}
-		if err := d.checkRoom(tx); err != nil {
+		if err := d.checkPlace(tx); err != nil {
 			return err
 		}
 		if in.Codes != nil {
@@ -106,6 +113,21 @@ func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*D
 		d.assign(tx, owner, d.Created)
 		return nil
 	})
+}
+
+// checkPlace refuses a serial number that is taken, and a full account. A device of the root
+// user's name without an owner is replaced: whoever made it must not be in the way.
+func (d *Device) checkPlace(r kv.Reader) error {
+	old, err := findDevice(r, d.Account, d.Serial())
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+		return d.checkRoom(r)
+	case d.Hardware || old.Owner != "":
+		return fault.New(fault.EntityAlreadyExists, "There is an MFA device "+d.Serial()+" already.")
+	}
+	return nil
 }
 
 // checkRoom refuses the device if the account already has the most of its kind.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/page"
@@ -111,6 +112,41 @@ func TestTokensAreListed(t *testing.T) {
 	}
 	at = at.Add(time.Minute)
 	h.Fails(h.Verify(ctx, root, serial, token.codeAt(token.stepAt(at)), at), "AccessDenied")
+}
+
+// TestTheRootUsersName: nobody but the root user makes a device with the name of the root
+// user's, in any case, and one without an owner is not in the operator's way.
+func TestTheRootUsersName(t *testing.T) {
+	h := newHouse(t)
+	u := h.Account.Create(identity.User, "u")
+	create := func(c authz.Caller, path, name string) error {
+		_, _, err := h.Store.Create(t.Context(), coretest.Grant(t, c, ARN(coretest.Account, path, name),
+			"iam:CreateVirtualMFADevice"), path, name, nil)
+		return err
+	}
+	user := authz.NewCaller(u.Principal(), authz.Situation{At: time.Unix(1_700_000_000, 0)})
+	root := coretest.Root(coretest.Account, nil)
+	h.Fails(create(user, "/", RootDevice), "AccessDenied")
+	h.Fails(create(user, "/", "Root-Account-MFA-device"), "AccessDenied")
+	h.OK(create(user, "/x/", RootDevice)) // another serial number
+	h.OK(create(root, "/", "ROOT-account-mfa-device"))
+	seed := hexSeed(bytes.Repeat([]byte{7}, 20))
+	in := AddInput{
+		Account: coretest.Account, Seed: seed, Step: 30 * time.Second, At: time.Unix(1_700_000_040, 0),
+		Holder: &Holder{Root: true},
+	}
+	d, err := NewOperator(h.Store).Add(t.Context(), nil, in)
+	if err != nil || d.Name != RootDevice {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	_, err = NewOperator(h.Store).Add(t.Context(), nil, in)
+	h.Fails(err, "EntityAlreadyExists")
+	all, err := NewOperator(h.Store).Devices(t.Context(), coretest.Account)
+	if err != nil || len(all) != 2 || !all[0].OfRoot() || hexSeed(all[0].codes.seed) != seed {
+		t.Errorf("%+v, %v", all, err)
+	}
+	h.Fails(create(user, "/", RootDevice), "AccessDenied")
+	h.Fails(create(root, "/", RootDevice), "EntityAlreadyExists")
 }
 
 func TestWhatOperatorsMayNotAdd(t *testing.T) {
