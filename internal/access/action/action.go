@@ -161,7 +161,7 @@ func tableFold(service string) string {
 	if t := table(service); t != "" {
 		return t
 	}
-	for _, known := range [...]string{"iam", "kms", "s3", "sts", "watertight"} {
+	for _, known := range [...]string{"cloudfront", "iam", "kms", "s3", "sts", "watertight"} {
 		if strings.EqualFold(service, known) {
 			return table(known)
 		}

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"watertight/internal/fault"
 )
 
@@ -241,6 +244,39 @@ func TestHeadersOfServicesThatReadThem(t *testing.T) {
 			_, err := Parse(r, Target{Path: "/", Service: service, Rules: APIRules, Region: testRegion}, testNow())
 			if code(err) != "AccessDenied" {
 				t.Errorf("%s takes an unsigned header: %v", service, err)
+			}
+		})
+	}
+}
+
+// TestPathsOfServices: services other than S3 sign the path as it was sent, encoded again.
+// The signer is AWS's own.
+func TestPathsOfServices(t *testing.T) {
+	for _, path := range []string{
+		"/", "/2020-05-31/distribution", "/2020-05-31/a%2Fb/arn%3Aaws%3Ax", "/2020-05-31/a+b", "/2020-05-31/a:b@c",
+		"/2020-05-31/%C3%A4",
+	} {
+		t.Run(path, func(t *testing.T) {
+			r, err := http.NewRequest("GET", "http://h:9000"+path+"?WithTags", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cred := aws.Credentials{AccessKeyID: testID, SecretAccessKey: testSecret}
+			err = v4.NewSigner().SignHTTP(t.Context(), cred, r, emptySum, "cloudfront", "us-east-1", testNow())
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := Target{
+				Path: path, Query: "WithTags", Service: "cloudfront", Rules: APIRules, Region: "eu-west-1",
+				Elsewhere: "us-east-1",
+			}
+			r.Header.Del("X-Amz-Content-Sha256")
+			c, err := Parse(r, target, testNow())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Verify(DeriveKey(testSecret, c.Date, c.Region, c.Service)); err != nil {
+				t.Error(err)
 			}
 		})
 	}

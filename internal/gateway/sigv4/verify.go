@@ -107,7 +107,7 @@ func spaced(b []byte) string {
 func (c *Claim) appendCanonical(b []byte) ([]byte, bool) {
 	b = append(append(b, c.request.Method...), '\n')
 	start := len(b)
-	b, ok := appendEncoded(b, c.path, true)
+	b, ok := c.appendPath(b)
 	if !ok {
 		return b, false
 	}
@@ -172,6 +172,17 @@ func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
 		b = append(b, b[p.from:p.to]...)
 	}
 	return b[:start+copy(b[start:], b[end:])], true
+}
+
+// appendPath appends the path as it is signed. S3's is in one encoding; for other services,
+// the path as it was sent is encoded again (IAM user guide, "Create a signed AWS API
+// request"). AWS removes "." and ".." and empty elements before; here, dialects with paths
+// refuse them.
+func (c *Claim) appendPath(b []byte) ([]byte, bool) {
+	if c.rules == S3Rules {
+		return appendEncoded(b, c.path, true)
+	}
+	return appendEncoded(b, strings.NewReplacer("%", "%25", "+", "%2B").Replace(c.path), true)
 }
 
 // appendEncoded appends s, percent-decoded and encoded again: everything but unreserved
