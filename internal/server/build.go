@@ -36,6 +36,7 @@ import (
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/limit"
 	"watertight/internal/operator"
 	"watertight/internal/outbound"
 	"watertight/internal/rotation"
@@ -67,6 +68,8 @@ type Server struct {
 	uses       *identity.Uses
 	clock      *instant.Clock
 	dispatcher *dispatch.Dispatcher
+	memory     *limit.Memory  // of all requests
+	origins    *bucketOrigins // this process's edge reaches buckets by it
 	door       *door
 	listeners  []net.Listener
 	operator   net.Listener // listener of the operator's socket
@@ -365,6 +368,8 @@ func (s *Server) openGateway(context.Context) error {
 		},
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{Keys: s.keys}).Table(),
 	)
+	s.memory = limit.NewMemory(s.config.MaxDocumentMemory)
+	s.origins = &bucketOrigins{dispatcher: s.dispatcher, root: s.rootKey.Ring, memory: s.memory, log: s.log}
 	return err
 }
 

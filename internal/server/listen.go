@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"watertight/internal/certs"
-	"watertight/internal/limit"
 )
 
 // checkListeners refuses plain HTTP on any address but loopback, unless the configuration
@@ -122,7 +121,7 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	}
 	h := &http.Server{
 		Handler: guard{
-			next: next, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory),
+			next: next, log: s.log, stall: s.config.Stall, memory: s.memory,
 		},
 		ErrorLog:          s.httpLog(),
 		ConnContext:       withGuest,

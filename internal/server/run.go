@@ -86,6 +86,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	closeBeside()
 	serving.Wait()
+	s.origins.running.Wait() // each ends with the request for which it runs
 	sweeping.Wait()
 	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)

@@ -68,6 +68,7 @@ var layers = map[string][]string{
 	"internal/gateway/sigv4": {"internal/fault", "internal/mac"},
 	"internal/outbound":      {"internal/fault"},
 	"internal/edge/signed":   {"internal/strictjson", "internal/fault"},
+	"internal/edge/origin":   {"internal/core/distribution", "internal/outbound", "internal/fault"},
 	"internal/api": {
 		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
 		"internal/strictjson", "internal/limit", "internal/fault",
@@ -169,6 +170,18 @@ var symbols = []struct {
 	{
 		"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"},
 		"only who identified a caller makes one",
+	},
+	{
+		"", "IdentifyService", []string{"internal/gateway/dispatch/serve.go", "internal/gateway/authn"},
+		"only requests in process come from a service",
+	},
+	{
+		"", "ServeInProcess", []string{"internal/server/inprocess.go", "internal/gateway/dispatch"},
+		"only this process's edge sends requests without a connection",
+	},
+	{
+		"authn", "Service", []string{"internal/server/inprocess.go", "internal/gateway/dispatch/inprocess.go"},
+		"only this process's edge acts as a service",
 	},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
 	{"http", "Client", callers(), "calls out go through outbound"},

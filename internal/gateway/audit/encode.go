@@ -390,6 +390,7 @@ func (w *object) additional(e *Event) {
 	w.optional("AuthenticationMethod", e.AuthenticationMethod)
 	w.optional("x-amz-id-2", e.HostID)
 	w.number("bytesTransferredOut", e.BytesOut)
+	w.optional("sourceArn", e.Source)
 	w.end()
 }
 

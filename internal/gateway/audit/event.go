@@ -21,6 +21,7 @@ type Event struct {
 	Region    string // if empty, that of the log
 	SourceIP  netip.Addr
 	UserAgent string
+	Source    string // ARN of the distribution through which the request came; "" for requests from the network
 
 	ErrorCode, ErrorMessage string
 

@@ -83,10 +83,24 @@ func (r *refusals) count(now time.Time, e *Event) {
 }
 
 func (r *refusals) crowd(e *Event) (*crowd, string) {
-	if e.stranger() {
-		return &r.strangers, sourceName(e.SourceIP)
+	if e.outside() {
+		return &r.strangers, e.from()
 	}
 	return &r.keys, e.Identity.AccessKeyID
+}
+
+// outside reports whether nobody who is known here sent the request: a stranger, or a
+// viewer of a distribution, for whom a service asks.
+func (e *Event) outside() bool {
+	return e.stranger() || e.Source != "" && e.Identity.Principal.Kind == policy.Service
+}
+
+// from returns the network or the distribution that the request came from.
+func (e *Event) from() string {
+	if e.Source != "" {
+		return e.Source
+	}
+	return sourceName(e.SourceIP)
 }
 
 // sourceName returns the network whose addresses one sender may have all.
@@ -126,8 +140,8 @@ func (c *crowd) source(now time.Time, name string) *bucket {
 func (c *crowd) count(now time.Time, e *Event) {
 	c.counted.add(now)
 	c.codes.add(cmp.Or(e.ErrorCode, e.Operation.Name)) // a request that succeeds has no code
-	c.sources.add(sourceName(e.SourceIP))
-	if !e.stranger() {
+	c.sources.add(e.from())
+	if !e.outside() {
 		c.ids.add(e.Identity.AccessKeyID)
 	}
 }
@@ -168,7 +182,7 @@ func (e *Event) refused(granted bool) bool {
 	switch {
 	case e.ErrorCode == "" && e.Operation.ReadsNothing:
 		return true
-	case e.stranger():
+	case e.outside():
 		return e.ErrorCode != ""
 	case e.Identity.Principal.Kind == policy.Service:
 		return false

@@ -23,6 +23,9 @@ type origin struct {
 // the former passes on the latter as its client sent it. A request counts as sent over TLS
 // only if every value that counts says https.
 func (i *Identifier) origin(r *protocol.Request) origin {
+	if r.InProcess {
+		return origin{tls: r.Secure, secure: r.Secure}
+	}
 	o := origin{ip: r.Peer, tls: r.HTTP.TLS != nil}
 	o.secure = o.tls || r.Loopback
 	h := r.HTTP.Header

@@ -19,6 +19,8 @@ func hold(ctx context.Context, c authz.Caller) error {
 		return nil
 	case policy.AccountRoot:
 		return held.Verified(ctx, limit.Root, c.AccessKeyID())
+	case policy.Service:
+		return held.Verified(ctx, limit.Caller, c.Principal().Name)
 	}
 	return held.Verified(ctx, limit.Caller, c.AccessKeyID())
 }

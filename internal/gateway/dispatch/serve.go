@@ -29,13 +29,16 @@ type exchange struct {
 	record  *audit.Record
 	caller  authz.Caller // the zero caller until the request is identified
 	grant   authz.Grant
+	within  *InProcess // nil for a request from the network
 
 	operation action.Operation // operation of the row
 }
 
-// ServeHTTP sets the time of the request and runs the pipeline. It is the only entry from
-// the network.
-func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+// ServeHTTP serves a request from the network. It is the only entry for those.
+func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) { d.serve(w, hr, nil) }
+
+// serve sets the time of the request and runs the pipeline.
+func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InProcess) {
 	o := d.options.Protocol
 	if o.Now == nil {
 		o.Now = time.Now
@@ -45,7 +48,7 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if bound != nil {
 		bound.EndBy(at.Add(d.options.documentTime()))
 	}
-	x := &exchange{service: d.services.all[0]}
+	x := &exchange{service: d.services.all[0], within: within}
 	err := d.read(x, hr, o, id, at)
 	r := x.request
 	r.Bound = bound
@@ -63,7 +66,12 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 // document, that service answers; otherwise the first service does.
 func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id string, at time.Time) error {
 	r, err := protocol.Parse(hr, o, id, at)
-	if err == nil {
+	switch {
+	case x.within != nil:
+		if err = x.within.read(x, r, err); err == nil {
+			return nil
+		}
+	case err == nil:
 		var s *service
 		if s, err = d.services.find(r); err == nil {
 			x.request, x.service = r, s
@@ -74,6 +82,7 @@ func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id 
 		}
 	}
 	x.request = protocol.Unparsed(hr, id, at)
+	x.request.InProcess = x.within != nil
 	x.service.take(x.request)
 	return err
 }
@@ -85,6 +94,9 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
+	if x.within != nil {
+		x.record.Event.Source = x.within.Service.SourceARN
+	}
 	if x.service.rows == nil {
 		return nil, unmatched // no service could verify the signature
 	}
@@ -123,8 +135,14 @@ func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, s
 		case dialect.Preflight, dialect.Bearer:
 			return d.who.Nobody(ctx, x.request)
 		case dialect.SignedForm:
+			if x.within.signs() {
+				return authz.Caller{}, nil, errServiceForm()
+			}
 			return d.who.IdentifyForm(ctx, x.request)
 		}
+	}
+	if x.within.signs() {
+		return d.who.IdentifyService(x.request, &x.within.Service)
 	}
 	return d.who.Identify(ctx, x.request)
 }

@@ -23,6 +23,8 @@ type Request struct {
 	Bound             Bound            // of the body; nil if there is none
 	Peer              netip.Addr
 	Loopback          bool // the listener and the peer are both on loopback
+	InProcess         bool // a service of this server made it; it has no connection and no peer
+	Secure            bool // of a request in process: it counts as sent over TLS
 	Service           *Service
 	Region            string // region of this endpoint; "" if it is not known
 	HomeRegion        string // another region for which it may be signed, or ""
