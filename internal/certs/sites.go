@@ -1,0 +1,194 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"watertight/internal/storage/seal"
+)
+
+// Pair is a certificate's file and that of its key.
+type Pair struct{ CertFile, KeyFile string }
+
+// SiteSource says where the certificates of many sites come from, which are chosen by the
+// name that a client asks for (SNI). At most one way is used; none is plain HTTP.
+type SiteSource struct {
+	Pairs         []Pair
+	SelfSigned    bool
+	ACME          bool // for names that are served, when they are first asked for
+	ACMEEmail     string
+	ACMEDirectory string // URL of the authority; empty is Let's Encrypt
+}
+
+// On reports whether the source provides certificates.
+func (s SiteSource) On() bool { return len(s.Pairs) > 0 || s.SelfSigned || s.ACME }
+
+// Check refuses a source that contradicts itself.
+func (s SiteSource) Check() error {
+	ways := 0
+	for _, used := range []bool{len(s.Pairs) > 0, s.SelfSigned, s.ACME} {
+		if used {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("--cdn-tls-cert, --cdn-acme and --cdn-tls-self-signed exclude each other; use one of them")
+	}
+	return nil
+}
+
+// SiteOptions say which certificates are served.
+type SiteOptions struct {
+	SiteSource
+	Data   string      // data directory, which holds the sealed keys that are made here
+	Root   *seal.Ring  // the key that seals them
+	Files  sync.Locker // held while a sealed file is replaced, see Rewrap
+	Logger *slog.Logger
+	// Serves reports whether a name, in lower case, is that of a site. No certificate is
+	// made or asked for otherwise.
+	Serves func(name string) bool
+}
+
+// Sites are the certificates of many sites.
+type Sites struct {
+	SiteOptions
+	tls   *tls.Config
+	pairs []*pairFile
+	cache *certmagic.Cache // for ACME; or nil
+	local *authority       // of SelfSigned; or nil
+}
+
+// OpenSites opens the certificates. The source must be On. After an error nothing is left
+// open. HTTP/2 is offered.
+func OpenSites(o SiteOptions) (*Sites, error) {
+	s := &Sites{SiteOptions: o, tls: &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}}
+	s.tls.GetCertificate = s.get
+	switch {
+	case len(o.Pairs) > 0:
+		judge := (&Certificates{Options: Options{Logger: o.Logger}}).judgeGiven
+		for _, p := range o.Pairs {
+			file := &pairFile{cert: p.CertFile, key: p.KeyFile, log: o.Logger, judge: judge}
+			if err := file.open(); err != nil {
+				return nil, fmt.Errorf("the TLS certificate %s: %w", p.CertFile, err)
+			}
+			s.pairs = append(s.pairs, file)
+		}
+	case o.ACME:
+		if err := s.acme(); err != nil {
+			return nil, err
+		}
+	default:
+		var err error
+		if s.local, err = openAuthority(o); err != nil {
+			return nil, fmt.Errorf("the CDN's certificate authority: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// TLS returns the configuration for the listeners.
+func (s *Sites) TLS() *tls.Config { return s.tls }
+
+// CAFile is the path of the certificate authority of SelfSigned, or "".
+func (s *Sites) CAFile() string {
+	if s.local == nil {
+		return ""
+	}
+	return authorityFile(s.Data)
+}
+
+// errUnserved ends handshakes for names that are not served.
+var errUnserved = errors.New("no site has this name")
+
+// get returns the certificate for a handshake. A client that asks for no name gets that of
+// the first pair.
+func (s *Sites) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	for i, p := range s.pairs {
+		c, err := p.get(hello)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" && i == 0 || name != "" && c.Leaf.VerifyHostname(name) == nil {
+			return c, nil
+		}
+	}
+	if s.local != nil {
+		if name != "" && name != "localhost" && !s.Serves(name) {
+			return nil, errUnserved
+		}
+		return s.local.issue(name, time.Now())
+	}
+	return nil, errUnserved
+}
+
+// acme gets certificates from an authority when a name is first asked for. Only names that
+// are served get one, so that strangers can't use up the authority's limits.
+func (s *Sites) acme() error {
+	dir := filepath.Join(s.Data, "acme")
+	if err := discardPlain(dir, s.Logger); err != nil {
+		return fmt.Errorf("the certificates of %s: %w", dir, err)
+	}
+	var magic *certmagic.Config
+	s.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
+	})
+	magic = certmagic.New(s.cache, certmagic.Config{
+		Storage: sealedStorage{&certmagic.FileStorage{Path: dir}, s.Root, s.Files},
+		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: func(_ context.Context, name string) error {
+			if !s.Serves(strings.ToLower(name)) {
+				return errUnserved
+			}
+			return nil
+		}},
+	})
+	issuer := certmagic.ACMEIssuer{Email: s.ACMEEmail, Agreed: true, DisableHTTPChallenge: true, CA: s.ACMEDirectory}
+	if issuer.CA == "" {
+		issuer.CA = certmagic.LetsEncryptProductionCA
+	}
+	magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(magic, issuer)}
+	s.tls.GetCertificate = magic.GetCertificate
+	s.tls.NextProtos = append(s.tls.NextProtos, "acme-tls/1")
+	return nil
+}
+
+// Reload reads the certificates' files again. Connections and requests go on.
+func (s *Sites) Reload() {
+	for _, p := range s.pairs {
+		p.reload()
+	}
+}
+
+// Watch checks the certificates' files even without handshakes, until ctx ends.
+func (s *Sites) Watch(ctx context.Context) {
+	tick := time.NewTicker(watchAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			for _, p := range s.pairs {
+				p.watch()
+			}
+		}
+	}
+}
+
+// Close stops the renewal of certificates.
+func (s *Sites) Close() {
+	if s.cache != nil {
+		s.cache.Stop()
+	}
+}
