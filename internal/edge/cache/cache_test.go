@@ -250,7 +250,6 @@ func TestInvalidateFill(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Second)
-		synctest.Wait()
 		version, slow = "new", 0
 		purge(c, 1, "/slow")
 		if _, body, r := get(t, c, request("/slow"), o); body != "new" || r != Miss {

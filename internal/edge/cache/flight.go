@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"watertight/internal/edge/cache/fresh"
@@ -21,8 +20,8 @@ type flight struct {
 	cancel context.CancelFunc
 	ready  chan struct{}
 
-	readers atomic.Int64 // those who wait for it or read its body; changed under Cache.mu
-	landed  bool         // whether it ended; guarded by Cache.mu
+	readers int  // those who wait for it or read its body; guarded by Cache.mu
+	landed  bool // whether it ended; guarded by Cache.mu
 
 	// The outcome: exactly one of them.
 	err   error
@@ -55,7 +54,7 @@ func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[r.Key]; share && f != nil && c.purges.current(f.site, r.Path, f.seq) && !f.full() {
-		f.readers.Add(1)
+		f.readers++
 		c.collapsed.Add(1)
 		return f, false
 	}
@@ -63,9 +62,8 @@ func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, 
 	ctx, cancel := context.WithCancel(c.ctx)
 	f = &flight{
 		key: r.Key, site: c.purges.site(r.Distribution), path: r.Path, seq: c.purges.seen, rules: r.Rules, stale: e,
-		cancel: cancel, ready: make(chan struct{}),
+		cancel: cancel, ready: make(chan struct{}), readers: 1,
 	}
-	f.readers.Store(1)
 	if share {
 		c.flights[r.Key] = f
 	}
@@ -92,11 +90,8 @@ func (f *flight) full() bool {
 func (c *Cache) leave(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.readers.Add(-1) > 0 {
-		return
-	}
-	if f.landed {
-		f.close()
+	f.readers--
+	if f.readers > 0 || f.landed {
 		return
 	}
 	if c.detached < maxDetached && f.nearlyDone() {
@@ -120,7 +115,7 @@ func (c *Cache) endDetached(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.detached--
-	if f.readers.Load() == 0 && !f.landed {
+	if f.readers == 0 && !f.landed {
 		c.ground(f)
 	}
 }
@@ -137,21 +132,8 @@ func (c *Cache) ground(f *flight) {
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.landed {
-		return
-	}
 	f.landed = true
 	c.ground(f)
-	if f.readers.Load() == 0 {
-		f.close()
-	}
-}
-
-// close frees what only readers of the flight need: it landed, and nobody reads it.
-func (f *flight) close() {
-	if f.fill != nil {
-		f.fill.spool.close()
-	}
 }
 
 // await waits for a flight's answer. again says that the answer is only for the request that
@@ -335,10 +317,12 @@ func (c *Cache) replied(f *flight, resp *http.Response, asked, received time.Tim
 		close(f.ready)
 		return
 	}
-	f.fill = c.newFill(resp, life, &f.readers)
+	f.fill = c.newFill(resp, life)
 	f.result, f.shared = Miss, now
 	close(f.ready)
-	c.fill(f, resp.Body)
+	if e, h := f.fill.run(resp.Body); e != nil {
+		c.store(f, e, h)
+	}
 	c.land(f)
 }
 
@@ -353,14 +337,10 @@ func (c *Cache) revalidated(f *flight, stored *hot, answer http.Header, asked ti
 	h := &hot{of: e, header: header, chunks: stored.chunks, size: stored.size}
 	f.result = RefreshHit
 	if !ok {
-		src, err := c.source(f.stale, h)
 		c.remove(f.stale)
-		if err != nil {
-			f.err = err
-			c.finish(f)
-			return
+		if a := c.answerFrom(e, h, received, RefreshHit); a != nil {
+			f.own = &ownReply{reply: a}
 		}
-		f.own = &ownReply{reply: c.answerFrom(e, h, src, received, RefreshHit)}
 		c.finish(f)
 		return
 	}

@@ -13,7 +13,6 @@ type purges struct {
 	sites map[string]*site
 	seen  uint64 // the newest invalidation that was applied
 	floor uint64 // what was asked for before this one was known is gone
-	told  bool   // whether a snapshot was applied; nothing is answered before
 }
 
 // site is one distribution.
@@ -45,7 +44,7 @@ func (p *purges) site(id string) *site {
 // current reports whether no invalidation is newer than what was asked for when number seq
 // was the newest.
 func (p *purges) current(s *site, path string, seq uint64) bool {
-	if !p.told || s.gone || seq < p.floor || seq < s.floor {
+	if s.gone || seq < p.floor || seq < s.floor {
 		return false
 	}
 	if s.newest <= seq {
@@ -62,11 +61,7 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	return true
 }
 
-// purge remembers an invalidation. It returns true if it purges all paths.
-func (s *site) purge(n uint64, path string) bool {
-	if n <= s.floor {
-		return false
-	}
+func (s *site) purge(n uint64, path string) {
 	s.newest = max(s.newest, n)
 	prefix, wild := strings.CutSuffix(path, "*")
 	switch {
@@ -74,13 +69,11 @@ func (s *site) purge(n uint64, path string) bool {
 		s.exact[path] = max(s.exact[path], n)
 	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes:
 		s.prefixes[prefix] = max(s.prefixes[prefix], n)
-	default: // all paths, or too many to remember
+	default: // all paths, or too many to remember: everything is purged
+		s.floor = max(s.floor, n)
 		clear(s.exact)
 		clear(s.prefixes)
-		s.floor = max(s.floor, n)
-		return true
 	}
-	return false
 }
 
 // Apply makes the invalidations of a snapshot effective: when it returns, nothing that they
@@ -89,16 +82,10 @@ func (s *site) purge(n uint64, path string) bool {
 // not list is dropped. If invalidations may have been missed, everything is.
 func (c *Cache) Apply(s *distribution.Snapshot) {
 	c.mu.Lock()
-	gone := c.apply(s)
-	c.mu.Unlock()
-	c.discard(nil, gone...)
-}
-
-func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
+	defer c.mu.Unlock()
 	p := &c.purges
-	p.told = true
-	all := p.seen+1 < s.Oldest // whether entries are gone that sweep finds
-	if all {
+	floor, sites := p.floors(), len(p.sites)
+	if p.seen+1 < s.Oldest {
 		p.floor = max(p.floor, s.Oldest-1)
 	}
 	if s.Oldest > 0 {
@@ -111,46 +98,53 @@ func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	for _, n := range s.Invalidations {
 		if listed[n.Distribution] {
 			for _, path := range n.Paths {
-				all = p.site(n.Distribution).purge(n.Number, path) || all
+				p.site(n.Distribution).purge(n.Number, path)
 			}
 		}
 		p.seen = max(p.seen, n.Number)
 	}
 	for id, old := range p.sites {
 		if !listed[id] {
-			old.gone, all = true, true
+			old.gone = true
 			delete(p.sites, id)
 		}
 	}
-	if all {
-		return c.sweep()
+	if p.floors() != floor || len(p.sites) != sites {
+		c.sweep()
 	}
-	return nil
+}
+
+// floors returns a number that rises with each floor.
+func (p *purges) floors() uint64 {
+	n := p.floor
+	for _, s := range p.sites {
+		n += s.floor
+	}
+	return n
 }
 
 // sweep removes the entries that are gone with everything else of their distribution. Others
 // are found when they are looked up.
-func (c *Cache) sweep() (gone []*entry) {
+func (c *Cache) sweep() {
 	for _, e := range c.index.entries {
 		if e.site.gone || e.seq < c.purges.floor || e.seq < e.site.floor {
 			c.index.remove(e)
-			gone = append(gone, e)
+			c.discard(e)
 		}
 	}
-	return gone
 }
 
 // lookup returns the entry that answers a request, fresh or not.
 func (c *Cache) lookup(r *Request) *entry {
 	c.mu.RLock()
 	e := c.index.entries[r.Key]
-	told, ok := c.purges.told, e != nil && c.purges.current(e.site, r.Path, e.seq)
+	ok := e != nil && c.purges.current(e.site, r.Path, e.seq)
 	c.mu.RUnlock()
 	switch {
 	case ok:
 		e.use()
 		return e
-	case e != nil && told:
+	case e != nil:
 		c.remove(e)
 	}
 	return nil
@@ -159,25 +153,12 @@ func (c *Cache) lookup(r *Request) *entry {
 // remove removes an entry, if it is still the one of its key.
 func (c *Cache) remove(e *entry) {
 	c.mu.Lock()
-	found := c.index.entries[e.key] == e
-	if found {
+	defer c.mu.Unlock()
+	if c.index.entries[e.key] == e {
 		c.index.remove(e)
-	}
-	c.mu.Unlock()
-	if found {
-		c.discard(nil, e)
+		c.discard(e)
 	}
 }
 
-// discard removes the files of entries that are no longer in the index. successor is the
-// entry that took their place, or nil: it may have taken over its predecessor's file.
-func (c *Cache) discard(successor *entry, gone ...*entry) {
-	if c.disk == nil {
-		return
-	}
-	for _, e := range gone {
-		if successor == nil || e.file != successor.file {
-			c.disk.remove(e.file)
-		}
-	}
-}
+// discard forgets what an entry held that is no longer in the index.
+func (c *Cache) discard(e *entry) {}

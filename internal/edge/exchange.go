@@ -1,0 +1,306 @@
+package edge
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/edge/signed"
+)
+
+// Limits of requests, in bytes. Source: "Quotas" in the developer guide.
+const (
+	maxURL     = 8192
+	maxRequest = 20480
+)
+
+// exchange is one request of a viewer, while it is answered.
+type exchange struct {
+	e     *Edge
+	r     *http.Request
+	id    string // X-Amz-Cf-Id
+	began time.Time
+
+	viewer netip.Addr
+	secure bool   // the viewer's request came over TLS
+	bare   bool   // the listener only redirects
+	host   string // name, in lower case
+	local  bool   // by the path /_/ID/ on loopback
+	target target // as the viewer sent it, in its one form; without the prefix if local
+
+	site     *site
+	behavior *behavior
+	path     string // the path that is served: the default root object instead of the root
+	query    string // without the parameters of a signature
+}
+
+// ServeHTTP implements http.Handler.
+func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.serve(w, r, false) }
+
+// OnlyRedirects returns the handler of a listener on which anybody on the way can read
+// everything: it redirects to HTTPS what a distribution would serve, and refuses the rest.
+func (e *Edge) OnlyRedirects() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serve(w, r, true) })
+}
+
+func (e *Edge) serve(w http.ResponseWriter, r *http.Request, bare bool) {
+	x := &exchange{e: e, r: r, bare: bare, id: newID(), began: e.options.Now()}
+	x.viewer, x.secure = e.options.Viewer(r)
+	out := &meter{ResponseWriter: w}
+	answer := x.answer()
+	cut := x.send(out, answer)
+	answer.close()
+	x.count(out, answer, cut)
+	if cut {
+		panic(http.ErrAbortHandler) // a viewer must not take a part for the whole
+	}
+}
+
+// answer takes the request through its steps. Each may refuse it.
+func (x *exchange) answer() *reply {
+	for _, step := range []func() error{
+		x.parse,    // one target, one host
+		x.locate,   // the distribution
+		x.limit,    // sizes, and no body where it means nothing
+		x.match,    // the behaviour
+		x.protocol, // HTTPS where it is demanded
+		x.method,
+		x.verify, // signed access
+	} {
+		if err := step(); err != nil {
+			return x.instead(err)
+		}
+	}
+	answer, err := x.fetch(x.behavior, x.path, x.query)
+	if err != nil {
+		return x.instead(err)
+	}
+	return x.custom(answer)
+}
+
+// instead answers a refusal, or with the distribution's own page for it.
+func (x *exchange) instead(err error) *reply {
+	r := (*refusal)(nil)
+	if !errors.As(err, &r) {
+		r = unreached(err)
+	}
+	if r.err != nil && x.r.Context().Err() == nil {
+		x.e.options.Logger.Warn("an origin gave no answer", "distribution", x.site.ID, "err", r.err)
+	}
+	answer := x.refused(r)
+	if r.mapped {
+		return x.custom(answer)
+	}
+	return answer
+}
+
+// parse reads the target and the host, each in one way.
+func (x *exchange) parse() error {
+	raw, host := x.r.RequestURI, x.r.Host
+	if len(raw) > 0 && raw[0] != '/' {
+		// The absolute-form (RFC 9112, section 3.2.2): net/http took the host from it.
+		scheme, rest, ok := strings.Cut(raw, "://")
+		if secure := strings.EqualFold(scheme, "https"); !ok || !secure && !strings.EqualFold(scheme, "http") ||
+			secure != (x.r.TLS != nil) {
+			return badRequest("The target of the request is not one that can be served.")
+		}
+		end := strings.IndexAny(rest, "/?#")
+		if end < 0 {
+			end = len(rest)
+		}
+		if rest[:end] != host {
+			return badRequest("The target of the request names another host.")
+		}
+		raw = rest[end:]
+		if raw != "" && raw[0] == '?' {
+			raw = "/" + raw
+		}
+	}
+	if h, ok := x.r.Header["Host"]; ok && (len(h) != 1 || h[0] != host) {
+		return badRequest("The request names two hosts.")
+	}
+	var ok bool
+	if x.target, ok = parseTarget(raw); !ok {
+		return badRequest("The path of the request can't be read.")
+	}
+	if x.host, ok = hostName(host); !ok {
+		return badRequest("The host of the request can't be read.")
+	}
+	return nil
+}
+
+// localPrefix begins the paths by which a distribution can be tried on the machine itself.
+const localPrefix = "/_/"
+
+// locate finds the distribution by the host, or by the path on loopback.
+func (x *exchange) locate() error {
+	served := x.e.served.Load()
+	if x.site = served.find(x.host); x.site != nil {
+		if t := x.r.TLS; t != nil && t.ServerName != "" && served.find(strings.ToLower(t.ServerName)) != x.site {
+			return refuse(http.StatusMisdirectedRequest, "Error", "The connection is for another host.")
+		}
+		return nil
+	}
+	if rest, ok := strings.CutPrefix(x.target.path, localPrefix); ok && x.onLoopback() {
+		id, path, _ := strings.Cut(rest, "/")
+		if x.site = served.byID[id]; x.site != nil {
+			x.local, x.target.path = true, "/"+path
+			return nil
+		}
+	}
+	return refuse(http.StatusForbidden, "Error", "No distribution is configured for this host.")
+}
+
+// onLoopback reports whether both ends of the connection are on this machine, the host is
+// too, and no proxy passed the request on.
+func (x *exchange) onLoopback() bool {
+	local, _ := x.r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if local == nil || !isLoopback(local.String()) || !isLoopback(x.r.RemoteAddr) {
+		return false
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via"} {
+		if _, ok := x.r.Header[name]; ok {
+			return false
+		}
+	}
+	a, err := netip.ParseAddr(strings.Trim(x.host, "[]"))
+	return x.host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
+
+func isLoopback(addr string) bool {
+	p, err := netip.ParseAddrPort(addr)
+	return err == nil && p.Addr().Unmap().IsLoopback()
+}
+
+// limit refuses what is too large, a body where it means nothing, and a request that came
+// from this edge.
+func (x *exchange) limit() error {
+	r := x.r
+	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			size += len(name) + len(v) + 4
+		}
+	}
+	if len(r.RequestURI) > maxURL || size > maxRequest {
+		refused := refuse(http.StatusRequestEntityTooLarge, "LimitExceeded", "The request is too large.")
+		refused.close = true
+		return refused
+	}
+	if r.ContentLength != 0 && !hasContent(r.Method) && r.Method != http.MethodOptions {
+		refused := refuse(http.StatusForbidden, "ClientRequestInvalid", "This method takes no body.")
+		refused.close = true
+		return refused
+	}
+	for _, v := range r.Header["Via"] {
+		if strings.Contains(v, x.e.via) {
+			return refuse(http.StatusForbidden, "Error", "The origin of this content is this server itself.")
+		}
+	}
+	return nil
+}
+
+// hasContent reports whether a request of a method may have a body that the origin gets.
+func hasContent(method string) bool {
+	switch method {
+	case http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// match finds the behaviour of the path that is served, so that the default root object has
+// the behaviour of its own path.
+func (x *exchange) match() error {
+	x.path, x.query = x.site.root(x.target.path), x.target.query
+	if x.behavior = x.site.behavior(x.path); x.behavior == nil {
+		return badRequest("The path of the request has slashes that may be read in two ways.")
+	}
+	return nil
+}
+
+// protocol applies the viewer protocol policy. A distribution that is tried on the machine
+// itself needs no TLS.
+func (x *exchange) protocol() error {
+	if x.secure && !x.bare || x.local {
+		return nil
+	}
+	switch p := x.behavior.config.ViewerProtocolPolicy; {
+	case p == "allow-all" && !x.bare:
+		return nil
+	case p == "redirect-to-https", p == "allow-all":
+		return x.toHTTPS()
+	}
+	return refuse(http.StatusForbidden, "AccessDenied", "This content is served over HTTPS only.")
+}
+
+// toHTTPS redirects to the same URL over HTTPS.
+func (x *exchange) toHTTPS() error {
+	status := http.StatusTemporaryRedirect
+	switch {
+	case x.r.Method == http.MethodGet || x.r.Method == http.MethodHead:
+		status = http.StatusMovedPermanently
+	case !x.r.ProtoAtLeast(1, 1) || x.bare:
+		return refuse(http.StatusForbidden, "AccessDenied", "This content is served over HTTPS only.")
+	}
+	r := refuse(status, "Redirect", "This content is served over HTTPS.")
+	r.location = x.url("https")
+	return r
+}
+
+// url is the URL of the request. Its host is one of the distribution's.
+func (x *exchange) url(scheme string) string {
+	u := scheme + "://" + x.host + x.target.path
+	if x.target.query != "" {
+		u += "?" + x.target.query
+	}
+	return u
+}
+
+// method refuses methods that the behaviour does not allow.
+func (x *exchange) method() error {
+	if slices.Contains(x.behavior.allowed, x.r.Method) {
+		return nil
+	}
+	refused := refuse(http.StatusForbidden, "AccessDenied",
+		"This distribution does not allow the method of the request.")
+	refused.close = x.r.ContentLength != 0
+	return refused
+}
+
+// verify demands a signature where the behaviour is restricted. It judges the URL in its
+// one form: the one that is served.
+func (x *exchange) verify() error {
+	if !x.behavior.restricted {
+		return nil
+	}
+	scheme := "http"
+	if x.secure {
+		scheme = "https"
+	}
+	base := scheme + "://" + strings.ToLower(x.r.Host) + x.target.path
+	if x.local {
+		base = scheme + "://" + strings.ToLower(x.site.DomainName) + x.target.path
+	}
+	own, err := signed.Verify(signed.Request{
+		Base: base, Query: x.target.query, Cookies: x.r.Header["Cookie"], Viewer: x.viewer, Now: x.began,
+	}, x.behavior.keys)
+	if err != nil {
+		return unsigned(err)
+	}
+	x.query = own
+	return nil
+}
+
+// newID returns an id in the form of CloudFront's.
+func newID() string {
+	var b [42]byte
+	rand.Read(b[:])
+	return base64.URLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,276 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"watertight/internal/edge/origin"
+)
+
+// fetch gets the answer for a path from the cache, or from the origin.
+func (x *exchange) fetch(b *behavior, path, query string) (*reply, error) {
+	r := x.r
+	caches := b.caches && slices.Contains(b.cached, r.Method) && r.ContentLength == 0
+	v := &viewed{
+		method: r.Method, target: target{path, query}, host: r.Host, header: r.Header, about: x.about,
+		pass: !caches, content: hasContent(r.Method),
+	}
+	a := b.forward(v)
+	if caches && !a.shared {
+		v.pass, caches = true, false
+		a = b.forward(v)
+	}
+	q := x.question(b, &a)
+	if caches {
+		return x.cached(q, x.r.Header)
+	}
+	return x.pass(q)
+}
+
+// errRestricted says that a page for errors is under signed access: a viewer has a right to
+// the path that was asked for, and to no other.
+var errRestricted = errors.New("edge: page for errors is under signed access")
+
+// page gets a page of the distribution itself for a viewer's request: without its body, its
+// conditions and its ranges.
+func (x *exchange) page(path string) (*reply, error) {
+	path, ok := normalizePath(path)
+	b := x.site.behavior(path)
+	if !ok || b == nil {
+		return nil, badRequest("The path of the page for errors can't be read.")
+	}
+	if b.restricted {
+		return nil, errRestricted
+	}
+	a := b.forward(&viewed{
+		method: x.r.Method, target: target{path: path}, host: x.r.Host, header: x.r.Header, about: x.about,
+	})
+	q := x.question(b, &a)
+	if b.caches && a.shared {
+		return x.cached(q, nil)
+	}
+	return x.pass(q)
+}
+
+// question is a request to the origin, and all that its answer is treated by. It outlives
+// the viewer's request, if the cache asks in the background.
+type question struct {
+	e      *Edge
+	b      *behavior
+	asked  *asked
+	header http.Header // asked.header, and what the edge adds
+	secure bool
+	body   *http.Request
+}
+
+func (x *exchange) question(b *behavior, a *asked) *question {
+	q := &question{e: x.e, b: b, asked: a, secure: x.secure || x.local}
+	h := make(http.Header, len(a.header)+4)
+	for name, values := range a.header {
+		h[name] = values
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{"Amazon CloudFront"}
+	}
+	h["Via"] = []string{"1.1 " + x.e.via}
+	h["X-Amz-Cf-Id"] = []string{x.id}
+	if !b.s3 && x.viewer.IsValid() {
+		// Only the address: what the viewer wrote there is in no key.
+		h["X-Forwarded-For"] = []string{x.viewer.String()}
+	}
+	q.header = h
+	if x.r.ContentLength != 0 && x.r.Body != nil {
+		q.body = x.r
+	}
+	return q
+}
+
+// about returns the values of CloudFront's headers about the viewer.
+func (x *exchange) about(name string) string {
+	switch name {
+	case "cloudfront-forwarded-proto":
+		return scheme(x.secure)
+	case "cloudfront-viewer-http-version":
+		return strings.TrimPrefix(x.r.Proto, "HTTP/")
+	case "cloudfront-viewer-address":
+		return x.viewer.String()
+	}
+	return ""
+}
+
+func scheme(secure bool) string {
+	if secure {
+		return "https"
+	}
+	return "http"
+}
+
+// pass sends the viewer's request to the origin, and the answer back, without the cache.
+func (x *exchange) pass(q *question) (*reply, error) {
+	resp, err := q.ask(x.r.Context(), nil)
+	if err != nil {
+		return nil, unreached(err)
+	}
+	q.b.withhold(resp.Header)
+	out := &reply{
+		status: resp.StatusCode, header: resp.Header, body: resp.Body, size: resp.ContentLength, result: resultMiss,
+		final: true,
+	}
+	if out.status >= http.StatusBadRequest {
+		out.result = resultError
+	}
+	return out, nil
+}
+
+// fetch is the cache's way to the origin: header has what the cache adds.
+func (q *question) fetch(ctx context.Context, header http.Header) (*http.Response, error) {
+	if !q.b.config.Compress || !q.b.gzip && !q.b.brotli {
+		return q.ask(ctx, header)
+	}
+	tag, weak := strings.CutPrefix(header.Get("If-None-Match"), "W/")
+	if weak { // the origin's own tag may be strong
+		header["If-None-Match"] = []string{tag}
+	}
+	resp, err := q.ask(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusNotModified && weak {
+		weaken(resp.Header)
+		return resp, nil
+	}
+	if !mayCompress(resp.StatusCode, resp.Header) {
+		return resp, nil
+	}
+	addVary(resp.Header, "Accept-Encoding")
+	encoding := preferred(q.asked.header["Accept-Encoding"])
+	if encoding == "" {
+		return resp, nil
+	}
+	select {
+	case q.e.squeeze <- struct{}{}:
+	default: // enough of them at once
+		return resp, nil
+	}
+	compressed(resp.Header, encoding)
+	resp.ContentLength = -1
+	resp.Body = newSqueezer(resp.Body, encoding, func() { <-q.e.squeeze })
+	return resp, nil
+}
+
+// ask sends the request to the origin, and cleans the answer.
+func (q *question) ask(ctx context.Context, more http.Header) (*http.Response, error) {
+	h := q.header
+	if len(more) > 0 {
+		h = h.Clone()
+		for name, values := range more {
+			h[name] = values
+		}
+	}
+	r := &origin.Request{
+		Site: q.b.site, Origin: q.b.origin, Method: q.asked.method, Path: q.asked.target.path,
+		Query: q.asked.target.query, Header: h, Secure: q.secure,
+	}
+	if q.body != nil {
+		r.Body, r.Length = q.body.Body, q.body.ContentLength
+	}
+	q.e.counts.OriginAsked.Add(1)
+	resp, err := q.e.options.Origins.RoundTrip(ctx, r)
+	if err != nil {
+		q.e.counts.OriginFailed.Add(1)
+		return nil, err
+	}
+	if err := q.b.clean(resp); err != nil {
+		resp.Body.Close()
+		q.e.counts.OriginFailed.Add(1)
+		return nil, err
+	}
+	return resp, nil
+}
+
+// maxAnswerHeader bounds the headers of an origin's answer, in bytes.
+const maxAnswerHeader = 32 << 10
+
+// clean removes from an origin's answer what belongs to its connection, what only the edge
+// says, and what the edge can't pass on unchanged.
+func (b *behavior) clean(resp *http.Response) error {
+	if resp.StatusCode < 200 || resp.StatusCode > 599 {
+		return &origin.Failure{Status: http.StatusBadGateway, Reason: "the origin's status is none"}
+	}
+	h := resp.Header
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	size := 0
+	for name, values := range h {
+		if isConnections(name) || !httpguts.ValidHeaderFieldName(name) {
+			delete(h, name)
+			continue
+		}
+		for _, v := range values {
+			if size += len(name) + len(v) + 4; !httpguts.ValidHeaderFieldValue(v) {
+				delete(h, name)
+				break
+			}
+		}
+	}
+	if size > maxAnswerHeader {
+		return &origin.Failure{
+			Status: http.StatusBadGateway, Reason: "the headers of the origin's answer are too large",
+		}
+	}
+	b.vary(h)
+	return nil
+}
+
+// withhold removes what no viewer gets: cookies, where the viewers' are not forwarded. The
+// cache must have seen them, because it does not keep such an answer.
+func (b *behavior) withhold(h http.Header) {
+	if !b.rules.Cookies {
+		delete(h, "Set-Cookie")
+	}
+}
+
+// isConnections reports whether a header of an origin's answer is not passed on. Alt-Svc
+// would lead viewers past the edge.
+func isConnections(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Http2-Settings", "Alt-Svc", "X-Cache", "X-Amz-Cf-Id", "X-Amz-Cf-Pop":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Watertight-") || strings.HasPrefix(name, "X-Edge-")
+}
+
+// vary removes the names from Vary that were not sent to the origin: its answer can't depend
+// on them.
+func (b *behavior) vary(h http.Header) {
+	if len(h["Vary"]) == 0 {
+		return
+	}
+	var kept []string
+	for _, list := range h["Vary"] {
+		for name := range strings.SplitSeq(list, ",") {
+			name = strings.TrimSpace(name)
+			lower := strings.ToLower(name)
+			by, _ := b.forwards(lower)
+			switch {
+			case name == "":
+			case by, lower == "accept-encoding", lower == "*", lower == "cookie" && b.rules.Cookies:
+				kept = append(kept, name)
+			}
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Vary")
+		return
+	}
+	h["Vary"] = []string{strings.Join(kept, ", ")}
+}

@@ -1,0 +1,234 @@
+package edge
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reply is an answer before it is sent. Its header is its own.
+type reply struct {
+	status int
+	header http.Header
+	body   io.ReadCloser // or nil
+	size   int64         // of body; -1 if it is not known
+	age    time.Duration
+	stored bool // age counts
+	result result
+	detail string
+	// final says that the origin answered the viewer's conditions and ranges.
+	final bool
+	own   bool // a page for errors: the viewer's conditions are not about it
+}
+
+// textReply is an answer of the edge itself.
+func textReply(status int, h http.Header, body string) *reply {
+	h["Server"] = []string{"CloudFront"}
+	return &reply{
+		status: status, header: h, body: io.NopCloser(strings.NewReader(body)), size: int64(len(body)), final: true,
+	}
+}
+
+func (a *reply) close() {
+	if a.body != nil {
+		a.body.Close()
+	}
+}
+
+// drop makes an answer one without a body.
+func (a *reply) drop(status int) {
+	a.close()
+	a.status, a.body, a.size = status, nil, 0
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Range", "Content-Type"} {
+		delete(a.header, name)
+	}
+}
+
+// custom replaces an error by the distribution's own page for it. If that page can't be
+// had, the viewer gets the error of the page.
+func (x *exchange) custom(a *reply) *reply {
+	if a.status < http.StatusBadRequest || x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
+		return a
+	}
+	for _, c := range x.site.Config.CustomErrorResponses.Items {
+		if c.ErrorCode != a.status || c.ResponsePagePath == "" {
+			continue
+		}
+		page, err := x.page(c.ResponsePagePath)
+		if err == errRestricted {
+			return a
+		}
+		a.close()
+		if err != nil {
+			return x.plain(err)
+		}
+		page.result = resultError
+		if status, err := strconv.Atoi(c.ResponseCode); err == nil && page.status == http.StatusOK {
+			page.status = status
+		}
+		return page
+	}
+	return a
+}
+
+// plain answers an error with the edge's own page.
+func (x *exchange) plain(err error) *reply {
+	if r, ok := err.(*refusal); ok {
+		return x.refused(r)
+	}
+	return x.refused(unreached(err))
+}
+
+// conditions answers the viewer's conditions.
+func (x *exchange) conditions(a *reply) {
+	if a.final || a.own || a.status != http.StatusOK ||
+		x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
+		return
+	}
+	switch judge(x.r.Header, a.header) {
+	case notModified:
+		a.drop(http.StatusNotModified)
+	case failed:
+		a.drop(http.StatusPreconditionFailed)
+		a.result = resultError
+	}
+}
+
+// dress gives an answer the headers that every answer of the edge has.
+func (x *exchange) dress(a *reply) {
+	h := a.header
+	if x.behavior != nil && x.behavior.headers != nil {
+		x.behavior.headers.apply(h, x.r)
+		if x.sampled(x.behavior.headers.timings) {
+			h["Server-Timing"] = append(h["Server-Timing"], x.timing(a))
+		}
+	}
+	if a.status >= http.StatusBadRequest && a.result != resultLimitExceeded {
+		a.result = resultError
+	}
+	if a.stored {
+		h["Age"] = []string{strconv.FormatInt(int64(a.age/time.Second), 10)}
+	}
+	via := "1.1 " + x.e.via
+	if v := h["Via"]; len(v) > 0 {
+		via = strings.Join(v, ", ") + ", " + via
+	}
+	h["Via"] = []string{via}
+	h["X-Cache"] = []string{a.result.String() + " from cloudfront"}
+	h["X-Amz-Cf-Pop"] = []string{x.e.options.Pop}
+	h["X-Amz-Cf-Id"] = []string{x.id}
+	switch {
+	case a.status == http.StatusNotModified || a.status == http.StatusNoContent:
+		delete(h, "Content-Length")
+	case a.size >= 0:
+		h["Content-Length"] = []string{strconv.FormatInt(a.size, 10)}
+	default:
+		delete(h, "Content-Length")
+	}
+}
+
+// sampled decides whether an answer is one of a share, in percent: by its random id.
+func (x *exchange) sampled(percent float64) bool {
+	if percent <= 0 {
+		return false
+	}
+	n := 0
+	for _, c := range []byte(x.id[:4]) { // four characters of 64
+		n = n*64 + strings.IndexByte(idCharacters, c)
+	}
+	return float64(n) < percent/100*(1<<24)
+}
+
+const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// timing is the value of Server-Timing.
+func (x *exchange) timing(a *reply) string {
+	first := "cdn-cache-miss"
+	switch a.result {
+	case resultHit:
+		first = "cdn-cache-hit"
+	case resultRefreshHit:
+		first = "cdn-cache-refresh"
+	}
+	return first + `,cdn-pop;desc="` + x.e.options.Pop + `",cdn-rid;desc="` + x.id + `"`
+}
+
+// send writes an answer. cut says that it could not be completed.
+func (x *exchange) send(w *meter, a *reply) (cut bool) {
+	x.conditions(a)
+	x.dress(a)
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	w.began = x.began
+	w.now = x.e.options.Now
+	w.WriteHeader(a.status)
+	if a.body == nil || x.r.Method == http.MethodHead || a.status == http.StatusNotModified ||
+		a.status == http.StatusNoContent {
+		return false
+	}
+	if a.final && a.size < 0 {
+		return x.stream(w, a)
+	}
+	buffer := x.e.buffers.Get().(*[copySize]byte)
+	defer x.e.buffers.Put(buffer)
+	n, err := io.CopyBuffer(w, a.body, buffer[:])
+	return err != nil || a.size >= 0 && n != a.size
+}
+
+// stream sends each piece of a body as soon as it is there.
+func (x *exchange) stream(w *meter, a *reply) (cut bool) {
+	rc := http.NewResponseController(w)
+	buffer := x.e.buffers.Get().(*[copySize]byte)
+	defer x.e.buffers.Put(buffer)
+	for {
+		n, err := a.body.Read(buffer[:])
+		if n > 0 {
+			if _, werr := w.Write(buffer[:n]); werr != nil {
+				return true
+			}
+			rc.Flush()
+		}
+		if err != nil {
+			return err != io.EOF
+		}
+	}
+}
+
+const copySize = 32 << 10
+
+// meter counts what is sent.
+type meter struct {
+	http.ResponseWriter
+	began  time.Time
+	now    func() time.Time
+	status int
+	header int64
+	body   int64
+	first  time.Duration
+}
+
+func (m *meter) WriteHeader(status int) {
+	m.status = status
+	for name, values := range m.Header() {
+		for _, v := range values {
+			m.header += int64(len(name) + len(v) + 4)
+		}
+	}
+	if m.now != nil {
+		m.first = m.now().Sub(m.began)
+	}
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p)
+	m.body += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }

@@ -1,0 +1,115 @@
+package edge
+
+import (
+	"errors"
+	"strings"
+
+	"watertight/internal/core/distribution"
+)
+
+// site is a distribution that is served, with what its behaviours refer to.
+type site struct {
+	*distribution.Site
+	behaviors map[*distribution.CacheBehavior]*behavior
+}
+
+func newSite(s *distribution.Site) (*site, error) {
+	out := &site{Site: s, behaviors: map[*distribution.CacheBehavior]*behavior{}}
+	add := func(c *distribution.CacheBehavior) error {
+		b, err := newBehavior(s, c)
+		out.behaviors[c] = b
+		return err
+	}
+	for i := range s.Config.CacheBehaviors.Items {
+		if err := add(&s.Config.CacheBehaviors.Items[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, add(&s.Config.DefaultCacheBehavior)
+}
+
+// behavior returns the behaviour of a path. It returns nil for a path that an origin which
+// joins slashes would read as one of another behaviour.
+func (s *site) behavior(path string) *behavior {
+	c := s.Behavior(path)
+	if joined := collapse(path); joined != path && s.Behavior(joined) != c {
+		return nil
+	}
+	return s.behaviors[c]
+}
+
+// root returns the path that the origin is asked for: the default root object for the root.
+func (s *site) root(path string) string {
+	if object := s.Config.DefaultRootObject; path == "/" && object != "" {
+		if p, ok := normalizePath("/" + object); ok {
+			return p
+		}
+	}
+	return path
+}
+
+// index finds sites. It is never changed after it is made.
+type index struct {
+	generation uint64
+	byID       map[string]*site
+	byHost     map[string]*site // lower case; "*.example.com" for a whole level
+}
+
+// newIndex prepares a snapshot. A site that can't be served is left out, and the error says
+// why; the others are served.
+func newIndex(s *distribution.Snapshot) (*index, error) {
+	x := &index{generation: s.Generation, byID: map[string]*site{}, byHost: map[string]*site{}}
+	var errs []error
+	for i := range s.Sites {
+		one, err := newSite(&s.Sites[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		x.byID[one.ID] = one
+		x.byHost[strings.ToLower(one.DomainName)] = one
+		for _, alias := range one.Config.Aliases.Items {
+			x.byHost[strings.ToLower(alias)] = one
+		}
+	}
+	return x, errors.Join(errs...)
+}
+
+// find returns the site for a host without its port: by its name or an alias, else by an
+// alias for all names of one level.
+func (x *index) find(host string) *site {
+	if s := x.byHost[host]; s != nil && !strings.HasPrefix(host, "*") {
+		return s
+	}
+	if _, rest, ok := strings.Cut(host, "."); ok {
+		return x.byHost["*."+rest]
+	}
+	return nil
+}
+
+// hostName returns the name in a Host header, in lower case and without its port. It
+// reports false for what is no name or address.
+func hostName(host string) (string, bool) {
+	name, port, _ := strings.Cut(host, ":")
+	if strings.HasPrefix(host, "[") {
+		end := strings.IndexByte(host, ']')
+		if end < 0 {
+			return "", false
+		}
+		rest := host[end+1:]
+		if rest != "" && rest[0] != ':' {
+			return "", false
+		}
+		name, port = host[:end+1], strings.TrimPrefix(rest, ":")
+		if !isPlain(name[1:end], func(c byte) bool { return isAlphanumeric(c) || c == ':' || c == '.' }) {
+			return "", false
+		}
+	} else if !isPlain(name, func(c byte) bool { return isHostByte(c) || c == '_' }) {
+		return "", false
+	}
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if name == "" || len(name) > 253 || strings.Trim(port, "0123456789") != "" || len(port) > 5 {
+		return "", false
+	}
+	return name, true
+}
