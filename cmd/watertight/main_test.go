@@ -42,7 +42,8 @@ func TestScripts(t *testing.T) {
 // serveUntilReady starts a server, stops it with SIGTERM once it serves, and
 // leaves what it said in the files out and err.
 func serveUntilReady(ts *testscript.TestScript, neg bool, args []string) {
-	cmd := exec.Command("watertight", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	own := []string{"serve", "--listen=127.0.0.1:0", "--cdn-listen=none"}
+	cmd := exec.Command("watertight", append(own, args...)...)
 	cmd.Dir = ts.Getenv("WORK")
 	for _, name := range []string{
 		"PATH", "HOME", "WATERTIGHT_ROOT_ACCESS_KEY_ID", "WATERTIGHT_ROOT_SECRET_ACCESS_KEY", "WATERTIGHT_ACCOUNT_ID",

@@ -29,8 +29,8 @@ func begin(t *testing.T, dir string, out *os.File, said func() string, args ...s
 	cmd := exec.Command("watertight",
 		append(
 			[]string{
-				"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--root-key",
-				"file:" + filepath.Join(dir, "root.key"),
+				"serve", "--listen=127.0.0.1:0", "--cdn-listen=none", "--data", filepath.Join(dir, "data"),
+				"--root-key", "file:" + filepath.Join(dir, "root.key"),
 			},
 			args...,
 		)...)

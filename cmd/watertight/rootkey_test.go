@@ -67,7 +67,7 @@ func TestRotateRootKey(t *testing.T) {
 		s.Wait()
 	}
 	stop(s, syscall.SIGTERM)
-	if _, errs, err := command(t, dir, "serve", "--listen", "127.0.0.1:0", "--root-key",
+	if _, errs, err := command(t, dir, "serve", "--listen", "127.0.0.1:0", "--cdn-listen", "none", "--root-key",
 		"file:"+filepath.Join(dir, "root.key")); err == nil || !strings.Contains(errs, "new.key") {
 		t.Errorf("with the old key: %s %v", errs, err)
 	}

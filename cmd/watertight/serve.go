@@ -34,6 +34,13 @@ type serve struct {
 	ACMEEmail     string   `name:"acme-email" help:"Address for the authority's notices." env:"WATERTIGHT_ACME_EMAIL" placeholder:"ADDRESS"`
 	ACMEDirectory string   `name:"acme-directory" help:"Directory URL of the authority; the default is Let's Encrypt." env:"WATERTIGHT_ACME_DIRECTORY" placeholder:"URL"`
 
+	CDNListen        string   `name:"cdn-listen" help:"Address on which the CDN serves distributions over plain HTTP, or none. The default is 127.0.0.1:9080; if that is taken, the server starts without it. On an address that is not loopback it only redirects to HTTPS, except with --allow-plain-http." env:"WATERTIGHT_CDN_LISTEN" placeholder:"ADDR"`
+	CDNTLSListen     string   `name:"cdn-tls-listen" help:"Address on which the CDN serves distributions over HTTPS." env:"WATERTIGHT_CDN_TLS_LISTEN" placeholder:"ADDR"`
+	CDNTLSCert       []string `name:"cdn-tls-cert" help:"Certificate file of the CDN, chosen by the name that a viewer asks for; read again when it changes. May be given several times." env:"WATERTIGHT_CDN_TLS_CERT" placeholder:"FILE"`
+	CDNTLSKey        []string `name:"cdn-tls-key" help:"Key file of each certificate, in the same order." env:"WATERTIGHT_CDN_TLS_KEY" placeholder:"FILE"`
+	CDNTLSSelfSigned bool     `name:"cdn-tls-self-signed" help:"Create a local certificate authority for the CDN, which signs a certificate for each name of a distribution." env:"WATERTIGHT_CDN_TLS_SELF_SIGNED"`
+	CDNACME          bool     `name:"cdn-acme" help:"Get a certificate from an ACME authority for each name of an enabled distribution, when a viewer first asks for it. Needs port 443. --acme-email and --acme-directory apply." env:"WATERTIGHT_CDN_ACME"`
+
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback, readable by anyone on the network. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
 	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are trusted. They must set or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
@@ -90,6 +97,9 @@ func (s *serve) Run(p process) error {
 	if err != nil {
 		return err
 	}
+	if addr := srv.CDNAddr() + srv.CDNTLSAddr(); addr != "" {
+		c.Logger.Info("the CDN serves distributions", "http", srv.CDNAddr(), "https", srv.CDNTLSAddr())
+	}
 	c.Logger.Info("serving", "address", srv.Addr(), "scheme", srv.Scheme(), "data", c.Data, "region", c.Region)
 	ctx, end := context.WithCancel(p.ctx)
 	var reloading sync.WaitGroup
@@ -140,6 +150,10 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 		MaxSessions:       s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
+	var err error
+	if c.CDN, err = s.cdn(); err != nil {
+		return c, err
+	}
 	for _, flag := range []struct {
 		name  string
 		texts []string
@@ -170,6 +184,29 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	return c, nil
 }
 
+// cdn turns the flags of the CDN into its configuration.
+func (s *serve) cdn() (server.CDNConfig, error) {
+	c := server.CDNConfig{
+		Listen: s.CDNListen, TLSListen: s.CDNTLSListen,
+		TLS: certs.SiteSource{
+			SelfSigned: s.CDNTLSSelfSigned, ACME: s.CDNACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
+		},
+	}
+	switch c.Listen {
+	case "none":
+		c.Listen = ""
+	case "":
+		c.Listen, c.Optional = server.DefaultCDNListen, true
+	}
+	if len(s.CDNTLSCert) != len(s.CDNTLSKey) {
+		return c, usageError{fmt.Errorf("--cdn-tls-cert and --cdn-tls-key go together, one key for each certificate")}
+	}
+	for i, file := range s.CDNTLSCert {
+		c.TLS.Pairs = append(c.TLS.Pairs, certs.Pair{CertFile: file, KeyFile: s.CDNTLSKey[i]})
+	}
+	return c, nil
+}
+
 // line returns a value without the newline that it has if it was read from a file.
 func line(value string) string { return strings.TrimRight(value, "\r\n") }
 
@@ -177,6 +214,9 @@ func line(value string) string { return strings.TrimRight(value, "\r\n") }
 // operator supplied is not printed: the output of a service is its log.
 func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
+	if ca := srv.CDNCAFile(); ca != "" {
+		fmt.Fprintf(w, "Viewers of the CDN trust it with its certificate authority: %s\n\n", ca)
+	}
 	if ca := srv.CAFile(); ca != "" {
 		fmt.Fprintf(w,
 			"To trust this server, give your client its certificate authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)

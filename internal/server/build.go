@@ -87,6 +87,7 @@ type Server struct {
 	ringLost   atomic.Bool         // the root key's keyring can't be written
 	certFiles  sync.Mutex          // held while the sealed files of TLS are replaced
 	certs      *certs.Certificates // nil for plain HTTP
+	cdn        *cdn                // nil if there is none
 }
 
 // FirstStart is what the first start creates, to be shown once. SecretAccessKey is
@@ -119,12 +120,14 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
 	}
-	if err := errors.Join(c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkAlarm()); err != nil {
+	if err := errors.Join(
+		c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkAlarm(), c.CDN.check(),
+	); err != nil {
 		return nil, err
 	}
-	if n, err := places(c.MaxConnections, openFiles()); err != nil {
+	if n, err := places(c.MaxConnections*c.doors(), openFiles()); err != nil {
 		return nil, err
-	} else if n < c.MaxConnections {
+	} else if n /= c.doors(); n < c.MaxConnections {
 		c.Logger.Warn("the limit of open files (ulimit -n) allows fewer connections than --max-connections",
 			"connections", n)
 		c.MaxConnections = n
@@ -136,8 +139,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openClock, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenMetrics,
-		s.listenOperator, s.bootstrap,
+		s.openData, s.openClock, s.openCore, s.openGateway, s.openCDN, s.listen, s.listenCDN, s.listenHealth,
+		s.listenMetrics, s.listenOperator, s.bootstrap,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err

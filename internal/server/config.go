@@ -31,6 +31,8 @@ type Config struct {
 	Root    RootCredentials
 	TLS     certs.Source
 
+	CDN CDNConfig
+
 	AllowPlainHTTP bool
 	HealthListen   string // address of a plain HTTP listener that answers only probes; "" for none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
@@ -116,6 +118,15 @@ func (c *Config) checkLimits() error {
 		return errors.New("--max-document-memory must be at least 1048576 bytes")
 	}
 	return nil
+}
+
+// doors is how many doors there are, which have a share of the open files each: viewers of
+// the CDN never displace callers of the API.
+func (c *Config) doors() int {
+	if c.CDN.On() {
+		return 2
+	}
+	return 1
 }
 
 // Defaults of limits.

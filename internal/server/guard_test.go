@@ -19,7 +19,9 @@ func guarded(
 ) (s *httptest.Server, addr string, closed chan struct{}) {
 	t.Helper()
 	closed = make(chan struct{}, 16)
-	s = httptest.NewUnstartedServer(guard{next: h, log: slog.New(slog.NewTextHandler(log, nil)), stall: stall})
+	s = httptest.NewUnstartedServer(guard{
+		next: h, log: slog.New(slog.NewTextHandler(log, nil)), stall: stall, fail: internalError,
+	})
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			closed <- struct{}{}

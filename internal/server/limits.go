@@ -34,6 +34,7 @@ type guard struct {
 	log    *slog.Logger
 	stall  time.Duration
 	memory *limit.Memory
+	fail   func(http.ResponseWriter, *http.Request) // answers after a panic
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,8 +61,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 		w.Header().Set("Connection", "close")
-		q := protocol.Unparsed(r, protocol.NewRequestID(), time.Now())
-		rest.WriteError(tracked, q, fault.Internal(nil))
+		g.fail(tracked, r)
 		tracked.extend()
 	}()
 	g.next.ServeHTTP(tracked, inner)
@@ -74,6 +74,11 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(r.Header["Expect"]) == 0 {
 		body.linger(rc)
 	}
+}
+
+// internalError answers a request of the API after a panic.
+func internalError(w http.ResponseWriter, r *http.Request) {
+	rest.WriteError(w, protocol.Unparsed(r, protocol.NewRequestID(), time.Now()), fault.Internal(nil))
 }
 
 // enter opens the memory account of a request, and tells its connection that a

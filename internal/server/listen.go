@@ -82,6 +82,9 @@ func (s *Server) Reload() {
 	if s.certs != nil {
 		s.certs.Reload()
 	}
+	if s.cdn != nil && s.cdn.certs != nil {
+		s.cdn.certs.Reload()
+	}
 }
 
 // CAFile returns the path of the local certificate authority of --tls-self-signed, or "" if
@@ -121,7 +124,7 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	}
 	h := &http.Server{
 		Handler: guard{
-			next: next, log: s.log, stall: s.config.Stall, memory: s.memory,
+			next: next, log: s.log, stall: s.config.Stall, memory: s.memory, fail: internalError,
 		},
 		ErrorLog:          s.httpLog(),
 		ConnContext:       withGuest,

@@ -39,7 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests)
-	failed := make(chan error, len(s.listeners)+3)
+	failed := make(chan error, len(s.listeners)+5)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
@@ -49,6 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	closeBeside := s.serveBeside(&serving, failed)
+	endCDN := s.serveCDN(requests, &serving, failed)
 	background, end := context.WithCancel(ctx)
 	commands := s.commands(requests, background)
 	serving.Go(func() {
@@ -68,6 +69,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.certs != nil {
 		sweeping.Go(func() { s.certs.Watch(background) })
 	}
+	if s.cdn != nil && s.cdn.certs != nil {
+		sweeping.Go(func() { s.cdn.certs.Watch(background) })
+	}
 
 	var err error
 	select {
@@ -78,7 +82,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.leaving.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if serr := errors.Join(h.Shutdown(limit), commands.Shutdown(limit)); serr != nil {
+	if serr := errors.Join(h.Shutdown(limit), endCDN(limit), commands.Shutdown(limit)); serr != nil {
 		s.log.Warn("requests were cut after the time to drain", "err", serr)
 		cut()
 		h.Close()
@@ -86,7 +90,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	closeBeside()
 	serving.Wait()
-	s.origins.running.Wait() // each ends with the request for which it runs
+	err = errors.Join(err, s.closeCDN()) // what its cache still fetches ends
+	s.origins.running.Wait()             // each ends with the request for which it runs
 	sweeping.Wait()
 	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
@@ -226,6 +231,7 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
+	errs = append(errs, s.closeCDN())
 	if s.certs != nil {
 		s.certs.Close()
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"watertight/internal/core/distribution"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/server"
 )
@@ -136,6 +137,19 @@ func (s *Server) HealthAddr() string { return s.server.HealthAddr() }
 // MetricsAddr returns the address of the listener for metrics.
 func (s *Server) MetricsAddr() string { return s.server.MetricsAddr() }
 
+// CDN returns the URL of the CDN's listener for plain HTTP, and CDNTLS the address of that
+// for HTTPS.
+func (s *Server) CDN() string    { return "http://" + s.server.CDNAddr() }
+func (s *Server) CDNTLS() string { return s.server.CDNTLSAddr() }
+
+// ApplyCDN makes the CDN serve a snapshot.
+func (s *Server) ApplyCDN(t testing.TB, snapshot *distribution.Snapshot) {
+	t.Helper()
+	if err := s.server.ApplyCDN(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Reload has the effect of SIGHUP.
 func (s *Server) Reload() { s.server.Reload() }
 
@@ -230,7 +244,8 @@ func StartProcess(t testing.TB, more ...string) *Process {
 // Restart starts the program on its data directory.
 func (p *Process) Restart() {
 	p.t.Helper()
-	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--root-key",
+	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--cdn-listen", "none",
+		"--root-key",
 		"file:"+filepath.Join(p.dir, "root.key"))
 	p.cmd.Args = append(p.cmd.Args, p.more...)
 	p.cmd.Env = append(environment(p.dir, ""), "WATERTIGHT_ROOT_ACCESS_KEY_ID="+AccessKeyID,

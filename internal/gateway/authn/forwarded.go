@@ -62,6 +62,12 @@ func (i *Identifier) SourceIP(r *protocol.Request) netip.Addr {
 	return r.Peer
 }
 
+// Sender is SourceIP, and whether the client sent the request over TLS. It looks only at the
+// request's HTTP and Peer.
+func (i *Identifier) Sender(r *protocol.Request) (netip.Addr, bool) {
+	return i.SourceIP(r), i.origin(r).tls
+}
+
 func (i *Identifier) trusted(ip netip.Addr) bool {
 	for _, p := range i.options.TrustedProxies {
 		if p.Contains(ip) {

@@ -1,0 +1,266 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"watertight/internal/certs"
+	"watertight/internal/core/distribution"
+	"watertight/internal/edge"
+	"watertight/internal/edge/cache"
+	"watertight/internal/edge/origin"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/limit"
+)
+
+// DefaultCDNListen is where the CDN listens for plain HTTP if nothing else is said.
+const DefaultCDNListen = "127.0.0.1:9080"
+
+// CDNConfig is the operator's configuration of the CDN. It is off without any address.
+type CDNConfig struct {
+	Listen    string // address for plain HTTP, or ""
+	Optional  bool   // Listen is the default: if it is taken, the server starts without it
+	TLSListen string // address for HTTPS, or ""
+	TLS       certs.SiteSource
+}
+
+// On reports whether the CDN has an address.
+func (c CDNConfig) On() bool { return c.Listen != "" || c.TLSListen != "" }
+
+// check refuses addresses that can't be, and certificates without a use.
+func (c CDNConfig) check() error {
+	if err := c.TLS.Check(); err != nil {
+		return err
+	}
+	if (c.TLSListen != "") != c.TLS.On() {
+		return errors.New("--cdn-tls-listen goes with one of --cdn-tls-cert and --cdn-tls-key, --cdn-acme and " +
+			"--cdn-tls-self-signed")
+	}
+	for flag, addr := range map[string]string{"--cdn-listen": c.Listen, "--cdn-tls-listen": c.TLSListen} {
+		if addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s %s: %w", flag, addr, err)
+		}
+	}
+	return nil
+}
+
+// cdn is the edge of this process and its listeners.
+type cdn struct {
+	edge   *edge.Edge
+	cache  *cache.Cache
+	certs  *certs.Sites // or nil
+	door   *door
+	plain  net.Listener // or nil
+	secure net.Listener // or nil
+}
+
+// openCDN builds the edge.
+func (s *Server) openCDN(context.Context) error {
+	if !s.config.CDN.On() {
+		return nil
+	}
+	kept, err := cache.Open(cache.Options{Now: s.config.Now, Logger: s.log})
+	if err != nil {
+		return fmt.Errorf("the CDN's cache: %w", err)
+	}
+	s.cdn = &cdn{cache: kept, door: newDoor(s.config.MaxConnections)}
+	s.cdn.edge = edge.New(edge.Options{
+		Cache: kept, Origins: origin.New(origin.Options{Domains: s.config.Domains, Buckets: s.origins}),
+		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(),
+	})
+	return nil
+}
+
+// viewer returns who sent a request, as the API's requests are judged: only trusted proxies
+// may say something else than the connection. nil means that there are none.
+func (s *Server) viewer() func(*http.Request) (netip.Addr, bool) {
+	if len(s.config.TrustedProxies) == 0 {
+		return nil
+	}
+	known := authn.New(nil, authn.Options{TrustedProxies: s.config.TrustedProxies})
+	return func(r *http.Request) (netip.Addr, bool) {
+		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+		return known.Sender(&protocol.Request{HTTP: r, Peer: peer.Addr().Unmap()})
+	}
+}
+
+// brokenPage answers a viewer after a panic.
+func brokenPage(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "The request could not be satisfied.", http.StatusInternalServerError)
+}
+
+// listenCDN binds the CDN's listeners.
+func (s *Server) listenCDN(ctx context.Context) error {
+	if s.cdn == nil {
+		return nil
+	}
+	c, lc := s.config.CDN, net.ListenConfig{}
+	if c.Listen != "" {
+		l, err := lc.Listen(ctx, "tcp", c.Listen)
+		switch {
+		case err == nil:
+			s.cdn.plain = listener{l, s.cdn.door}
+		case c.Optional && errors.Is(err, syscall.EADDRINUSE):
+			s.log.Warn("the CDN's usual address is taken, and it does not listen there: use --cdn-listen", "address",
+				c.Listen)
+		default:
+			return fmt.Errorf("listening on %s for the CDN: %w; is another server running there?", c.Listen, err)
+		}
+	}
+	if c.TLSListen == "" {
+		return nil
+	}
+	var err error
+	s.cdn.certs, err = certs.OpenSites(certs.SiteOptions{
+		SiteSource: c.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Files: &s.certFiles, Logger: s.log,
+		Serves: s.cdn.edge.Serves,
+	})
+	if err != nil {
+		return err
+	}
+	l, err := lc.Listen(ctx, "tcp", c.TLSListen)
+	if err != nil {
+		return fmt.Errorf("listening on %s for the CDN: %w; is another server running there?", c.TLSListen, err)
+	}
+	s.cdn.secure = tls.NewListener(listener{l, s.cdn.door}, s.cdn.certs.TLS())
+	return nil
+}
+
+// CDNAddr and CDNTLSAddr are the addresses of the CDN's listeners, or "".
+func (s *Server) CDNAddr() string { return s.cdn.addr(func(c *cdn) net.Listener { return c.plain }) }
+func (s *Server) CDNTLSAddr() string {
+	return s.cdn.addr(func(c *cdn) net.Listener { return c.secure })
+}
+
+func (c *cdn) addr(of func(*cdn) net.Listener) string {
+	if c == nil {
+		return ""
+	}
+	if l := of(c); l != nil {
+		return l.Addr().String()
+	}
+	return ""
+}
+
+// CDNCAFile is the path of the authority of --cdn-tls-self-signed, or "".
+func (s *Server) CDNCAFile() string {
+	if s.cdn == nil || s.cdn.certs == nil {
+		return ""
+	}
+	return s.cdn.certs.CAFile()
+}
+
+// ApplyCDN makes the edge of this process serve a snapshot.
+func (s *Server) ApplyCDN(ctx context.Context, snapshot *distribution.Snapshot) error {
+	if s.cdn == nil {
+		return nil
+	}
+	return s.cdn.edge.Apply(ctx, snapshot)
+}
+
+// maxStreams is how many requests of HTTP/2 one connection may have under way.
+const maxStreams = 64
+
+// newCDN returns the HTTP server of one of the CDN's listeners.
+func (s *Server) newCDN(ctx context.Context, next http.Handler) *http.Server {
+	h := &http.Server{
+		Handler: guard{
+			next: admitted{next}, log: s.log, stall: s.config.Stall, memory: s.memory, fail: brokenPage,
+		},
+		ErrorLog:          s.httpLog(),
+		ConnContext:       withGuest,
+		ConnState:         follow,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxCDNHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		Protocols:         new(http.Protocols),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+
+		DisableGeneralOptionsHandler: true,
+	}
+	h.Protocols.SetHTTP1(true)
+	h.Protocols.SetHTTP2(true)
+	return h
+}
+
+// maxCDNHeader is where net/http stops reading a header; the edge refuses more than 20 KiB.
+const maxCDNHeader = 24 << 10
+
+// admitted tells a request's connection that it is served: viewers are strangers, and one
+// that is served is closed last.
+type admitted struct{ next http.Handler }
+
+func (a admitted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	limit.From(r.Context()).Allowed() // never refuses strangers
+	a.next.ServeHTTP(w, r)
+}
+
+// serveCDN serves the CDN's listeners until end is called.
+func (s *Server) serveCDN(
+	requests context.Context, serving *sync.WaitGroup, failed chan<- error,
+) (end func(context.Context) error) {
+	if s.cdn == nil {
+		return func(context.Context) error { return nil }
+	}
+	var all []*http.Server
+	start := func(l net.Listener, next http.Handler) {
+		if l == nil {
+			return
+		}
+		h := s.newCDN(requests, next)
+		all = append(all, h)
+		serving.Go(func() {
+			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	start(s.cdn.secure, s.cdn.edge)
+	plain := http.Handler(s.cdn.edge)
+	if host, _, _ := net.SplitHostPort(s.config.CDN.Listen); !isLoopback(host) && !s.config.AllowPlainHTTP {
+		plain = s.cdn.edge.OnlyRedirects()
+	}
+	start(s.cdn.plain, plain)
+	return func(ctx context.Context) error {
+		var errs []error
+		for _, h := range all {
+			if err := h.Shutdown(ctx); err != nil {
+				errs = append(errs, err, h.Close())
+			}
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// closeCDN closes what openCDN and listenCDN opened.
+func (s *Server) closeCDN() error {
+	c := s.cdn
+	if c == nil {
+		return nil
+	}
+	s.cdn = nil
+	var errs []error
+	for _, l := range []net.Listener{c.plain, c.secure} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if c.certs != nil {
+		c.certs.Close()
+	}
+	return errors.Join(append(errs, c.cache.Close())...)
+}

@@ -1,0 +1,293 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/certs"
+	"watertight/internal/core/distribution"
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// The tests of this file put distributions into the edge directly; those of the API make
+// them by the SDK.
+
+const (
+	cdnID   = "E2EXAMPLE1"
+	cdnHost = "d111111abcdef8.cloudfront.net"
+)
+
+// cdnServer is a server with its CDN on loopback, a private bucket with an index page, and
+// the distribution in front of it.
+func cdnServer(t *testing.T, change ...func(*server.Config)) (*harness.Server, *distribution.Site) {
+	t.Helper()
+	on := func(c *server.Config) { c.CDN.Listen = "127.0.0.1:0" }
+	s := harness.Start(t, append([]func(*server.Config){on}, change...)...)
+	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("site")}); err != nil {
+		t.Fatal(err)
+	}
+	cdnPut(t, s, "index.html", "<h1>hello</h1>")
+	account := accountOf(t, s, rootOf(s))
+	site := &distribution.Site{
+		ID: cdnID, Account: account, DomainName: cdnHost,
+		Config: distribution.Config{
+			Aliases: distribution.Aliases{Quantity: 1, Items: []string{"www.example.com"}},
+			Origins: distribution.Origins{Quantity: 1, Items: []distribution.Origin{{
+				Id: "o", DomainName: "site.s3.amazonaws.com", S3OriginConfig: &distribution.S3OriginConfig{},
+				OriginAccessControlId: "O1",
+			}}},
+			DefaultCacheBehavior: distribution.CacheBehavior{
+				TargetOriginId: "o", ViewerProtocolPolicy: "allow-all", CachePolicyId: "p", Compress: true,
+			},
+			DefaultRootObject: "index.html", Enabled: true,
+		},
+		CachePolicies: map[string]distribution.CachePolicyConfig{"p": {
+			MinTTL: 1, ParametersInCacheKeyAndForwardedToOrigin: distribution.CacheKeyParameters{
+				EnableAcceptEncodingGzip: true, EnableAcceptEncodingBrotli: true,
+			},
+		}},
+		OriginAccessControls: map[string]distribution.OriginAccessControlConfig{"O1": {
+			SigningProtocol: "sigv4", SigningBehavior: "always", OriginAccessControlOriginType: "s3",
+		}},
+	}
+	cdnPolicy(t, s, site.ARN(), "s3:GetObject", "s3:PutObject")
+	s.ApplyCDN(t, &distribution.Snapshot{Generation: 1, Sites: []distribution.Site{*site}})
+	return s, site
+}
+
+func cdnPut(t *testing.T, s *harness.Server, key, body string) {
+	t.Helper()
+	_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("site"), Key: &key, Body: strings.NewReader(body), ContentType: aws.String("text/html"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cdnPolicy lets the service principal of a distribution do some actions.
+func cdnPolicy(t *testing.T, s *harness.Server, arn string, actions ...string) {
+	t.Helper()
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Service":"cloudfront.amazonaws.com"},"Action":["%s"],"Resource":"arn:aws:s3:::site/*",
+		"Condition":{"StringEquals":{"aws:SourceArn":"%s"}}}]}`, strings.Join(actions, `","`), arn)
+	if _, err := s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("site"), Policy: &policy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cdnDo sends a request to the CDN.
+func cdnDo(
+	t *testing.T, s *harness.Server, method, host, path string, body io.Reader, headers ...string,
+) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.CDN()+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := s.HTTP.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(got)
+}
+
+func cdnGet(t *testing.T, s *harness.Server, host, path string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	return cdnDo(t, s, http.MethodGet, host, path, nil, headers...)
+}
+
+func TestCDNServesAPrivateBucket(t *testing.T) {
+	s, site := cdnServer(t)
+	expect := func(name string, status int, xCache string, got *http.Response) {
+		t.Helper()
+		if got.StatusCode != status || xCache != "" && got.Header.Get("X-Cache") != xCache+" from cloudfront" {
+			t.Errorf("%s: %d, %q", name, got.StatusCode, got.Header)
+		}
+	}
+	direct, err := http.Get(s.Endpoint + "/site/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct.Body.Close()
+	expect("the bucket itself", http.StatusForbidden, "", direct)
+
+	resp, body := cdnGet(t, s, cdnHost, "/")
+	if expect("the default root object", http.StatusOK, "Miss", resp); body != "<h1>hello</h1>" {
+		t.Errorf("%q", body)
+	}
+	resp, _ = cdnGet(t, s, "www.example.com", "/index.html")
+	expect("again, by an alias", http.StatusOK, "Hit", resp)
+	resp, body = cdnGet(t, s, "127.0.0.1", "/_/"+cdnID+"/")
+	if expect("by its path on loopback", http.StatusOK, "Hit", resp); body != "<h1>hello</h1>" {
+		t.Errorf("%q", body)
+	}
+	resp, _ = cdnGet(t, s, "127.0.0.1", "/_/"+cdnID+"/", "X-Forwarded-For", "203.0.113.9")
+	expect("by its path through a proxy", http.StatusForbidden, "Error", resp)
+	resp, _ = cdnGet(t, s, "evil.example", "/index.html")
+	expect("another host", http.StatusForbidden, "Error", resp)
+	resp, _ = cdnGet(t, s, cdnHost, "/none")
+	expect("an object that does not exist", http.StatusForbidden, "Error", resp)
+
+	cdnPut(t, s, "index.html", "<h1>new</h1>")
+	if _, body = cdnGet(t, s, cdnHost, "/"); body != "<h1>hello</h1>" {
+		t.Errorf("%q before the invalidation", body)
+	}
+	invalidation := distribution.Invalidation{Number: 1, Distribution: cdnID, ID: "I1", Paths: []string{"/"}}
+	s.ApplyCDN(t, &distribution.Snapshot{
+		Generation: 2, Sites: []distribution.Site{*site}, Invalidations: []distribution.Invalidation{invalidation},
+	})
+	if _, body = cdnGet(t, s, cdnHost, "/"); body != "<h1>new</h1>" {
+		t.Errorf("%q after the invalidation", body)
+	}
+
+	cdnPolicy(t, s, site.ARN()+"X", "s3:GetObject")
+	cdnPut(t, s, "other.html", "x")
+	resp, _ = cdnGet(t, s, cdnHost, "/other.html")
+	expect("with another distribution in the policy", http.StatusForbidden, "Error", resp)
+
+	s.ApplyCDN(t, &distribution.Snapshot{Generation: 3})
+	resp, _ = cdnGet(t, s, cdnHost, "/")
+	expect("disabled", http.StatusForbidden, "Error", resp)
+}
+
+func TestCDNPassesWritesOn(t *testing.T) {
+	s, site := cdnServer(t)
+	methods := []string{"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}
+	site.Config.DefaultCacheBehavior.AllowedMethods.Items = methods
+	s.ApplyCDN(t, &distribution.Snapshot{Generation: 2, Sites: []distribution.Site{*site}})
+	body := strings.Repeat("0123456789", 100_000)
+	const path = "/upload.txt"
+	resp, got := cdnDo(t, s, http.MethodPut, cdnHost, path, strings.NewReader(body), "Content-Type", "text/plain")
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT: %d %s", resp.StatusCode, got)
+	}
+	resp, got = cdnGet(t, s, cdnHost, path)
+	if got != body || resp.Header.Get("Content-Type") != "text/plain" {
+		t.Errorf("GET: %d %q, %d bytes", resp.StatusCode, resp.Header, len(got))
+	}
+	if resp, _ = cdnDo(t, s, http.MethodDelete, cdnHost, path, nil); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("DELETE, which the policy does not allow: %d", resp.StatusCode)
+	}
+}
+
+func TestCDNOverTLS(t *testing.T) {
+	var ca string
+	s, _ := cdnServer(t, func(c *server.Config) {
+		c.CDN.TLSListen = "127.0.0.1:0"
+		c.CDN.TLS = certs.SiteSource{SelfSigned: true}
+		ca = filepath.Join(c.Data, "tls", "cdn-ca.pem")
+	})
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	get := func(name, host string) (*http.Response, error) {
+		tr := &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: name}, ForceAttemptHTTP2: true,
+		}
+		defer tr.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.CDNTLS()+"/", nil)
+		if err != nil {
+			return nil, err
+		}
+		r.Host = host
+		resp, err := tr.RoundTrip(r)
+		if err == nil {
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		return resp, err
+	}
+	resp, err := get("www.example.com", "www.example.com")
+	if err != nil || resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	if resp, err = get("www.example.com", "evil.example"); err != nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("another host on the connection: %v, %v", resp, err)
+	}
+	if _, err = get("evil.example", cdnHost); err == nil {
+		t.Error("a name that is not served got a certificate")
+	}
+}
+
+// Requests whose bytes two servers could read in two ways.
+func TestCDNSmuggling(t *testing.T) {
+	s, _ := cdnServer(t)
+	const end = "\r\n\r\n"
+	const after = "GET /other HTTP/1.1\r\nHost: " + cdnHost + end
+	for _, c := range []struct{ name, request string }{
+		{"two lengths", "GET / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\n" + after},
+		{
+			"length and chunks",
+			"POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
+		},
+		{"two hosts", "GET / HTTP/1.1\r\nHost: HOST\r\nHost: evil.example\r\n\r\n"},
+		{"no host", "GET / HTTP/1.1\r\n\r\n"},
+		{"space before a colon", "GET / HTTP/1.1\r\nHost: HOST\r\nContent-Length : 5\r\n\r\nhello"},
+		{"bare line feeds in a value", "GET / HTTP/1.1\r\nHost: HOST\r\nX: a\rY: b\r\n\r\n"},
+		{"NUL in a value", "GET / HTTP/1.1\r\nHost: HOST\r\nX: a\x00b\r\n\r\n"},
+		{"other encoding", "POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
+		{"two encodings", "POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"},
+		{"negative length", "GET / HTTP/1.1\r\nHost: HOST\r\nContent-Length: -1\r\n\r\n"},
+		{"fat GET", "GET / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello"},
+		{"chunked GET", "GET / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		{"control character in the target", "GET /\x01 HTTP/1.1\r\nHost: HOST\r\n\r\n"},
+		{"another host in the target", "GET http://evil.example/ HTTP/1.1\r\nHost: HOST\r\n\r\n"},
+		{"no target", "GET HTTP/1.1\r\nHost: HOST\r\n\r\n"},
+		{"a header that is too large", "GET / HTTP/1.1\r\nHost: HOST\r\nX: " + strings.Repeat("a", 40_000) + end},
+		{"a target that is too large", "GET /" + strings.Repeat("a", 9000) + " HTTP/1.1\r\nHost: HOST\r\n\r\n"},
+		{"many headers", "GET / HTTP/1.1\r\nHost: HOST\r\n" + strings.Repeat("X: y\r\n", 4000) + "\r\n"},
+		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.CDN(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, strings.ReplaceAll(c.request, "HOST", cdnHost)); err != nil {
+				return // refused before all was sent
+			}
+			conn.(*net.TCPConn).CloseWrite()
+			r := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				return // the connection was closed
+			}
+			io.Copy(io.Discard, resp.Body)
+			if resp.StatusCode < 400 {
+				t.Errorf("%d", resp.StatusCode)
+			}
+			if more, err := http.ReadResponse(r, nil); err == nil {
+				t.Errorf("a second answer: %d", more.StatusCode)
+			}
+		})
+	}
+}
