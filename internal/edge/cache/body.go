@@ -162,3 +162,31 @@ type empty struct{}
 
 func (empty) piece(context.Context, int64) ([]byte, error) { return nil, io.EOF }
 func (empty) close()                                       {}
+
+func (s *stream) piece(_ context.Context, off int64) ([]byte, error) {
+	if off >= s.size {
+		return nil, io.EOF
+	}
+	p, err := s.chunks.at(off)
+	if err != nil {
+		s.damaged(err)
+	}
+	return p, err
+}
+
+func (s *stream) close() {
+	s.chunks.close()
+	s.file.Close()
+}
+
+// buffers are those that chunks are opened in.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[seal.MaxSealedChunk]byte {
+	if buf, ok := b.pool.Get().(*[seal.MaxSealedChunk]byte); ok {
+		return buf
+	}
+	return new([seal.MaxSealedChunk]byte)
+}
+
+func (b *buffers) put(buf *[seal.MaxSealedChunk]byte) { b.pool.Put(buf) }

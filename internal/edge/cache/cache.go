@@ -25,8 +25,10 @@ type Options struct {
 	Key         seal.Key
 	MaxBytes    int64 // of the files; 0 keeps everything in memory
 	MemoryBytes int64 // of what is held in memory; 0 is 64 MiB
-	Now         func() time.Time
-	Logger      *slog.Logger
+	// Room reports whether the disk has room for so many bytes more; nil is always.
+	Room   func(bytes int64) bool
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Key is the hash of everything that is in the cache key.
@@ -103,6 +105,10 @@ type Cache struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	disk    *disk  // nil: everything is held in memory
+	state   string // path of the file that remembers invalidations
+	buffers buffers
+
 	mu       sync.RWMutex
 	index    index
 	flights  map[Key]*flight
@@ -121,25 +127,43 @@ type Stats struct {
 	Bytes                             int64
 }
 
-// Open opens a cache. What another key sealed is removed.
+// Open opens a cache. What another key sealed is removed. Nothing is answered from the cache
+// before a snapshot was applied.
 func Open(o Options) (*Cache, error) {
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = defaultMemory
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	onDisk := o.Dir != "" && o.MaxBytes > 0
 	budget := o.MemoryBytes
+	if onDisk {
+		budget = o.MaxBytes
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Cache{
+	c := &Cache{
 		now: o.Now, log: o.Logger, max: budget / 8, ctx: ctx, cancel: cancel,
 		hot:   limit.NewCache(o.MemoryBytes, func(_ Key, h *hot) int64 { return h.bytes() }),
 		index: newIndex(budget), flights: map[Key]*flight{}, purges: newPurges(),
-	}, nil
+	}
+	if !onDisk {
+		return c, nil
+	}
+	if err := c.openDisk(o.Dir, o.Key, o.Room); err != nil {
+		return nil, fmt.Errorf("open the cache in %s: %w", o.Dir, err)
+	}
+	return c, nil
 }
 
-// Close ends fills and waits for them.
+// Close ends fills, waits for them, and remembers what a start needs.
 func (c *Cache) Close() error {
 	c.cancel()
 	c.work.Wait()
-	return nil
+	if c.disk == nil {
+		return nil
+	}
+	return c.writeState(c.purges.save())
 }
 
 // Stats returns the counts.

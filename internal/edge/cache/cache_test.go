@@ -250,6 +250,7 @@ func TestInvalidateFill(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		version, slow = "new", 0
 		purge(c, 1, "/slow")
 		if _, body, r := get(t, c, request("/slow"), o); body != "new" || r != Miss {

@@ -2,8 +2,10 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"watertight/internal/edge/cache/fresh"
@@ -18,10 +20,10 @@ type fill struct {
 	spool  *spool
 }
 
-func (c *Cache) newFill(resp *http.Response, life fresh.Life) *fill {
+func (c *Cache) newFill(resp *http.Response, life fresh.Life, joined *atomic.Int64) *fill {
 	return &fill{
 		status: resp.StatusCode, header: fresh.Storable(resp.Header), life: life, size: resp.ContentLength,
-		spool: newSpool(c.max),
+		spool: newSpool(c.max, c.disk, &c.buffers, joined),
 	}
 }
 
@@ -38,47 +40,157 @@ func (f *fill) answer(ctx context.Context, now time.Time, done func()) *Answer {
 	}
 }
 
-// run reads the body to its end. It returns nil if it broke off or is too large.
-func (f *fill) run(body io.ReadCloser) (*entry, *hot) {
-	defer body.Close()
-	if f.spool.take(body, f.size) != nil || f.spool.lost() {
-		return nil, nil
-	}
-	e := &entry{life: f.life, status: f.status, size: f.spool.size}
-	return e, &hot{of: e, header: f.header, chunks: f.spool.chunks, size: f.spool.size}
-}
-
 // ageAt returns a response's age (RFC 9111, section 4.2.3).
 func ageAt(l *fresh.Life, now time.Time) time.Duration { return l.Age + max(now.Sub(l.Received), 0) }
 
-// store adds an entry to the index, unless an invalidation came since it was asked for.
-func (c *Cache) store(f *flight, e *entry, h *hot) {
-	e.key, e.site, e.seq = f.key, f.site, f.seq
-	e.memory = h
-	e.cost = h.bytes()
+// fill reads the body of a flight's response to its end and stores it. Readers see the end
+// when it is stored, so that who asks next finds it.
+func (c *Cache) fill(f *flight, body io.ReadCloser) {
+	defer body.Close()
+	s := f.fill.spool
+	err := s.take(body, f.fill.size)
+	if err != nil || s.lost() || !c.store(f) {
+		s.remove()
+	}
+	c.unlist(f)
+	s.end(err)
+}
+
+// store stores what a flight filled, if it can.
+func (c *Cache) store(f *flight) bool {
+	s := f.fill.spool
+	e := &entry{key: f.key, site: f.site, seq: f.seq, life: f.fill.life, status: f.fill.status, size: s.size}
+	h := &hot{of: e, header: f.fill.header, chunks: s.chunks, size: s.size}
+	if c.disk == nil {
+		e.memory, e.cost = h, h.bytes()
+		return c.put(f, e)
+	}
+	if !c.wanted(f, e) {
+		return false
+	}
+	n, length, err := s.finish(e.record(h.header))
+	if err != nil {
+		if !errors.Is(err, errNoRoom) {
+			c.log.Warn("a response can't be written to the cache", "error", err)
+		}
+		return false
+	}
+	e.file, e.length, e.cost = n, length, diskCost(length)
+	if !c.put(f, e) {
+		c.disk.remove(n)
+		return false
+	}
+	if s.stored == 0 && e.size <= maxHot {
+		c.hot.Put(e.key, h)
+	}
+	return true
+}
+
+// record is what is stored of an entry beside its body.
+func (e *entry) record(header http.Header) *record {
+	return &record{
+		Key: e.key, Distribution: e.site.id, Seq: e.seq, Status: e.status, Size: e.size, Life: e.life, Header: header,
+	}
+}
+
+// wanted reports whether an entry may be stored: no invalidation came since it was asked for,
+// and nothing is stored that was asked for later.
+func (c *Cache) wanted(f *flight, e *entry) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.wantedLocked(f, e)
+}
+
+func (c *Cache) wantedLocked(f *flight, e *entry) bool {
+	old := c.index.entries[e.key]
+	return c.purges.current(f.site, f.path, e.seq) && (old == nil || old.seq <= e.seq)
+}
+
+// put adds an entry to the index if it is wanted.
+func (c *Cache) put(f *flight, e *entry) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.purges.current(f.site, f.path, f.seq) || e.cost > c.max+entryCost {
+	if !c.wantedLocked(f, e) || e.cost > c.index.budget/2 {
+		c.mu.Unlock()
+		return false
+	}
+	gone := c.index.put(e)
+	c.mu.Unlock()
+	c.discard(e, gone...)
+	return true
+}
+
+// renew stores an entry that was revalidated. Its body stays where it is. What is stale again
+// at once stays as it was.
+func (c *Cache) renew(f *flight, e *entry, h *hot) {
+	if !f.shared || !c.claim(f.stale) {
+		return // or somebody else renews it
+	}
+	if c.disk == nil {
+		e.memory, e.cost = h, h.bytes()
+		c.put(f, e)
 		return
 	}
-	if old := c.index.entries[e.key]; old != nil && old.seq > e.seq {
-		return // it was asked for after an invalidation, this one before
+	length, err := c.disk.rewrite(e.file, e.record(h.header))
+	if err != nil {
+		c.remove(f.stale)
+		return
 	}
-	for _, gone := range c.index.put(e) {
-		c.discard(gone)
+	e.length, e.cost = length, diskCost(length)
+	if !c.put(f, e) {
+		c.remove(f.stale)
+		return
 	}
+	if e.size <= maxHot {
+		c.hot.Put(e.key, h)
+	}
+}
+
+// claim reports whether the caller may write the record of an entry.
+func (c *Cache) claim(e *entry) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.index.entries[e.key] != e || e.renewal {
+		return false
+	}
+	e.renewal = true
+	return true
 }
 
 // renewed returns an entry with the same body and another life.
 func (e *entry) renewed(life fresh.Life, seq uint64) *entry {
-	return &entry{key: e.key, site: e.site, seq: seq, life: life, status: e.status, size: e.size, cost: e.cost}
+	return &entry{
+		key: e.key, site: e.site, seq: seq, life: life, status: e.status, size: e.size, cost: e.cost,
+		file: e.file, length: e.length,
+	}
 }
 
-// renew stores an entry that was revalidated.
-func (c *Cache) renew(f *flight, e *entry, h *hot) { c.store(f, e, h) }
+// read returns the headers and, if it is small, the body of an entry. What can't be read is
+// removed.
+func (c *Cache) read(e *entry) *hot {
+	if e.memory != nil {
+		return e.memory
+	}
+	if h, ok := c.hot.Get(e.key); ok && h.of == e {
+		return h
+	}
+	h, err := c.disk.read(e)
+	if err != nil {
+		c.unreadable(e, err)
+		return nil
+	}
+	c.hot.Put(e.key, h)
+	return h
+}
 
-// read returns the headers and, if it is small, the body of an entry.
-func (c *Cache) read(e *entry) *hot { return e.memory }
+func (c *Cache) unreadable(e *entry, err error) {
+	c.mu.RLock()
+	current := c.index.entries[e.key] == e && !e.renewal
+	c.mu.RUnlock()
+	if current {
+		c.log.Warn("a cached response can't be read", "error", err)
+		c.remove(e)
+	}
+}
 
 // answer answers with a stored response, or returns nil if it can't be read.
 func (c *Cache) answer(e *entry, now time.Time, result Result, head bool) *Answer {
@@ -86,16 +198,28 @@ func (c *Cache) answer(e *entry, now time.Time, result Result, head bool) *Answe
 	if h == nil {
 		return nil
 	}
-	a := c.answerFrom(e, h, now, result)
 	if head {
-		a.Body = &reader{src: empty{}}
+		return c.answerFrom(e, h, empty{}, now, result)
 	}
-	return a
+	src, err := c.source(e, h)
+	if err != nil {
+		c.unreadable(e, err)
+		return nil
+	}
+	return c.answerFrom(e, h, src, now, result)
 }
 
-func (c *Cache) answerFrom(e *entry, h *hot, now time.Time, result Result) *Answer {
+// source returns the body of an entry.
+func (c *Cache) source(e *entry, h *hot) (source, error) {
+	if h.chunks != nil || e.size == 0 {
+		return h, nil
+	}
+	return c.disk.open(e, &c.buffers, func(err error) { c.unreadable(e, err) })
+}
+
+func (c *Cache) answerFrom(e *entry, h *hot, src source, now time.Time, result Result) *Answer {
 	return &Answer{
 		Status: e.status, Header: h.header, Size: e.size, Age: ageAt(&e.life, now), Result: result,
-		Body: &reader{ctx: c.ctx, src: h, end: -1},
+		Body: &reader{ctx: c.ctx, src: src, end: -1},
 	}
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"watertight/internal/edge/cache/fresh"
@@ -20,12 +21,13 @@ type flight struct {
 	cancel context.CancelFunc
 	ready  chan struct{}
 
-	readers int  // those who wait for it or read its body; guarded by Cache.mu
-	landed  bool // whether it ended; guarded by Cache.mu
+	readers atomic.Int64 // those who wait for it or read its body; changed under Cache.mu
+	landed  bool         // whether it ended; guarded by Cache.mu
 
 	// The outcome: exactly one of them.
 	err   error
-	entry *entry    // answers from memory or disk, with result
+	entry *entry // answers from memory or disk, with kept and result
+	kept  *hot
 	fill  *fill     // the answer is read while it arrives
 	own   *ownReply // not to be stored: it is only for the one who asked
 
@@ -54,7 +56,7 @@ func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[r.Key]; share && f != nil && c.purges.current(f.site, r.Path, f.seq) && !f.full() {
-		f.readers++
+		f.readers.Add(1)
 		c.collapsed.Add(1)
 		return f, false
 	}
@@ -62,8 +64,9 @@ func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, 
 	ctx, cancel := context.WithCancel(c.ctx)
 	f = &flight{
 		key: r.Key, site: c.purges.site(r.Distribution), path: r.Path, seq: c.purges.seen, rules: r.Rules, stale: e,
-		cancel: cancel, ready: make(chan struct{}), readers: 1,
+		cancel: cancel, ready: make(chan struct{}),
 	}
+	f.readers.Store(1)
 	if share {
 		c.flights[r.Key] = f
 	}
@@ -90,8 +93,11 @@ func (f *flight) full() bool {
 func (c *Cache) leave(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.readers--
-	if f.readers > 0 || f.landed {
+	if f.readers.Add(-1) > 0 {
+		return
+	}
+	if f.landed {
+		f.close()
 		return
 	}
 	if c.detached < maxDetached && f.nearlyDone() {
@@ -115,7 +121,7 @@ func (c *Cache) endDetached(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.detached--
-	if f.readers == 0 && !f.landed {
+	if f.readers.Load() == 0 && !f.landed {
 		c.ground(f)
 	}
 }
@@ -128,12 +134,34 @@ func (c *Cache) ground(f *flight) {
 	f.cancel()
 }
 
+// unlist lets nobody else join a flight.
+func (c *Cache) unlist(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+	}
+}
+
 // land ends a flight.
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f.landed {
+		return
+	}
 	f.landed = true
 	c.ground(f)
+	if f.readers.Load() == 0 {
+		f.close()
+	}
+}
+
+// close frees what only readers of the flight need: it landed, and nobody reads it.
+func (f *flight) close() {
+	if f.fill != nil {
+		f.fill.spool.close()
+	}
 }
 
 // await waits for a flight's answer. again says that the answer is only for the request that
@@ -159,9 +187,12 @@ func (c *Cache) await(
 	case f.own != nil:
 		return c.own(ctx, f, rng, fetch)
 	case f.entry != nil:
-		a := c.answer(f.entry, c.now(), f.result, false)
-		c.leave(f)
-		return a, a == nil, nil
+		defer c.leave(f)
+		src, err := c.source(f.entry, f.kept)
+		if err != nil {
+			return nil, true, nil // it was evicted meanwhile
+		}
+		return c.answerFrom(f.entry, f.kept, src, c.now(), f.result), false, nil
 	}
 	if rng != nil && f.fill.far(rng.First) {
 		c.leave(f)
@@ -271,14 +302,14 @@ func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
 		resp, err = ask(ctx, fetch, http.Header{})
 	}
 	received := c.now()
-	if (err != nil || failed(resp.StatusCode)) && f.stale != nil && received.Before(f.stale.life.Error) {
+	if (err != nil || failed(resp.StatusCode)) && stored != nil && received.Before(f.stale.life.Error) {
 		status := http.StatusGatewayTimeout
 		if err == nil {
 			status = resp.StatusCode
 			resp.Body.Close()
 		}
 		f.stale.backOff.Store(received.Add(f.rules.BackOff(status)).UnixNano())
-		f.entry, f.result, f.shared = f.stale, Stale, true
+		f.entry, f.kept, f.result, f.shared = f.stale, stored, Stale, true
 		c.finish(f)
 		return
 	}
@@ -309,20 +340,14 @@ func (c *Cache) replied(f *flight, resp *http.Response, asked, received time.Tim
 	}
 	if !ok || resp.ContentLength > c.max {
 		f.own = &ownReply{resp: resp}
-		c.mu.Lock()
-		if c.flights[f.key] == f {
-			delete(c.flights, f.key) // nobody joins it any more
-		}
-		c.mu.Unlock()
+		c.unlist(f)
 		close(f.ready)
 		return
 	}
-	f.fill = c.newFill(resp, life)
+	f.fill = c.newFill(resp, life, &f.readers)
 	f.result, f.shared = Miss, now
 	close(f.ready)
-	if e, h := f.fill.run(resp.Body); e != nil {
-		c.store(f, e, h)
-	}
+	c.fill(f, resp.Body)
 	c.land(f)
 }
 
@@ -337,15 +362,19 @@ func (c *Cache) revalidated(f *flight, stored *hot, answer http.Header, asked ti
 	h := &hot{of: e, header: header, chunks: stored.chunks, size: stored.size}
 	f.result = RefreshHit
 	if !ok {
+		src, err := c.source(f.stale, h)
 		c.remove(f.stale)
-		if a := c.answerFrom(e, h, received, RefreshHit); a != nil {
-			f.own = &ownReply{reply: a}
+		if err != nil {
+			f.err = err
+			c.finish(f)
+			return
 		}
+		f.own = &ownReply{reply: c.answerFrom(e, h, src, received, RefreshHit)}
 		c.finish(f)
 		return
 	}
 	f.shared = received.Before(life.Fresh)
-	f.entry = e
+	f.entry, f.kept = e, h
 	c.renew(f, e, h)
 	c.finish(f)
 }

@@ -20,6 +20,10 @@ type entry struct {
 	cost   int64 // bytes that count against the budget
 	memory *hot  // nil if it lies on the disk
 
+	file    name // on the disk
+	length  int64
+	renewal bool // its record is being written; guarded by Cache.mu
+
 	backOff atomic.Int64 // Unix nanoseconds: the origin failed, and is not asked before
 	uses    atomic.Int32
 
@@ -34,6 +38,9 @@ type hot struct {
 	chunks [][]byte
 	size   int64
 }
+
+// maxEntries is how many entries the index holds, whatever their size.
+const maxEntries = 500_000
 
 // entryCost is about what an entry takes in memory without its headers and body, in bytes.
 const entryCost = 512
@@ -120,7 +127,7 @@ func (x *index) put(e *entry) (gone []*entry) {
 	} else if x.haunted(e.key) {
 		to = &x.main
 	}
-	for x.bytes+e.cost > x.budget && len(x.entries) > 0 {
+	for (x.bytes+e.cost > x.budget || len(x.entries) >= maxEntries) && len(x.entries) > 0 {
 		gone = append(gone, x.evict())
 	}
 	to.push(e)

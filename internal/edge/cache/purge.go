@@ -13,6 +13,7 @@ type purges struct {
 	sites map[string]*site
 	seen  uint64 // the newest invalidation that was applied
 	floor uint64 // what was asked for before this one was known is gone
+	told  bool   // whether a snapshot was applied; nothing is answered before
 }
 
 // site is one distribution.
@@ -44,7 +45,7 @@ func (p *purges) site(id string) *site {
 // current reports whether no invalidation is newer than what was asked for when number seq
 // was the newest.
 func (p *purges) current(s *site, path string, seq uint64) bool {
-	if s.gone || seq < p.floor || seq < s.floor {
+	if !p.told || s.gone || seq < p.floor || seq < s.floor {
 		return false
 	}
 	if s.newest <= seq {
@@ -61,7 +62,11 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	return true
 }
 
-func (s *site) purge(n uint64, path string) {
+// purge remembers an invalidation. It returns true if it purges all paths.
+func (s *site) purge(n uint64, path string) bool {
+	if n <= s.floor {
+		return false
+	}
 	s.newest = max(s.newest, n)
 	prefix, wild := strings.CutSuffix(path, "*")
 	switch {
@@ -69,11 +74,13 @@ func (s *site) purge(n uint64, path string) {
 		s.exact[path] = max(s.exact[path], n)
 	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes:
 		s.prefixes[prefix] = max(s.prefixes[prefix], n)
-	default: // all paths, or too many to remember: everything is purged
-		s.floor = max(s.floor, n)
+	default: // all paths, or too many to remember
 		clear(s.exact)
 		clear(s.prefixes)
+		s.floor = max(s.floor, n)
+		return true
 	}
+	return false
 }
 
 // Apply makes the invalidations of a snapshot effective: when it returns, nothing that they
@@ -82,10 +89,16 @@ func (s *site) purge(n uint64, path string) {
 // not list is dropped. If invalidations may have been missed, everything is.
 func (c *Cache) Apply(s *distribution.Snapshot) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	gone := c.apply(s)
+	c.mu.Unlock()
+	c.discard(nil, gone...)
+}
+
+func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	p := &c.purges
-	floor, sites := p.floors(), len(p.sites)
-	if p.seen+1 < s.Oldest {
+	p.told = true
+	all := p.seen+1 < s.Oldest // whether entries are gone that sweep finds
+	if all {
 		p.floor = max(p.floor, s.Oldest-1)
 	}
 	if s.Oldest > 0 {
@@ -98,53 +111,46 @@ func (c *Cache) Apply(s *distribution.Snapshot) {
 	for _, n := range s.Invalidations {
 		if listed[n.Distribution] {
 			for _, path := range n.Paths {
-				p.site(n.Distribution).purge(n.Number, path)
+				all = p.site(n.Distribution).purge(n.Number, path) || all
 			}
 		}
 		p.seen = max(p.seen, n.Number)
 	}
 	for id, old := range p.sites {
 		if !listed[id] {
-			old.gone = true
+			old.gone, all = true, true
 			delete(p.sites, id)
 		}
 	}
-	if p.floors() != floor || len(p.sites) != sites {
-		c.sweep()
+	if all {
+		return c.sweep()
 	}
-}
-
-// floors returns a number that rises with each floor.
-func (p *purges) floors() uint64 {
-	n := p.floor
-	for _, s := range p.sites {
-		n += s.floor
-	}
-	return n
+	return nil
 }
 
 // sweep removes the entries that are gone with everything else of their distribution. Others
 // are found when they are looked up.
-func (c *Cache) sweep() {
+func (c *Cache) sweep() (gone []*entry) {
 	for _, e := range c.index.entries {
 		if e.site.gone || e.seq < c.purges.floor || e.seq < e.site.floor {
 			c.index.remove(e)
-			c.discard(e)
+			gone = append(gone, e)
 		}
 	}
+	return gone
 }
 
 // lookup returns the entry that answers a request, fresh or not.
 func (c *Cache) lookup(r *Request) *entry {
 	c.mu.RLock()
 	e := c.index.entries[r.Key]
-	ok := e != nil && c.purges.current(e.site, r.Path, e.seq)
+	told, ok := c.purges.told, e != nil && c.purges.current(e.site, r.Path, e.seq)
 	c.mu.RUnlock()
 	switch {
 	case ok:
 		e.use()
 		return e
-	case e != nil:
+	case e != nil && told:
 		c.remove(e)
 	}
 	return nil
@@ -153,12 +159,25 @@ func (c *Cache) lookup(r *Request) *entry {
 // remove removes an entry, if it is still the one of its key.
 func (c *Cache) remove(e *entry) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.index.entries[e.key] == e {
+	found := c.index.entries[e.key] == e
+	if found {
 		c.index.remove(e)
-		c.discard(e)
+	}
+	c.mu.Unlock()
+	if found {
+		c.discard(nil, e)
 	}
 }
 
-// discard forgets what an entry held that is no longer in the index.
-func (c *Cache) discard(e *entry) {}
+// discard removes the files of entries that are no longer in the index. successor is the
+// entry that took their place, or nil: it may have taken over its predecessor's file.
+func (c *Cache) discard(successor *entry, gone ...*entry) {
+	if c.disk == nil {
+		return
+	}
+	for _, e := range gone {
+		if successor == nil || e.file != successor.file {
+			c.disk.remove(e.file)
+		}
+	}
+}

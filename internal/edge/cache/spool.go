@@ -12,25 +12,34 @@ import (
 )
 
 // spool holds a body while it arrives, so that any number of readers read it, each at its
-// own speed. One that grows larger than may be stored becomes a window: the slowest reader
-// holds back the others, until it is cut off.
+// own speed. Large ones go to the disk, sealed. One that grows larger than may be stored, or
+// whose disk is full, becomes a window: the slowest reader holds back the others, until it is
+// cut off.
 type spool struct {
-	limit int64 // bytes that are held before it becomes a window
+	disk    *disk // nil: all is held in memory
+	buffers *buffers
+	joined  *atomic.Int64 // those who read it or are about to
 
 	mu      sync.Mutex
+	limit   int64         // bytes that are stored; beyond them it is a window
 	changed chan struct{} // closed and replaced when anything changed
 	chunks  [][]byte      // of ChunkSize, the last may be shorter
+	sink    *sink         // where the first chunks lie, or nil
+	stored  int           // chunks that lie in the sink and are no longer in memory
 	dropped int           // chunks that were read by all, from the first on
 	size    int64         // bytes that arrived
 	err     error         // io.EOF after the last byte
 	readers map[*tap]struct{}
+	left    int  // readers that were cut off and did not close yet
+	hurried bool // it doesn't wait any more for those who are about to read
 }
 
 // tap is one reader of a spool.
 type tap struct {
-	spool *spool
-	off   atomic.Int64
-	cut   error // guarded by spool.mu
+	spool  *spool
+	off    atomic.Int64
+	cut    error  // guarded by spool.mu
+	sealed chunks // reads the sink
 }
 
 const (
@@ -42,11 +51,14 @@ var (
 	errSlow      = errors.New("cache: viewer was too slow")
 	errUnread    = errors.New("cache: nobody reads the response")
 	errShortened = errors.New("cache: origin's response ended early")
-	errLonger    = errors.New("cache: origin's response is longer than it said")
+
+	errLonger = errors.New("cache: origin's response is longer than it said")
 )
 
-func newSpool(limit int64) *spool {
-	return &spool{limit: limit, changed: make(chan struct{}), readers: map[*tap]struct{}{}}
+func newSpool(limit int64, d *disk, b *buffers, joined *atomic.Int64) *spool {
+	return &spool{
+		limit: limit, disk: d, buffers: b, joined: joined, changed: make(chan struct{}), readers: map[*tap]struct{}{},
+	}
 }
 
 func (s *spool) change() {
@@ -92,20 +104,33 @@ func (s *spool) tap() *tap {
 	return t
 }
 
-// take reads a body of want bytes, or of any length if want is negative, to its end.
+// take reads a body of want bytes, or of any length if want is negative, to its end. Readers
+// learn of the end by end.
 func (s *spool) take(body io.Reader, want int64) error {
 	err := s.read(body, want)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == io.EOF && want >= 0 && s.size < want {
-		err = errShortened
+	if n := len(s.chunks); n > s.stored && len(s.chunks[n-1]) == 0 {
+		s.chunks = s.chunks[:n-1]
 	}
+	switch {
+	case err != io.EOF:
+		return err
+	case want >= 0 && s.size < want:
+		return errShortened
+	}
+	return nil
+}
+
+// end tells readers that there is no more, because of err or because everything arrived.
+func (s *spool) end(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.err = err
 	s.change()
-	if err == io.EOF {
-		return nil
-	}
-	return err
 }
 
 func (s *spool) read(body io.Reader, want int64) error {
@@ -163,35 +188,95 @@ func (s *spool) chunk(body io.Reader, room int) error {
 
 // grow makes room for one chunk.
 func (s *spool) grow(room int) error {
+	s.spill()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.size >= s.limit && len(s.chunks)-s.dropped >= window {
-		if len(s.readers) == 0 {
-			return errUnread
-		}
-		if s.dropRead() {
+	for s.size >= s.limit && len(s.chunks)-max(s.dropped, s.stored) >= window {
+		if s.dropRead() || s.waitLocked(tooSlow) {
 			continue
 		}
-		if !s.waitLocked(tooSlow) {
-			s.cutSlowest()
+		if s.hurried = true; len(s.readers) == 0 {
+			return errUnread
 		}
+		s.cutSlowest()
 	}
 	s.chunks = append(s.chunks, make([]byte, 0, room))
 	return nil
 }
 
+// spill takes what arrived to the disk, once it is more than what is held in memory. The last
+// chunk stays: it may be the last of all.
+func (s *spool) spill() {
+	s.mu.Lock()
+	sink, from, to := s.sink, s.stored, len(s.chunks)-1
+	skip := s.disk == nil || s.size < maxHot || s.size >= s.limit || from >= to
+	if skip {
+		s.mu.Unlock()
+		return
+	}
+	chunks := s.chunks[from:to]
+	s.mu.Unlock()
+	var err error
+	if sink == nil {
+		sink, err = s.disk.sink()
+	}
+	if err == nil {
+		err = sink.write(chunks, false)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = sink
+	if err != nil {
+		s.limit = 0 // it is a window from now on
+		return
+	}
+	s.stored = to
+	clear(s.chunks[from:to])
+}
+
+// finish writes the rest to the disk. It returns the file's name and length.
+func (s *spool) finish(r *record) (n name, length int64, err error) {
+	if s.sink == nil {
+		n = newName()
+		length, err = s.disk.write(n, s.chunks, r)
+		return n, length, err
+	}
+	if err = s.sink.write(s.chunks[s.stored:], true); err == nil {
+		length, err = s.sink.finish(r)
+	}
+	return s.sink.name, length, err
+}
+
+// remove removes the file. Those who read it go on.
+func (s *spool) remove() {
+	if s.sink != nil {
+		s.disk.remove(s.sink.name)
+	}
+}
+
+// close closes the file, when nobody writes or reads it any more.
+func (s *spool) close() {
+	if s.sink != nil {
+		s.sink.file.Close()
+	}
+}
+
 // dropRead drops the chunks that all have read.
 func (s *spool) dropRead() bool {
+	if len(s.readers) == 0 || !s.hurried && s.joined.Load() > int64(len(s.readers)+s.left) {
+		return false
+	}
 	least := s.size
 	for t := range s.readers {
 		least = min(least, t.off.Load())
 	}
 	n := int(least / seal.ChunkSize)
-	any := n > s.dropped
-	for ; s.dropped < n; s.dropped++ {
-		s.chunks[s.dropped] = nil
+	if n <= s.dropped {
+		return false
 	}
-	return any
+	clear(s.chunks[s.dropped:n])
+	s.dropped = n
+	return true
 }
 
 // waitLocked waits for a change, and returns false if there was none in time.
@@ -215,6 +300,7 @@ func (s *spool) cutSlowest() {
 		if int(t.off.Load()/seal.ChunkSize) <= s.dropped {
 			t.cut = errSlow
 			delete(s.readers, t)
+			s.left++
 		}
 	}
 	s.change()
@@ -225,8 +311,11 @@ func (t *tap) piece(ctx context.Context, off int64) ([]byte, error) {
 	for {
 		s.mu.Lock()
 		changed := s.changed
-		p, err := t.locked(off)
+		p, stored, err := t.locked(off)
 		s.mu.Unlock()
+		if stored {
+			return t.sealed.at(off)
+		}
 		if p != nil || err != nil {
 			return p, err
 		}
@@ -238,8 +327,8 @@ func (t *tap) piece(ctx context.Context, off int64) ([]byte, error) {
 	}
 }
 
-// locked returns bytes that are there, or nothing.
-func (t *tap) locked(off int64) ([]byte, error) {
+// locked returns bytes that are there, or nothing. stored says that they lie on the disk.
+func (t *tap) locked(off int64) (p []byte, stored bool, err error) {
 	s := t.spool
 	if t.off.Swap(off)/seal.ChunkSize != off/seal.ChunkSize && s.size >= s.limit {
 		s.change() // a chunk was read, for which grow may wait
@@ -247,18 +336,27 @@ func (t *tap) locked(off int64) ([]byte, error) {
 	n := int(off / seal.ChunkSize)
 	switch {
 	case t.cut != nil:
-		return nil, t.cut
+		return nil, false, t.cut
 	case off >= s.size:
-		return nil, s.err
+		return nil, false, s.err
 	case n < s.dropped:
-		return nil, errSlow
+		return nil, false, errSlow
+	case n < s.stored:
+		if t.sealed.from == nil {
+			t.sealed = chunks{from: s.sink.opener, buffers: s.buffers}
+		}
+		return nil, true, nil
 	}
-	return s.chunks[n][off%seal.ChunkSize:], nil
+	return s.chunks[n][off%seal.ChunkSize:], false, nil
 }
 
 func (t *tap) close() {
 	t.spool.mu.Lock()
 	defer t.spool.mu.Unlock()
+	t.sealed.close()
+	if t.cut != nil {
+		t.spool.left--
+	}
 	delete(t.spool.readers, t)
 	t.spool.change()
 }

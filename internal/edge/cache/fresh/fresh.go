@@ -6,7 +6,6 @@ package fresh
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -24,9 +23,10 @@ type Rules struct {
 	// Lax stores what the origin marks no-cache, no-store or private for MinTTL, if that is
 	// more than zero, as CloudFront does. Without it, these directives are always honoured.
 	Lax bool
-	// Unkeyed are the canonical names of request headers that reach the origin without
-	// being in the cache key. A response that varies on one of them is not stored.
-	Unkeyed []string
+	// Unkeyed reports whether a request header, named in canonical form, reaches the origin
+	// without being in the cache key. A response that varies on one is not stored. nil: none
+	// does.
+	Unkeyed func(name string) bool
 }
 
 // DefaultErrorTTL is ErrorCachingMinTTL where a distribution does not set it.
@@ -82,7 +82,10 @@ func forbidden(h http.Header, d *Directives, rules *Rules) bool {
 	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = http.CanonicalHeaderKey(trim(name))
-			if name == "*" && !(rules.Lax && rules.MinTTL > 0) || slices.Contains(rules.Unkeyed, name) {
+			switch {
+			case name == "*" && !(rules.Lax && rules.MinTTL > 0):
+				return true
+			case name != "*" && rules.Unkeyed != nil && rules.Unkeyed(name):
 				return true
 			}
 		}
