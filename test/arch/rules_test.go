@@ -76,7 +76,8 @@ var layers = map[string][]string{
 		"internal/strictjson", "internal/limit", "internal/fault",
 	},
 	"internal/edge/cache": {
-		"internal/edge/cache", "internal/core/distribution", "internal/storage/seal", "internal/limit",
+		"internal/edge/cache", "internal/core/distribution", "internal/storage/folder", "internal/storage/seal",
+		"internal/limit",
 	},
 	"internal/edge/cache/fresh": {},
 	"internal/certs":            {"internal/storage/folder", "internal/storage/seal"},

@@ -6,13 +6,17 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"watertight/internal/core/distribution"
+	"watertight/internal/outbound"
 )
 
 // Request is one request to an origin.
@@ -74,16 +78,44 @@ func (f *Failure) Unwrap() error { return f.Err }
 type Options struct {
 	Domains []string // base domains of this store's buckets
 	Buckets Buckets
+	Servers *outbound.Named  // servers that the operator allowed as origins; nil means none
+	Logger  *slog.Logger     // nil means none
+	Now     func() time.Time // for the times of failures
 }
 
 // Known sends requests to the origins that this server knows. It implements Origins.
-type Known struct{ options Options }
+type Known struct {
+	options  Options
+	troubles troubles
+}
 
 // New returns the origins.
-func New(o Options) *Known { return &Known{options: o} }
+func New(o Options) *Known {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Time{} }
+	}
+	return &Known{options: o}
+}
 
 // RoundTrip implements Origins.
 func (k *Known) RoundTrip(ctx context.Context, r *Request) (*http.Response, error) {
+	res, err := k.send(ctx, r)
+	if f, ok := errors.AsType[*Failure](err); ok {
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		if k.troubles.note(r, f, k.options.Now()) {
+			k.options.Logger.WarnContext(ctx, "an origin gives no answers", "distribution", r.Site.ID,
+				"origin", r.Origin.Id, "reason", f.Reason, "cause", f.Err)
+		}
+	}
+	return res, err
+}
+
+func (k *Known) send(ctx context.Context, r *Request) (*http.Response, error) {
 	hr, err := build(ctx, r)
 	if err != nil {
 		return nil, err
@@ -91,11 +123,7 @@ func (k *Known) RoundTrip(ctx context.Context, r *Request) (*http.Response, erro
 	if bucket, ok := distribution.BucketOf(r.Origin.DomainName, k.options.Domains); ok {
 		return k.toBucket(ctx, bucket, hr, r)
 	}
-	closeBody(hr)
-	return nil, &Failure{
-		Status: http.StatusBadGateway,
-		Reason: "origin " + r.Origin.DomainName + " is not a bucket of this store, and the operator did not allow it",
-	}
+	return k.toServer(hr, r)
 }
 
 // toBucket sends a request to a bucket of this store, as the origin access control says
@@ -103,7 +131,6 @@ func (k *Known) RoundTrip(ctx context.Context, r *Request) (*http.Response, erro
 func (k *Known) toBucket(ctx context.Context, bucket string, hr *http.Request, r *Request) (*http.Response, error) {
 	signs, ok := signs(r.Site, r.Origin, hr.Header)
 	if !ok {
-		closeBody(hr)
 		return nil, &Failure{
 			Status: http.StatusBadGateway,
 			Reason: "origin " + r.Origin.Id + " names an origin access control that the edge does not have",
@@ -111,9 +138,16 @@ func (k *Known) toBucket(ctx context.Context, bucket string, hr *http.Request, r
 	}
 	forBucket(hr.Header, signs)
 	hr.Host = r.Origin.DomainName
-	return k.options.Buckets.RoundTrip(ctx, bucket, hr, Sender{
+	res, err := k.options.Buckets.RoundTrip(ctx, bucket, hr, Sender{
 		Signs: signs, SourceARN: r.Site.ARN(), SourceAccount: r.Site.Account, Secure: r.Secure,
 	})
+	if err == nil || ctx.Err() != nil {
+		return res, err
+	}
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return nil, f
+	}
+	return nil, &Failure{Status: http.StatusBadGateway, Reason: "bucket " + bucket + " gave no answer", Err: err}
 }
 
 // signs reports whether the edge signs a request to a bucket; ok is false if that is not
@@ -163,9 +197,6 @@ func build(ctx context.Context, r *Request) (*http.Request, error) {
 	}
 	plain, err := url.PathUnescape(path)
 	if err != nil {
-		if r.Body != nil {
-			r.Body.Close()
-		}
 		return nil, &Failure{Status: http.StatusBadGateway, Reason: "the path of the request can't be read", Err: err}
 	}
 	hr := (&http.Request{
@@ -184,6 +215,3 @@ func build(ctx context.Context, r *Request) (*http.Request, error) {
 	}
 	return hr, nil
 }
-
-// closeBody closes the body of a request that is not sent.
-func closeBody(hr *http.Request) { hr.Body.Close() }
