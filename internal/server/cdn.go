@@ -14,6 +14,7 @@ import (
 	"watertight/internal/certs"
 	"watertight/internal/core/distribution"
 	"watertight/internal/edge"
+	"watertight/internal/edge/accesslog"
 	"watertight/internal/edge/cache"
 	"watertight/internal/edge/origin"
 	"watertight/internal/gateway/authn"
@@ -59,6 +60,7 @@ func (c CDNConfig) check() error {
 type cdn struct {
 	edge   *edge.Edge
 	cache  *cache.Cache
+	logs   *accesslog.Logs
 	certs  *certs.Sites // or nil
 	door   *door
 	plain  net.Listener // or nil
@@ -75,10 +77,12 @@ func (s *Server) openCDN(context.Context) error {
 		return fmt.Errorf("the CDN's cache: %w", err)
 	}
 	s.cdn = &cdn{cache: kept, door: newDoor(s.config.MaxConnections)}
+	s.cdn.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
 	s.cdn.edge = edge.New(edge.Options{
 		Cache: kept, Origins: origin.New(origin.Options{Domains: s.config.Domains, Buckets: s.origins}),
-		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(),
+		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.cdn.logs.Add,
 	})
+	s.metrics.countCDN(s.cdn)
 	return nil
 }
 
@@ -233,7 +237,18 @@ func (s *Server) serveCDN(
 		plain = s.cdn.edge.OnlyRedirects()
 	}
 	start(s.cdn.plain, plain)
+	logging, endLogs := context.WithCancel(requests)
+	logged := make(chan struct{})
+	serving.Go(func() {
+		defer close(logged)
+		s.cdn.logs.Run(logging)
+	})
 	return func(ctx context.Context) error {
+		defer func() {
+			endLogs()
+			<-logged
+			s.cdn.logs.Flush(ctx)
+		}()
 		var errs []error
 		for _, h := range all {
 			if err := h.Shutdown(ctx); err != nil {

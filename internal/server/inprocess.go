@@ -30,10 +30,17 @@ type bucketOrigins struct {
 	running    sync.WaitGroup
 }
 
-// RoundTrip implements origin.Buckets. The pipeline runs in a goroutine of its own until the
-// response has been read or closed, or ctx ends.
+// RoundTrip implements origin.Buckets.
 func (b *bucketOrigins) RoundTrip(
 	ctx context.Context, bucket string, r *http.Request, from origin.Sender,
+) (*http.Response, error) {
+	return b.send(ctx, bucket, r, from, cloudFront)
+}
+
+// send sends a request as a service principal. The pipeline runs in a goroutine of its own
+// until the response has been read or closed, or ctx ends.
+func (b *bucketOrigins) send(
+	ctx context.Context, bucket string, r *http.Request, from origin.Sender, service string,
 ) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	held := b.memory.Open(nil)
@@ -52,7 +59,7 @@ func (b *bucketOrigins) RoundTrip(
 		defer func() { w.end(b.recovered(recover())) }()
 		b.dispatcher.ServeInProcess(w, inner, dispatch.InProcess{
 			Bucket: bucket, Signs: from.Signs, Secure: from.Secure,
-			Service: authn.Service{Name: cloudFront, SourceARN: from.SourceARN, SourceAccount: from.SourceAccount},
+			Service: authn.Service{Name: service, SourceARN: from.SourceARN, SourceAccount: from.SourceAccount},
 		})
 	})
 	select {

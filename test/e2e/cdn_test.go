@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"compress/gzip"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/certs"
 	"watertight/internal/core/distribution"
@@ -234,6 +236,96 @@ func TestCDNOverTLS(t *testing.T) {
 	}
 	if _, err = get("evil.example", cdnHost); err == nil {
 		t.Error("a name that is not served got a certificate")
+	}
+}
+
+func TestCDNAccessLogs(t *testing.T) {
+	s, site := cdnServer(t)
+	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("logs")}); err != nil {
+		t.Fatal(err)
+	}
+	site.Config.Logging = distribution.Logging{Enabled: true, Bucket: "logs.s3.amazonaws.com", Prefix: "cdn/"}
+	s.ApplyCDN(t, &distribution.Snapshot{Generation: 2, Sites: []distribution.Site{*site}})
+	request := func() {
+		t.Helper()
+		resp, _ := cdnGet(t, s, "www.example.com", "/index.html?a=b", "User-Agent", "test (1)", "Cookie", "secret=1")
+		if resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.StatusCode)
+		}
+		s.DeliverAccessLogs(t)
+	}
+	list := func() []s3types.Object {
+		t.Helper()
+		out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("logs")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Contents
+	}
+	request()
+	if n := len(list()); n != 0 {
+		t.Fatalf("%d files without a policy that allows it", n)
+	}
+	if !strings.Contains(s.Logs.String(), "an access log could not be delivered") {
+		t.Error("nothing is said about it")
+	}
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::logs/cdn/*",
+		"Condition":{"StringEquals":{"aws:SourceAccount":"%s"},"ArnLike":{"aws:SourceArn":"%s"}}}]}`,
+		site.Account, site.ARN())
+	if _, err := s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("logs"), Policy: &policy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	request()
+	files := list()
+	if len(files) != 1 || !strings.HasPrefix(*files[0].Key, "cdn/"+cdnID+".") {
+		t.Fatalf("%v", files)
+	}
+	out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("logs"), Key: files[0].Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	z, err := gzip.NewReader(out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	fields := strings.Split(lines[len(lines)-1], "\t")
+	if len(lines) != 3 || len(fields) != 33 || fields[7] != "/index.html" || fields[8] != "200" ||
+		fields[10] != "test%20(1)" || fields[11] != "a=b" || fields[12] != "-" || fields[13] != "Hit" ||
+		fields[15] != "www.example.com" {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestCDNMetrics(t *testing.T) {
+	s, _ := cdnServer(t, func(c *server.Config) { c.MetricsListen = "127.0.0.1:0" })
+	cdnGet(t, s, cdnHost, "/")
+	cdnGet(t, s, cdnHost, "/")
+	resp, err := http.Get("http://" + s.MetricsAddr() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`watertight_cdn_requests_total{result="Hit"} 1`, `watertight_cdn_requests_total{result="Miss"} 1`,
+		"watertight_cdn_origin_requests_total 1", "watertight_cdn_origin_failures_total 0",
+		"watertight_cdn_sent_bytes_total 28", "watertight_cdn_distributions 1", "watertight_cdn_cache_entries 1",
+	} {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("no %s", line)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (s *Server) ApplyCDN(t testing.TB, snapshot *distribution.Snapshot) {
 	}
 }
 
+// DeliverAccessLogs delivers the CDN's access logs.
+func (s *Server) DeliverAccessLogs(t testing.TB) { s.server.DeliverAccessLogs(t.Context()) }
+
 // Reload has the effect of SIGHUP.
 func (s *Server) Reload() { s.server.Reload() }
 

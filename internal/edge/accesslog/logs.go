@@ -1,0 +1,190 @@
+package accesslog
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"watertight/internal/core/distribution"
+)
+
+// File is a log file to deliver.
+type File struct {
+	Site *distribution.Site // as the first of its requests met it
+	Name string             // the object's key
+	Data []byte             // gzip
+}
+
+// Options are what logs need.
+type Options struct {
+	// Deliver puts a file into its bucket. An error drops it.
+	Deliver func(ctx context.Context, f File) error
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+const (
+	fullFile = 1 << 20         // bytes of a file, compressed, at which it is delivered
+	period   = 3 * time.Minute // after which a file is delivered at the latest
+	maxHeld  = 32 << 20        // bytes of all files that are written or wait
+	perOpen  = 64 << 10        // what a file that is written takes at least: the compressor's tables
+	again    = time.Hour       // how often a problem of one distribution is logged
+)
+
+// Logs collects entries in memory and delivers them as files. What is not delivered when the
+// process dies is lost, as it may be at CloudFront.
+type Logs struct {
+	options Options
+
+	mu      sync.Mutex
+	open    map[string]*written // by the distribution's id
+	waiting []File
+	held    int64
+	dropped uint64 // lines for which there was no room
+	told    map[string]time.Time
+	wake    chan struct{}
+}
+
+// written is a file that is being written.
+type written struct {
+	site    *distribution.Site
+	began   time.Time
+	data    bytes.Buffer
+	zip     *gzip.Writer
+	counted int64 // of Logs.held
+}
+
+// New returns logs without a file.
+func New(o Options) *Logs {
+	return &Logs{
+		options: o, open: map[string]*written{}, told: map[string]time.Time{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Dropped is how many lines were dropped because the logs of all distributions took too much
+// memory.
+func (l *Logs) Dropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped
+}
+
+// Add adds an entry to its distribution's file.
+func (l *Logs) Add(e Entry) {
+	text := e.line()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.open[e.Site.ID]
+	if w != nil && !sameHour(w.began, e.Began) {
+		l.finish(w)
+		w = nil
+	}
+	if l.held >= maxHeld {
+		l.dropped++
+		return
+	}
+	if w == nil {
+		w = &written{site: e.Site, began: e.Began}
+		w.zip = gzip.NewWriter(&w.data)
+		w.zip.Write([]byte(header)) // into memory: it can't fail
+		l.open[e.Site.ID] = w
+	}
+	w.zip.Write([]byte(text))
+	l.count(w)
+	if w.data.Len() >= fullFile {
+		l.finish(w)
+	}
+}
+
+// count keeps account of what a file takes.
+func (l *Logs) count(w *written) {
+	n := int64(w.data.Len()) + perOpen
+	l.held += n - w.counted
+	w.counted = n
+}
+
+// finish makes a file wait for its delivery.
+func (l *Logs) finish(w *written) {
+	w.zip.Close()
+	delete(l.open, w.site.ID)
+	l.held += int64(w.data.Len()) - w.counted
+	var unique [4]byte
+	rand.Read(unique[:])
+	l.waiting = append(l.waiting, File{
+		Site: w.site, Data: w.data.Bytes(),
+		Name: w.site.Config.Logging.Prefix + w.site.ID + "." + w.began.UTC().Format("2006-01-02-15") + "." +
+			hex.EncodeToString(unique[:]) + ".gz",
+	})
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func sameHour(a, b time.Time) bool {
+	return a.UTC().Truncate(time.Hour).Equal(b.UTC().Truncate(time.Hour))
+}
+
+// Run delivers files until ctx ends. Flush then delivers those that are left.
+func (l *Logs) Run(ctx context.Context) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	ending := ctx.Done()
+	ctx = context.WithoutCancel(ctx) // a delivery that began is finished
+	for {
+		select {
+		case <-ending:
+			return
+		case <-tick.C:
+			l.Flush(ctx)
+		case <-l.wake:
+			l.deliver(ctx)
+		}
+	}
+}
+
+// Flush delivers everything.
+func (l *Logs) Flush(ctx context.Context) {
+	l.mu.Lock()
+	for _, w := range l.open {
+		l.finish(w)
+	}
+	l.mu.Unlock()
+	l.deliver(ctx)
+}
+
+// deliver delivers the files that wait.
+func (l *Logs) deliver(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.mu.Unlock()
+			return
+		}
+		f := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.mu.Unlock()
+		err := l.options.Deliver(ctx, f)
+		l.mu.Lock()
+		l.held -= int64(len(f.Data))
+		now := l.options.Now()
+		tell := err != nil && now.Sub(l.told[f.Site.ID]) >= again
+		if tell {
+			if len(l.told) > 1024 {
+				clear(l.told)
+			}
+			l.told[f.Site.ID] = now
+		}
+		l.mu.Unlock()
+		if tell {
+			l.options.Logger.Warn("an access log could not be delivered, and is dropped; the next such warning about "+
+				"this distribution comes in an hour at the earliest", "distribution", f.Site.ID, "bucket",
+				f.Site.Config.Logging.Bucket, "err", err)
+		}
+	}
+}
