@@ -136,6 +136,15 @@ func exposed(b *operator.BucketPublic) string {
 	if len(b.Services) > 0 {
 		out += "\nservices: " + strings.Join(b.Services, ", ")
 	}
+	return out + deputies(b.Deputies)
+}
+
+// deputies warns of statements that let a service in whoever it acts for.
+func deputies(all []operator.Deputy) (out string) {
+	for _, d := range all {
+		out += fmt.Sprintf("\nWARNING: Statement[%d] %s lets %s in for every account that uses this service: "+
+			"require aws:SourceArn or aws:SourceAccount", d.Statement, d.Sid, d.Service)
+	}
 	return out
 }
 
@@ -219,7 +228,7 @@ func (c *whyPublic) key(p process, o *operator.Client) error {
 func printKey(w io.Writer, k *operator.KeyPublic) {
 	if k.Why == nil {
 		fmt.Fprintf(w, "key %s is not public: every statement of its policy names a principal, or asks for the "+
-			"account of the caller\n", k.Key)
+			"account of the caller%s\n", k.Key, deputies(k.Deputies))
 	} else {
 		printReason(w, k.Why)
 	}
@@ -242,7 +251,8 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 		fmt.Fprintf(w,
 			"bucket %s is not public: every statement of its policy names a principal or limits who calls or from "+
 				"where, "+
-				"and the addresses that they allow together are few and tell callers apart\n", b.Bucket)
+				"and the addresses that they allow together are few and tell callers apart%s\n", b.Bucket,
+			deputies(b.Deputies))
 		return
 	}
 	printReason(w, b.Why)
@@ -342,6 +352,9 @@ func printPreview(p process, out *operator.Preview) error {
 	}
 	if out.Public {
 		fmt.Fprintln(p.stdout, "the policy is public")
+	}
+	if warned := deputies(out.Deputies); warned != "" {
+		fmt.Fprintln(p.stdout, warned[1:])
 	}
 	if out.Refused {
 		fmt.Fprintln(p.stdout, "PutBucketPolicy would be refused: BlockPublicPolicy is on")

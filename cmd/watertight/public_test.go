@@ -242,3 +242,27 @@ func TestWhyPublicKey(t *testing.T) {
 	o.says(exitFailure, "Invalid keyId", "why-public", "arn:aws:s3:::site")
 	o.says(exitFailure, "NoSuchBucket", "why-public", "missing")
 }
+
+// TestDeputiesAreShown: a policy that lets a service in for every account is not public, but a
+// warning says what it lacks.
+func TestDeputiesAreShown(t *testing.T) {
+	o := console{t, harness.Start(t)}
+	if _, err := o.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("site")}); err != nil {
+		t.Fatal(err)
+	}
+	const policy = `{"Statement":[{"Sid":"CDN","Effect":"Allow","Principal":{"Service":"cloudfront.amazonaws.com"},` +
+		`"Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*"}]}`
+	file := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(file, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "Statement[0] CDN lets cloudfront.amazonaws.com in for every account"
+	o.says(exitOK, warning, "policy", "preview", "site", file)
+	if _, err := o.s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("site"), Policy: aws.String(policy),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	o.says(exitOK, "is not public|"+warning, "why-public", "site")
+	o.says(exitOK, "services: cloudfront.amazonaws.com|"+warning, "public-access", "status", "--bucket", "site")
+}

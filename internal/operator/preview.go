@@ -14,6 +14,7 @@ type PreviewCommand struct{ Bucket, Policy string }
 type Preview struct {
 	Public, Refused, Cut bool
 	Changes              []policy.Change
+	Deputies             []Deputy `json:",omitempty"` // see BucketPublic
 }
 
 // maxSubjects bounds the users and roles that a preview compares.
@@ -34,5 +35,5 @@ func (c commands) previewPolicy(ctx context.Context, cl *call, in PreviewCommand
 		return c.Simulator.Subjects(ctx, owner, names, maxSubjects)
 	}
 	p, err := c.Buckets.Preview(ctx, in.Bucket, in.Policy, cl.at, find)
-	return Preview{p.Public, p.Refused, p.Cut, p.Changes}, err
+	return Preview{p.Public, p.Refused, p.Cut, p.Changes, p.Deputies}, err
 }

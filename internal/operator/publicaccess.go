@@ -28,6 +28,9 @@ type AccountPublic struct {
 	Reason    string       `json:",omitempty"`
 }
 
+// Deputy is a statement by which any account can make a service get in.
+type Deputy = policy.Deputy
+
 // BucketPublic describes who can access a bucket.
 type BucketPublic struct {
 	Bucket, AccountID string
@@ -41,6 +44,7 @@ type BucketPublic struct {
 	Why               *Opening `json:",omitempty"`
 	Accounts          []string // other accounts that get in by name
 	Services          []string
+	Deputies          []Deputy `json:",omitempty"` // by which any account can make a service get in
 }
 
 // KeyPublic describes who can use a customer's key.
@@ -51,6 +55,7 @@ type KeyPublic struct {
 	Why                   *Opening `json:",omitempty"`
 	Accounts              []string // other accounts, by policy and grants
 	Services              []string
+	Deputies              []Deputy `json:",omitempty"` // see BucketPublic
 	Named                 []string // principals that the policy allows something
 	Grantees              []string // of the first 1,000 grants
 	Grants                int
@@ -121,6 +126,7 @@ func (c commands) bucketPublic(ctx context.Context, cl *call, in PublicCommand) 
 		OfAccount: ofAccount(r.Account, &r.OfAccount, cl.at), Effective: shown(r.Merged),
 		HasPolicy: r.HasPolicy, Public: r.Exposure.Witness != nil, Open: r.Exposure.Open,
 		Why: opening(r.Exposure.Witness, in.Bucket), Accounts: r.Exposure.Accounts, Services: r.Exposure.Services,
+		Deputies: r.Exposure.Deputies,
 	}, nil
 }
 
@@ -133,7 +139,8 @@ func (c commands) keyPublic(ctx context.Context, cl *call, in PublicCommand) (Ke
 	return KeyPublic{
 		Key: r.ARN.String(), AccountID: r.ARN.Account, State: r.State.String(), Managed: r.Managed,
 		Public: r.Exposure.Witness != nil, Why: opening(r.Exposure.Witness, ""), Accounts: r.Exposure.Accounts,
-		Services: r.Exposure.Services, Named: r.Named, Grantees: r.Grantees, Grants: r.Grants,
+		Services: r.Exposure.Services, Deputies: r.Exposure.Deputies,
+		Named: r.Named, Grantees: r.Grantees, Grants: r.Grants,
 	}, nil
 }
 

@@ -14,6 +14,8 @@ type Exposure struct {
 	Accounts []string
 	// Services are the AWS services that documents name, by DNS name; sorted.
 	Services []string
+	// Deputies are statements by which any account can make a service get in.
+	Deputies []Deputy
 }
 
 // Exposed returns the exposure of a resource under its laws: its documents, its Block
@@ -31,6 +33,7 @@ func Exposed(l Laws) Exposure {
 		}
 		if d != nil {
 			e.name(d, l.ResourceOwner)
+			e.Deputies = append(e.Deputies, d.Deputies()...)
 		}
 	}
 	stranger := Principal{Kind: Anonymous}

@@ -17,7 +17,10 @@ type Preview struct {
 	Public  bool // the policy is public
 	Refused bool // the policy is public, and BlockPublicPolicy would refuse it
 	Changes []policy.Change
-	Cut     bool // the comparison is incomplete: it reached a limit
+	// Deputies are statements of the proposed policy by which any account can make a
+	// service get in.
+	Deputies []policy.Deputy
+	Cut      bool // the comparison is incomplete: it reached a limit
 }
 
 // Preview compares a bucket's policy with a proposed one. find returns the subjects to
@@ -54,7 +57,7 @@ func (o *Operator) Preview(
 		c.After = policy.Laws{
 			Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner,
 		}
-		out.Public = d.IsPublic(s.peers)
+		out.Public, out.Deputies = d.IsPublic(s.peers), d.Deputies()
 		out.Refused = out.Public && laws.Public.BlockPublicPolicy
 		for _, d := range slices.Concat(c.Before.Resource, c.After.Resource) {
 			names = append(names, d.Principals()...)
