@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
 	"internal/core/recent":          {},
 	"internal/core/distribution":    {"internal/fault"},
+	"internal/core/cdn":             core("change", "distribution", "tag"),
 	"internal/core/alarm":           {"internal/limit"},
 	"internal/core/instant":         core("change"),
 	"internal/core/kms": append(core("change", "page", "principal", "recent", "tag"),
@@ -205,6 +206,7 @@ var symbols = []struct {
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"object", "Lifecycle", operators(), "it acts for no caller: only the server's own work may call it"},
+	{"cdn", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"kms", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"session", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"simulate", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},

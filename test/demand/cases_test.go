@@ -30,6 +30,9 @@ func (a arguments) with(more arguments) arguments {
 // names are zero values. A method whose action depends on its arguments has a case for
 // each action.
 func cases(f *fixture, m *method) []arguments {
+	if m.room == "core/cdn" {
+		return inCDN(f, m)
+	}
 	base := map[string]func(*fixture) arguments{
 		"core/bucket": inBuckets, "core/object": inObjects, "core/identity": inIdentities, "core/mfa": inDevices,
 		"core/session": inSessions, "core/simulate": inSimulations, "core/kms": inKeys,

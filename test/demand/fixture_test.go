@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
@@ -39,6 +40,7 @@ type fixture struct {
 	sealed                          string       // an upload under kmsKey
 	kmsKey, ending, external        kms.Metadata // ending: its deletion is pending; external: its material is imported
 	wrapped, ciphertext             []byte
+	cdn                             cdnFixture
 }
 
 const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
@@ -60,10 +62,12 @@ func newFixture(t *testing.T) *fixture {
 		"core/session.Store":      session.New(f.Store, f.Identities, devices, session.Options{}),
 		"core/simulate.Simulator": simulate.New(f.Store, f.Identities),
 		"core/kms.Store":          customers,
+		"core/cdn.Store":          cdn.New(f.Store, cdn.Options{}),
 	}
 	f.fillIdentities(devices)
 	f.fillKeys(customers)
 	f.fillObjects(buckets, objects)
+	f.fillCDN()
 	f.caller = authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
 		At: time.Now(), SecureChannel: true, AccessKeyID: f.RootKey.AccessKeyID,
 	})
@@ -94,6 +98,7 @@ func newFixture(t *testing.T) *fixture {
 		f.OK(err)
 		f.everything = append(f.everything, at, identity.AbsentListARN(coretest.Account, k, "/"))
 	}
+	f.everything = append(f.everything, f.cdn.all...)
 	return f
 }
 
@@ -227,6 +232,9 @@ func (f *fixture) elsewhere() (all []arn.ARN) {
 		"server-certificate",
 	} {
 		all = append(all, arn.IAM(coretest.Account, kind+"/elsewhere"))
+	}
+	for _, kind := range cdnKinds() {
+		all = append(all, arn.CloudFront(coretest.Account, kind+"/elsewhere"))
 	}
 	another := f.kmsKey.ARN
 	another.Resource = "key/elsewhere"

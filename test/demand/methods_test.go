@@ -95,7 +95,8 @@ func needsIn(comment string) (all []policy.Action) {
 	if end := regexp.MustCompile(`\. [A-Z]|\.\s*$`).FindStringIndex(rest); end != nil {
 		rest = rest[:end[0]]
 	}
-	for _, name := range regexp.MustCompile(`\b(?:s3|iam|sts|kms|watertight):[A-Z]\w+`).FindAllString(rest, -1) {
+	action := regexp.MustCompile(`\b(?:s3|iam|sts|kms|cloudfront|watertight):[A-Z]\w+`)
+	for _, name := range action.FindAllString(rest, -1) {
 		if a := policy.Action(name); !slices.Contains(all, a) {
 			all = append(all, a)
 		}

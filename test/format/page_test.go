@@ -82,6 +82,14 @@ func pattern(key string) *regexp.Regexp {
 			return "[0-9a-f]{64}"
 		case "K":
 			return "[ugrp]"
+		case "T":
+			return "[docqhpg]"
+		case "RESOURCE", "USED", "USER", "HOST":
+			return "[^\\x00/]+"
+		case "COUNT":
+			return "[\\x00-\\xff]{8}"
+		case "HASH":
+			return "[\\x00-\\xff]{32}"
 		case "U":
 			return "[pb]"
 		case "KEYID", "GROUPID", "USERID", "POLICYID":

@@ -89,6 +89,11 @@ func STS(account, resource string) ARN {
 	return ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
 }
 
+// CloudFront returns the ARN of a resource of CloudFront, such as "distribution/id".
+func CloudFront(account, resource string) ARN {
+	return ARN{Partition: "aws", Service: "cloudfront", Account: account, Resource: resource}
+}
+
 // Section returns the last section in its written form: "bucket/key" for an object.
 func (a *ARN) Section() string {
 	if a.Key == "" {

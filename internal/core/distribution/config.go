@@ -3,233 +3,233 @@ package distribution
 // Config is DistributionConfig. One that the store returns is valid, and complete: what a
 // caller left out has AWS's default.
 type Config struct {
-	CallerReference      string  `emit:"always"`
-	Aliases              Aliases `emit:"always"`
-	DefaultRootObject    string  `emit:"always"`
-	Origins              Origins
-	OriginGroups         OriginGroups `emit:"always"`
-	DefaultCacheBehavior CacheBehavior
-	CacheBehaviors       CacheBehaviors       `emit:"always"`
-	CustomErrorResponses CustomErrorResponses `emit:"always"`
-	Comment              string               `emit:"always"`
-	Logging              Logging              `emit:"always"`
-	PriceClass           string
-	Enabled              bool `emit:"always"`
-	ViewerCertificate    ViewerCertificate
-	Restrictions         Restrictions
-	WebACLId             string `emit:"always"`
-	HttpVersion          string
-	IsIPV6Enabled        *bool
+	CallerReference      string               `emit:"always" json:",omitzero"`
+	Aliases              Aliases              `emit:"always" json:",omitzero"`
+	DefaultRootObject    string               `emit:"always" json:",omitzero"`
+	Origins              Origins              `json:",omitzero"`
+	OriginGroups         OriginGroups         `emit:"always" json:",omitzero"`
+	DefaultCacheBehavior CacheBehavior        `json:",omitzero"`
+	CacheBehaviors       CacheBehaviors       `emit:"always" json:",omitzero"`
+	CustomErrorResponses CustomErrorResponses `emit:"always" json:",omitzero"`
+	Comment              string               `emit:"always" json:",omitzero"`
+	Logging              Logging              `emit:"always" json:",omitzero"`
+	PriceClass           string               `json:",omitzero"`
+	Enabled              bool                 `emit:"always" json:",omitzero"`
+	ViewerCertificate    ViewerCertificate    `json:",omitzero"`
+	Restrictions         Restrictions         `json:",omitzero"`
+	WebACLId             string               `emit:"always" json:",omitzero"`
+	HttpVersion          string               `json:",omitzero"`
+	IsIPV6Enabled        *bool                `json:",omitzero"`
 
-	ContinuousDeploymentPolicyId  string `emit:"always"`
-	Staging                       bool   `emit:"always"`
-	AnycastIpListId               string
-	TenantConfig                  *TenantConfig
-	ConnectionMode                string
-	ViewerMtlsConfig              *ViewerMtlsConfig
-	ConnectionFunctionAssociation *ConnectionFunctionAssociation
-	CacheTagConfig                *CacheTagConfig
+	ContinuousDeploymentPolicyId  string                         `emit:"always" json:",omitzero"`
+	Staging                       bool                           `emit:"always" json:",omitzero"`
+	AnycastIpListId               string                         `json:",omitzero"`
+	TenantConfig                  *TenantConfig                  `json:",omitzero"`
+	ConnectionMode                string                         `json:",omitzero"`
+	ViewerMtlsConfig              *ViewerMtlsConfig              `json:",omitzero"`
+	ConnectionFunctionAssociation *ConnectionFunctionAssociation `json:",omitzero"`
+	CacheTagConfig                *CacheTagConfig                `json:",omitzero"`
 }
 
 // Aliases are alternate domain names.
 type Aliases struct {
-	Quantity int      `emit:"always"`
-	Items    []string `xml:"Items>CNAME"`
+	Quantity int      `emit:"always" json:",omitzero"`
+	Items    []string `xml:"Items>CNAME" json:",omitzero"`
 }
 
 // Origins are the servers that content comes from.
 type Origins struct {
-	Quantity int      `emit:"always"`
-	Items    []Origin `xml:"Items>Origin"`
+	Quantity int      `emit:"always" json:",omitzero"`
+	Items    []Origin `xml:"Items>Origin" json:",omitzero"`
 }
 
 // Origin is a server that content comes from.
 type Origin struct {
-	Id                 string
-	DomainName         string
-	OriginPath         string        `emit:"always"`
-	CustomHeaders      CustomHeaders `emit:"always"`
-	S3OriginConfig     *S3OriginConfig
-	CustomOriginConfig *CustomOriginConfig
-	VpcOriginConfig    *VpcOriginConfig
-	ConnectionAttempts *int // 1 to 3
-	ConnectionTimeout  *int // seconds, 1 to 10
+	Id                 string              `json:",omitzero"`
+	DomainName         string              `json:",omitzero"`
+	OriginPath         string              `emit:"always" json:",omitzero"`
+	CustomHeaders      CustomHeaders       `emit:"always" json:",omitzero"`
+	S3OriginConfig     *S3OriginConfig     `json:",omitzero"`
+	CustomOriginConfig *CustomOriginConfig `json:",omitzero"`
+	VpcOriginConfig    *VpcOriginConfig    `json:",omitzero"`
+	ConnectionAttempts *int                `json:",omitzero"` // 1 to 3
+	ConnectionTimeout  *int                `json:",omitzero"` // seconds, 1 to 10
 	// ResponseCompletionTimeout is how long the whole response may take, in seconds.
-	ResponseCompletionTimeout *int
-	OriginShield              OriginShield `emit:"always"`
-	OriginAccessControlId     string       `emit:"always"`
+	ResponseCompletionTimeout *int         `json:",omitzero"`
+	OriginShield              OriginShield `emit:"always" json:",omitzero"`
+	OriginAccessControlId     string       `emit:"always" json:",omitzero"`
 }
 
 // CustomHeaders are headers that are added to the requests to an origin.
 type CustomHeaders struct {
-	Quantity int                  `emit:"always"`
-	Items    []OriginCustomHeader `xml:"Items>OriginCustomHeader"`
+	Quantity int                  `emit:"always" json:",omitzero"`
+	Items    []OriginCustomHeader `xml:"Items>OriginCustomHeader" json:",omitzero"`
 }
 
 // OriginCustomHeader is a header that is added to the requests to an origin. Its value is
 // often a shared secret.
 type OriginCustomHeader struct {
-	HeaderName  string
-	HeaderValue string `emit:"always"`
+	HeaderName  string `json:",omitzero"`
+	HeaderValue string `emit:"always" json:",omitzero"`
 }
 
 // S3OriginConfig says that an origin is a bucket.
 type S3OriginConfig struct {
-	OriginAccessIdentity string `emit:"always"`
-	OriginReadTimeout    *int   // seconds
+	OriginAccessIdentity string `emit:"always" json:",omitzero"`
+	OriginReadTimeout    *int   `json:",omitzero"` // seconds
 }
 
 // CustomOriginConfig says how an origin that is no bucket is reached.
 type CustomOriginConfig struct {
-	HTTPPort               int
-	HTTPSPort              int
-	OriginProtocolPolicy   string // http-only, match-viewer or https-only
-	OriginSslProtocols     OriginSslProtocols
-	OriginReadTimeout      *int // seconds
-	OriginKeepaliveTimeout *int // seconds
-	IpAddressType          string
-	OriginMtlsConfig       *OriginMtlsConfig
+	HTTPPort               int                `json:",omitzero"`
+	HTTPSPort              int                `json:",omitzero"`
+	OriginProtocolPolicy   string             `json:",omitzero"` // http-only, match-viewer or https-only
+	OriginSslProtocols     OriginSslProtocols `json:",omitzero"`
+	OriginReadTimeout      *int               `json:",omitzero"` // seconds
+	OriginKeepaliveTimeout *int               `json:",omitzero"` // seconds
+	IpAddressType          string             `json:",omitzero"`
+	OriginMtlsConfig       *OriginMtlsConfig  `json:",omitzero"`
 }
 
 // OriginSslProtocols are the versions of TLS that an origin is reached with.
 type OriginSslProtocols struct {
-	Quantity int      `emit:"always"`
-	Items    []string `xml:"Items>SslProtocol"`
+	Quantity int      `emit:"always" json:",omitzero"`
+	Items    []string `xml:"Items>SslProtocol" json:",omitzero"`
 }
 
 // OriginMtlsConfig is the certificate that the edge shows an origin.
 type OriginMtlsConfig struct {
-	ClientCertificateArn string
+	ClientCertificateArn string `json:",omitzero"`
 }
 
 // VpcOriginConfig says that an origin lies in a private network.
 type VpcOriginConfig struct {
-	VpcOriginId            string
-	OwnerAccountId         string
-	OriginReadTimeout      *int
-	OriginKeepaliveTimeout *int
+	VpcOriginId            string `json:",omitzero"`
+	OwnerAccountId         string `json:",omitzero"`
+	OriginReadTimeout      *int   `json:",omitzero"`
+	OriginKeepaliveTimeout *int   `json:",omitzero"`
 }
 
 // OriginShield is another layer of caches before an origin.
 type OriginShield struct {
-	Enabled            bool `emit:"always"`
-	OriginShieldRegion string
+	Enabled            bool   `emit:"always" json:",omitzero"`
+	OriginShieldRegion string `json:",omitzero"`
 }
 
 // OriginGroups are origins that stand in for each other.
 type OriginGroups struct {
-	Quantity int           `emit:"always"`
-	Items    []OriginGroup `xml:"Items>OriginGroup"`
+	Quantity int           `emit:"always" json:",omitzero"`
+	Items    []OriginGroup `xml:"Items>OriginGroup" json:",omitzero"`
 }
 
 // OriginGroup is origins that stand in for each other.
 type OriginGroup struct {
-	Id                string
-	FailoverCriteria  FailoverCriteria
-	Members           OriginGroupMembers
-	SelectionCriteria string
+	Id                string             `json:",omitzero"`
+	FailoverCriteria  FailoverCriteria   `json:",omitzero"`
+	Members           OriginGroupMembers `json:",omitzero"`
+	SelectionCriteria string             `json:",omitzero"`
 }
 
 // FailoverCriteria says when the second origin of a group is asked.
 type FailoverCriteria struct {
-	StatusCodes StatusCodes
+	StatusCodes StatusCodes `json:",omitzero"`
 }
 
 // StatusCodes are statuses, in decimal.
 type StatusCodes struct {
-	Quantity int      `emit:"always"`
-	Items    []string `xml:"Items>StatusCode"`
+	Quantity int      `emit:"always" json:",omitzero"`
+	Items    []string `xml:"Items>StatusCode" json:",omitzero"`
 }
 
 // OriginGroupMembers are the origins of a group.
 type OriginGroupMembers struct {
-	Quantity int                 `emit:"always"`
-	Items    []OriginGroupMember `xml:"Items>OriginGroupMember"`
+	Quantity int                 `emit:"always" json:",omitzero"`
+	Items    []OriginGroupMember `xml:"Items>OriginGroupMember" json:",omitzero"`
 }
 
 // OriginGroupMember is an origin of a group.
 type OriginGroupMember struct {
-	OriginId string
+	OriginId string `json:",omitzero"`
 }
 
 // CustomErrorResponses says what is answered instead of errors.
 type CustomErrorResponses struct {
-	Quantity int                   `emit:"always"`
-	Items    []CustomErrorResponse `xml:"Items>CustomErrorResponse"`
+	Quantity int                   `emit:"always" json:",omitzero"`
+	Items    []CustomErrorResponse `xml:"Items>CustomErrorResponse" json:",omitzero"`
 }
 
 // CustomErrorResponse says what is answered instead of an error.
 type CustomErrorResponse struct {
-	ErrorCode          int
-	ResponsePagePath   string `emit:"always"`
-	ResponseCode       string `emit:"always"`
-	ErrorCachingMinTTL *int64 // seconds
+	ErrorCode          int    `json:",omitzero"`
+	ResponsePagePath   string `emit:"always" json:",omitzero"`
+	ResponseCode       string `emit:"always" json:",omitzero"`
+	ErrorCachingMinTTL *int64 `json:",omitzero"` // seconds
 }
 
 // Logging says where access logs go.
 type Logging struct {
-	Enabled        bool   `emit:"always"`
-	IncludeCookies bool   `emit:"always"`
-	Bucket         string `emit:"always"`
-	Prefix         string `emit:"always"`
+	Enabled        bool   `emit:"always" json:",omitzero"`
+	IncludeCookies bool   `emit:"always" json:",omitzero"`
+	Bucket         string `emit:"always" json:",omitzero"`
+	Prefix         string `emit:"always" json:",omitzero"`
 }
 
 // ViewerCertificate says which certificate viewers see.
 type ViewerCertificate struct {
-	CloudFrontDefaultCertificate bool `emit:"always"`
-	IAMCertificateId             string
-	ACMCertificateArn            string
-	SSLSupportMethod             string
-	MinimumProtocolVersion       string
-	Certificate                  string
-	CertificateSource            string
+	CloudFrontDefaultCertificate bool   `emit:"always" json:",omitzero"`
+	IAMCertificateId             string `json:",omitzero"`
+	ACMCertificateArn            string `json:",omitzero"`
+	SSLSupportMethod             string `json:",omitzero"`
+	MinimumProtocolVersion       string `json:",omitzero"`
+	Certificate                  string `json:",omitzero"`
+	CertificateSource            string `json:",omitzero"`
 }
 
 // Restrictions says where content may go.
 type Restrictions struct {
-	GeoRestriction GeoRestriction
+	GeoRestriction GeoRestriction `json:",omitzero"`
 }
 
 // GeoRestriction is a list of countries.
 type GeoRestriction struct {
-	RestrictionType string
-	Quantity        int      `emit:"always"`
-	Items           []string `xml:"Items>Location"`
+	RestrictionType string   `json:",omitzero"`
+	Quantity        int      `emit:"always" json:",omitzero"`
+	Items           []string `xml:"Items>Location" json:",omitzero"`
 }
 
 // TenantConfig is what the tenants of a distribution may set.
 type TenantConfig struct {
-	ParameterDefinitions []ParameterDefinition `xml:"ParameterDefinitions>member"`
+	ParameterDefinitions []ParameterDefinition `xml:"ParameterDefinitions>member" json:",omitzero"`
 }
 
 // ParameterDefinition is a parameter that a tenant may set.
 type ParameterDefinition struct {
-	Name       string
+	Name       string `json:",omitzero"`
 	Definition struct {
 		StringSchema *struct {
-			Comment      string
-			DefaultValue string
-			Required     bool `emit:"always"`
+			Comment      string `json:",omitzero"`
+			DefaultValue string `json:",omitzero"`
+			Required     bool   `emit:"always" json:",omitzero"`
 		}
 	}
 }
 
 // ViewerMtlsConfig says which certificates viewers must show.
 type ViewerMtlsConfig struct {
-	Mode             string
+	Mode             string `json:",omitzero"`
 	TrustStoreConfig *struct {
-		TrustStoreId               string
-		AdvertiseTrustStoreCaNames bool
-		IgnoreCertificateExpiry    bool
+		TrustStoreId               string `json:",omitzero"`
+		AdvertiseTrustStoreCaNames bool   `json:",omitzero"`
+		IgnoreCertificateExpiry    bool   `json:",omitzero"`
 	}
 }
 
 // ConnectionFunctionAssociation names a function that judges connections.
 type ConnectionFunctionAssociation struct {
-	Id string
+	Id string `json:",omitzero"`
 }
 
 // CacheTagConfig names the header with the tags of a response, by which it is invalidated.
 type CacheTagConfig struct {
-	HeaderName string
+	HeaderName string `json:",omitzero"`
 }

@@ -5,7 +5,9 @@
 // or what time it is.
 //
 // The members have AWS's names and their order. A list is a Quantity and its Items, as on the
-// wire. Source of the shapes: the CloudFront API reference, version 2020-05-31.
+// wire. Source of the shapes: the CloudFront API reference, version 2020-05-31. The tags say
+// how the members are written: in XML as AWS does, in JSON without those that are zero, so that
+// a reader that does not know a member can read every document that does not use it.
 package distribution
 
 // ARN returns the ARN of a resource of CloudFront: of kind "distribution",
@@ -45,6 +47,9 @@ type Snapshot struct {
 	Generation uint64
 	// Sites are those of enabled distributions.
 	Sites []Site
+	// Unreadable are the ids of distributions whose records this program can't read, such as
+	// those that a later one wrote. They are not served.
+	Unreadable []string
 	// Invalidations are those that may still matter, oldest first.
 	Invalidations []Invalidation
 	// Oldest says that invalidations with a smaller number are no longer listed. An edge that

@@ -3,91 +3,91 @@ package distribution
 // CachePolicyConfig says what is in the cache key, and how long responses are kept. The TTLs
 // are in seconds.
 type CachePolicyConfig struct {
-	Comment    string
-	Name       string
-	DefaultTTL *int64
-	MaxTTL     *int64
-	MinTTL     int64 `emit:"always"`
+	Comment    string `json:",omitzero"`
+	Name       string `json:",omitzero"`
+	DefaultTTL *int64 `json:",omitzero"`
+	MaxTTL     *int64 `json:",omitzero"`
+	MinTTL     int64  `emit:"always" json:",omitzero"`
 
-	ParametersInCacheKeyAndForwardedToOrigin CacheKeyParameters
+	ParametersInCacheKeyAndForwardedToOrigin CacheKeyParameters `json:",omitzero"`
 }
 
 // CacheKeyParameters is ParametersInCacheKeyAndForwardedToOrigin.
 type CacheKeyParameters struct {
-	EnableAcceptEncodingGzip   bool `emit:"always"`
-	EnableAcceptEncodingBrotli bool `emit:"always"`
-	HeadersConfig              CachePolicyHeaders
-	CookiesConfig              PolicyCookies
-	QueryStringsConfig         PolicyQueryStrings
+	EnableAcceptEncodingGzip   bool               `emit:"always" json:",omitzero"`
+	EnableAcceptEncodingBrotli bool               `emit:"always" json:",omitzero"`
+	HeadersConfig              CachePolicyHeaders `json:",omitzero"`
+	CookiesConfig              PolicyCookies      `json:",omitzero"`
+	QueryStringsConfig         PolicyQueryStrings `json:",omitzero"`
 }
 
 // CachePolicyHeaders says which headers are in the cache key: none or whitelist.
 type CachePolicyHeaders struct {
-	HeaderBehavior string
-	Headers        *Headers
+	HeaderBehavior string   `json:",omitzero"`
+	Headers        *Headers `json:",omitzero"`
 }
 
 // PolicyCookies says which cookies a policy is about: none, whitelist, allExcept or all.
 type PolicyCookies struct {
-	CookieBehavior string
-	Cookies        *CookieNames
+	CookieBehavior string       `json:",omitzero"`
+	Cookies        *CookieNames `json:",omitzero"`
 }
 
 // PolicyQueryStrings says which parameters of the query a policy is about: none, whitelist,
 // allExcept or all.
 type PolicyQueryStrings struct {
-	QueryStringBehavior string
-	QueryStrings        *QueryStringNames
+	QueryStringBehavior string            `json:",omitzero"`
+	QueryStrings        *QueryStringNames `json:",omitzero"`
 }
 
 // OriginRequestPolicyConfig says what is sent to the origin besides what is in the cache key.
 type OriginRequestPolicyConfig struct {
-	Comment            string
-	Name               string
-	HeadersConfig      OriginRequestHeaders
-	CookiesConfig      PolicyCookies
-	QueryStringsConfig PolicyQueryStrings
+	Comment            string               `json:",omitzero"`
+	Name               string               `json:",omitzero"`
+	HeadersConfig      OriginRequestHeaders `json:",omitzero"`
+	CookiesConfig      PolicyCookies        `json:",omitzero"`
+	QueryStringsConfig PolicyQueryStrings   `json:",omitzero"`
 }
 
 // OriginRequestHeaders says which headers are sent: none, whitelist, allViewer,
 // allViewerAndWhitelistCloudFront or allExcept.
 type OriginRequestHeaders struct {
-	HeaderBehavior string
-	Headers        *Headers
+	HeaderBehavior string   `json:",omitzero"`
+	Headers        *Headers `json:",omitzero"`
 }
 
 // OriginAccessControlConfig says how requests to an origin are signed.
 type OriginAccessControlConfig struct {
-	Name                          string
-	Description                   string `emit:"always"`
-	SigningProtocol               string // sigv4
-	SigningBehavior               string // never, always or no-override
-	OriginAccessControlOriginType string // s3
+	Name                          string `json:",omitzero"`
+	Description                   string `emit:"always" json:",omitzero"`
+	SigningProtocol               string `json:",omitzero"` // sigv4
+	SigningBehavior               string `json:",omitzero"` // never, always or no-override
+	OriginAccessControlOriginType string `json:",omitzero"` // s3
 }
 
 // PublicKeyConfig is a key that verifies signed URLs and cookies.
 type PublicKeyConfig struct {
-	CallerReference string `emit:"always"`
-	Name            string
-	EncodedKey      string // PEM
-	Comment         string
+	CallerReference string `emit:"always" json:",omitzero"`
+	Name            string `json:",omitzero"`
+	EncodedKey      string `json:",omitzero"` // PEM
+	Comment         string `json:",omitzero"`
 }
 
 // KeyGroupConfig is keys that one behaviour trusts alike.
 type KeyGroupConfig struct {
-	Name    string
-	Items   []string `xml:"Items>PublicKey"` // ids
-	Comment string
+	Name    string   `json:",omitzero"`
+	Items   []string `xml:"Items>PublicKey" json:",omitzero"` // ids
+	Comment string   `json:",omitzero"`
 }
 
 // InvalidationBatch is paths to remove from the caches.
 type InvalidationBatch struct {
-	Paths           InvalidationPaths
-	CallerReference string `emit:"always"`
+	Paths           InvalidationPaths `json:",omitzero"`
+	CallerReference string            `emit:"always" json:",omitzero"`
 }
 
 // InvalidationPaths are the paths of a batch.
 type InvalidationPaths struct {
-	Quantity int      `emit:"always"`
-	Items    []string `xml:"Items>Path"`
+	Quantity int      `emit:"always" json:",omitzero"`
+	Items    []string `xml:"Items>Path" json:",omitzero"`
 }

@@ -1,0 +1,110 @@
+package cdn
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/fault"
+)
+
+// TestInvalidations: each has a number, a repeated one is the earlier one, and edges are told
+// before the caller has the answer.
+func TestInvalidations(t *testing.T) {
+	e := newEnv(t)
+	d := e.made(configOf("a"))
+	first, err := e.invalidate(d.ID, "1", "/a", "/b*")
+	e.ok(err)
+	if first.Status() != "Completed" || !isID(first.ID, 'I') || len(e.edge.Invalidations) != 1 ||
+		e.edge.Invalidations[0].Number != 1 || e.edge.Invalidations[0].Distribution != d.ID {
+		t.Errorf("%+v, and the edge has %+v", first, e.edge.Invalidations)
+	}
+	again, err := e.invalidate(d.ID, "1", "/a", "/b*")
+	e.ok(err)
+	if fmt.Sprint(again) != fmt.Sprint(first) || len(e.edge.Invalidations) != 1 {
+		t.Errorf("repeated, it is %+v", again)
+	}
+	_, err = e.invalidate(d.ID, "1", "/a")
+	e.is(err, fault.InvalidationBatchAlreadyExists)
+	second, err := e.invalidate(d.ID, "2", "/c")
+	e.ok(err)
+	on := "distribution/" + d.ID
+	got, err := e.s.GetInvalidation(t.Context(), e.grant(coretest.Account, "GetInvalidation", on), d.ID, first.ID)
+	e.ok(err)
+	if fmt.Sprint(got) != fmt.Sprint(first) {
+		t.Errorf("got %+v", got)
+	}
+	_, err = e.s.GetInvalidation(t.Context(), e.grant(coretest.Account, "GetInvalidation", on), d.ID, "I0000000000009")
+	e.is(err, fault.NoSuchInvalidation)
+	list := e.grant(coretest.Account, "ListInvalidations", on)
+	all, next, err := e.s.ListInvalidations(t.Context(), list, d.ID, Page{Max: 1})
+	e.ok(err)
+	if len(all) != 1 || all[0].ID != second.ID || next != second.ID {
+		t.Errorf("first page %+v, next %s", all, next)
+	}
+	all, next, err = e.s.ListInvalidations(t.Context(), list, d.ID, Page{Marker: next})
+	e.ok(err)
+	if len(all) != 1 || all[0].ID != first.ID || next != "" {
+		t.Errorf("second page %+v, next %s", all, next)
+	}
+}
+
+// TestInvalidationsAreForgotten: what edges are told, and what is kept, is bounded; an edge
+// learns what it can't have been told.
+func TestInvalidationsAreForgotten(t *testing.T) {
+	e := newEnv(t)
+	d := e.made(configOf("a"))
+	for n := range maxKept + 20 {
+		_, err := e.invalidate(d.ID, fmt.Sprint(n), "/a")
+		e.ok(err)
+	}
+	if n := len(e.edge.Invalidations); n != maxTold || e.edge.Invalidations[0].Number != 21 || e.edge.Oldest != 21 {
+		t.Errorf("the edge is told %d from %d", n, e.edge.Oldest)
+	}
+	if n := len(e.dump()); n != maxKept*2+4 { // the distribution itself has 4 records
+		t.Errorf("%d records", n)
+	}
+	long := make([]string, 300)
+	for i := range long {
+		long[i] = "/" + strings.Repeat("x", 3000)
+	}
+	for n := range 3 {
+		_, err := e.invalidate(d.ID, fmt.Sprint("long", n), long...)
+		e.ok(err)
+	}
+	if n := len(e.edge.Invalidations); n != 1 || e.edge.Oldest != e.edge.Invalidations[0].Number {
+		t.Errorf("the edge is told %d long ones", n)
+	}
+}
+
+// TestEdgeThatRefuses: a change that the edge does not have is no success, is not deployed, and
+// is made good by the next one.
+func TestEdgeThatRefuses(t *testing.T) {
+	e := newEnv(t)
+	d := e.made(configOf("a"))
+	e.refuse = true
+	_, err := e.invalidate(d.ID, "1", "/a")
+	e.is(err, fault.ServiceUnavailable)
+	now, err := e.get(coretest.Account, d.ID)
+	e.ok(err)
+	if now.Invalidating != 1 || !now.Deployed {
+		t.Errorf("now %+v", now)
+	}
+	off := configOf("a")
+	off.Enabled = false
+	_, err = e.update(&d, off)
+	e.is(err, fault.ServiceUnavailable)
+	now, err = e.get(coretest.Account, d.ID)
+	e.ok(err)
+	if now.Status() != "InProgress" {
+		t.Errorf("now %+v", now)
+	}
+	e.is(e.delete(&now), fault.DistributionNotDisabled)
+	e.refuse = false
+	e.ok(e.s.Publish(t.Context()))
+	if e.site(d.ID) != nil {
+		t.Error("it is still served")
+	}
+	e.ok(e.delete(&now))
+}
