@@ -15,7 +15,7 @@ import (
 
 const xsi = `xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"`
 
-// TestACLErrors: the errors that were recorded from AWS for requests that set an ACL.
+// TestACLErrors: requests that set an ACL get the errors that were recorded from AWS.
 func TestACLErrors(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("k", "")
@@ -149,7 +149,7 @@ func TestACLsDisabled(t *testing.T) {
 		} {
 			t.Run(r.target+" "+r.body, func(t *testing.T) {
 				if len(h) > 1 && !strings.Contains(r.target, "acl") {
-					return // malformed, which is said first
+					return // malformed, which is reported first
 				}
 				header := h.Clone()
 				for k, v := range r.header {
@@ -178,7 +178,7 @@ func TestACLsDisabled(t *testing.T) {
 	l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)}))
 }
 
-// TestACLOfDeleteMarkers checks ACLs of delete markers and versions as clients see them.
+// TestACLOfVersions: versions have ACLs of their own, and delete markers have none.
 func TestACLOfVersions(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	v := &versioned{t: t, s: l.s, bucket: l.bucket, names: map[string]string{}}

@@ -30,7 +30,7 @@ type listed struct {
 	bucket  *string
 	guest   harness.Credentials
 	guestS3 *s3.Client
-	n       int // makes names
+	n       int // numbers new names
 }
 
 func newListed(t *testing.T, o types.ObjectOwnership) *listed {
@@ -74,7 +74,7 @@ func (l *listed) block(level string, settings ...string) {
 	}
 }
 
-// id returns the canonical id of a client's account.
+// canonicalOf returns the canonical id of a client's account.
 func canonicalOf(t *testing.T, c *s3.Client) *string {
 	t.Helper()
 	out, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{})
@@ -107,8 +107,8 @@ func (l *listed) put(key string, acl types.ObjectCannedACL) {
 
 func (l *listed) name() string { l.n++; return fmt.Sprint("made-", l.n) }
 
-// ways are the requests of a caller who only has access through ACLs, each with
-// the answer to a caller who has it.
+// ways returns the requests of a caller whose access comes from ACLs only, each with the answer if
+// the access is allowed.
 func (l *listed) ways(signed bool) map[string]func() bool {
 	by := func(r raw) raw {
 		r.unsigned, r.key, r.secret = !signed, l.guest.AccessKeyID, l.guest.SecretAccessKey
@@ -231,7 +231,7 @@ func TestIgnorePublicAcls(t *testing.T) {
 			for _, level := range []string{"bucket", "account"} {
 				for name, in := range ways {
 					if !in() {
-						t.Errorf("%s: the door is not open for %s", level, name)
+						t.Errorf("%s: the ACL does not allow %s", level, name)
 					}
 				}
 				if shown() != 43 {
@@ -244,13 +244,13 @@ func TestIgnorePublicAcls(t *testing.T) {
 					}
 				}
 				if shown() != 11 {
-					t.Errorf("%s: %d grants are shown though the public ones are ignored", level, shown())
+					t.Errorf("%s: %d grants are shown while public ones are ignored", level, shown())
 				}
 				l.block(level)
 			}
 			for name, in := range ways {
 				if !in() {
-					t.Errorf("switching the setting off does not bring %s back", name)
+					t.Errorf("%s stays blocked after the setting is off", name)
 				}
 			}
 			for _, target := range []string{
@@ -269,13 +269,13 @@ func TestIgnorePublicAcls(t *testing.T) {
 				secret: l.guest.SecretAccessKey,
 			}
 			if a := send(t, l.s, other); (a.status == 200) == signed {
-				t.Errorf("who signs (%v) gets %d of what is for the other group", !signed, a.status)
+				t.Errorf("a caller who signs (%v) gets %d for an object of the other group", !signed, a.status)
 			}
 		})
 	}
 }
 
-// publicACLs are the ways to ask for a public ACL, in headers.
+// publicACLs returns all headers that ask for a public ACL.
 func publicACLs() map[string]http.Header {
 	return map[string]http.Header{
 		"canned":             {"X-Amz-Acl": {"public-read"}},
@@ -286,8 +286,8 @@ func publicACLs() map[string]http.Header {
 	}
 }
 
-// TestBlockPublicAcls: no request stores a public ACL while the setting is on at
-// either level; what was stored before stays.
+// TestBlockPublicAcls: no request stores a public ACL while the setting is on at either level.
+// Stored ACLs stay.
 func TestBlockPublicAcls(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("open", types.ObjectCannedACLPublicRead)
@@ -340,7 +340,7 @@ func TestBlockPublicAcls(t *testing.T) {
 	for name, r := range ways {
 		t.Run(name, func(t *testing.T) {
 			if a := send(t, l.s, r()); a.status != 200 {
-				t.Errorf("the door is not open for %s: %d %s", name, a.status, a.body)
+				t.Errorf("without the setting, %s: %d %s", name, a.status, a.body)
 			}
 		})
 	}
@@ -365,7 +365,7 @@ func TestBlockPublicAcls(t *testing.T) {
 				l.put("private", acl)
 			}
 			if a := send(t, l.s, raw{method: "GET", target: "/listed/open", unsigned: true}); a.status != 200 {
-				t.Errorf("%s: an ACL from before does not count any more: %d", level, a.status)
+				t.Errorf("%s: a stored ACL does not count any more: %d", level, a.status)
 			}
 			l.block(level)
 		})
@@ -380,11 +380,11 @@ func TestBlockPublicAcls(t *testing.T) {
 		key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey,
 	}
 	if a := send(t, l.s, theirs); a.status != 200 {
-		t.Errorf("another account's writing: %d %s", a.status, a.body)
+		t.Errorf("a write by another account: %d %s", a.status, a.body)
 	}
 	l.block("bucket", "BlockPublicAcls")
 	if a := send(t, l.s, theirs); a.status != 403 || strings.Contains(a.body, "BlockPublicAcls") {
-		t.Errorf("another account's writing: %d %s", a.status, a.body)
+		t.Errorf("a write by another account: %d %s", a.status, a.body)
 	}
 }
 

@@ -43,8 +43,8 @@ func (c cast) put(who *s3.Client, bucket, key string, change ...func(*s3.PutObje
 	return err
 }
 
-// attack has someone overwrite objects until the alarm is raised, and freezes it where the
-// server freezes.
+// attack overwrites objects as someone until the alarm is raised. If the server freezes, that freezes
+// someone.
 func (c cast) attack(who *s3.Client, bucket string) {
 	c.Helper()
 	for _, key := range []string{"bait", "lure", "bait", "lure"} {
@@ -73,8 +73,8 @@ func metric(t testing.TB, s *harness.Server, name string) float64 {
 	return v
 }
 
-// TestWhatRaisesAnAlarm: each case begins with three objects in a bucket of its own, and
-// tells which alarm it raises, if any.
+// TestWhatRaisesAnAlarm: each case begins with three objects in a new bucket, and names the alarm that
+// it raises, if any.
 func TestWhatRaisesAnAlarm(t *testing.T) {
 	k := kmsCast{cast: newCast(t, alarmed, allowingSSEC), t: t, clock: &clock{}}
 	c := k.cast
@@ -129,7 +129,7 @@ func TestWhatRaisesAnAlarm(t *testing.T) {
 			}
 		}, "overwrites"},
 		{"a batch counts each key", func(s *s3.Client, b *string) { deleteKeys(c, s, b, "a", "b") }, "deletes"},
-		{"keys that are not there do not count", func(s *s3.Client, b *string) {
+		{"missing keys do not count", func(s *s3.Client, b *string) {
 			deleteKeys(c, s, b, "a", "a", "x", "y")
 			deleteKeys(c, s, b, "a")
 		}, ""},
@@ -165,7 +165,7 @@ func TestWhatRaisesAnAlarm(t *testing.T) {
 				})
 				c.ok(err)
 			}
-		}, "overwrites"}, // and key_changes: the first kind is named
+		}, "overwrites"}, // and key_changes; the event names the first kind
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			n++
@@ -220,8 +220,8 @@ func deleteVersion(c cast, who *s3.Client, bucket, key, version *string) {
 	c.ok(err)
 }
 
-// TestAnAlarmIsTold: one alarm is one line of the log, one event and one count, however
-// often the principal goes on; nobody is frozen without the flag.
+// TestAnAlarmIsTold: an alarm is one line of the log, one event and one count, even if the principal
+// continues. Nobody is frozen without the flag.
 func TestAnAlarmIsTold(t *testing.T) {
 	c := newCast(t, alarmed)
 	admin := c.user("admin", may("*", "*"))
@@ -233,10 +233,10 @@ func TestAnAlarmIsTold(t *testing.T) {
 		t.Errorf("%d lines of the log", n)
 	}
 	if v := metric(t, c.Server, `watertight_ransom_alarms_total{kind="overwrites"}`); v != 1 {
-		t.Errorf("%v alarms are counted", v)
+		t.Errorf("the metric counts %v alarms", v)
 	}
 	if v := metric(t, c.Server, `watertight_frozen_principals`); v != 0 {
-		t.Errorf("%v are frozen", v)
+		t.Errorf("%v principals are frozen", v)
 	}
 	metric(t, c.Server, "go_goroutines")
 	metric(t, c.Server, "process_open_fds")
@@ -261,8 +261,8 @@ func TestAnAlarmIsTold(t *testing.T) {
 	}
 }
 
-// TestMetricsTellNoNames: what clients chose appears in no metric, and the listener
-// answers nothing else.
+// TestMetricsTellNoNames: no metric contains a name that a client chose, and the listener serves
+// nothing but metrics.
 func TestMetricsTellNoNames(t *testing.T) {
 	c := newCast(t, freezing)
 	admin := c.user("secretname", may("*", "*"))
@@ -284,9 +284,8 @@ func TestMetricsTellNoNames(t *testing.T) {
 	}
 }
 
-// TestFrozenMatrix walks every operation of S3 as a frozen user, and as the frozen root user
-// of the bucket's owner: what changes something is refused and leaves nothing behind, and
-// what reads is not refused.
+// TestFrozenMatrix calls every operation of S3 as a frozen user, and as the frozen root user of the
+// bucket's owner. Operations that change something are refused and change nothing; reads are served.
 func TestFrozenMatrix(t *testing.T) {
 	c := &changing{T: t, clock: &clock{}}
 	c.s = harness.Start(t, freezing)
@@ -331,7 +330,7 @@ func TestFrozenMatrix(t *testing.T) {
 					t.Errorf("%s: %d %s", name, a.status, a.body)
 				}
 				if now := c.fingerprint(bucket); now != before {
-					t.Errorf("%s lasts\n%s\nbefore\n%s", name, now, before)
+					t.Errorf("%s has changed\n%s\nbefore\n%s", name, now, before)
 				}
 			}
 			if writes < 25 {
@@ -341,8 +340,8 @@ func TestFrozenMatrix(t *testing.T) {
 	}
 }
 
-// TestWhoIsFrozen: a freeze is for whose permissions did it, in one bucket, until it is
-// lifted; everybody else goes on.
+// TestWhoIsFrozen: a freeze applies to the holder of the permissions that were used, in one bucket,
+// until it is lifted. It does not affect others.
 func TestWhoIsFrozen(t *testing.T) {
 	c := newCast(t, freezing)
 	commands := operator.Dial(c.Data)
@@ -410,14 +409,14 @@ func TestWhoIsFrozen(t *testing.T) {
 			}
 			by := []string{frozen[0].PrincipalID, frozen[0].Principal}[n%2]
 			if _, err := commands.LiftFreeze(t.Context(), elsewhere, by); err == nil {
-				t.Error("a freeze is lifted that is not there")
+				t.Error("lifting a missing freeze succeeds")
 			}
 			_, err = commands.LiftFreeze(t.Context(), bucket, by)
 			c.ok(err)
 			for i, p := range k.refused {
 				c.ok(c.put(p.s3, bucket, fmt.Sprint("again", i)))
 			}
-			// What was counted before is forgotten.
+			// Changes from before the freeze no longer count.
 			c.ok(c.put(k.attacker.s3, bucket, "bait"))
 			c.ok(c.put(k.attacker.s3, bucket, "again-new"))
 			expect(t, c.put(k.attacker.s3, bucket, "lure"), "")
@@ -425,7 +424,7 @@ func TestWhoIsFrozen(t *testing.T) {
 		})
 	}
 	if v := metric(t, c.Server, "watertight_frozen_principals"); v != 4 {
-		t.Errorf("%v are frozen", v)
+		t.Errorf("%v principals are frozen", v)
 	}
 	_, text := c.events()
 	for _, name := range []string{"FreezePrincipal", "LiftFreeze", "ListFreezes"} {
@@ -435,8 +434,7 @@ func TestWhoIsFrozen(t *testing.T) {
 	}
 }
 
-// TestAFreezeLasts: over a restart, even of a server without the flag, and not longer than
-// the bucket.
+// TestAFreezeLasts: a freeze survives a restart, even without the flag, and ends with the bucket.
 func TestAFreezeLasts(t *testing.T) {
 	c := newCast(t, freezing)
 	admin := c.user("admin", may("*", "*"))
@@ -492,12 +490,11 @@ func TestFrozenUnderWay(t *testing.T) {
 		}
 	}
 	if walked < 12 {
-		t.Errorf("only %d operations were walked", walked)
+		t.Errorf("only %d operations were called", walked)
 	}
 }
 
-// TestTooManyFrozen: who makes users one after another ends up with a bucket that is frozen
-// for all.
+// TestTooManyFrozen: if one new user after another is frozen, the bucket is frozen for all in the end.
 func TestTooManyFrozen(t *testing.T) {
 	c := newCast(t, freezing)
 	newBucket(t, c.Server, "many")

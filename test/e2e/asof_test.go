@@ -23,7 +23,7 @@ import (
 
 const asOfHeader = "X-Watertight-As-Of"
 
-// asOf makes a client add the header, as any program can.
+// asOf makes an SDK client add the header to its requests.
 func asOf(at time.Time) func(*s3.Options) {
 	return s3.WithAPIOptions(smithyhttp.SetHeaderValue(asOfHeader, at.UTC().Format(time.RFC3339Nano)))
 }
@@ -43,9 +43,9 @@ func versionedBucket(t *testing.T, s *harness.Server, name string) string {
 type pastBucket struct {
 	s       *harness.Server
 	bucket  string
-	before  time.Time // nothing was there
-	at      time.Time // everything was there
-	version string    // of the key, then
+	before  time.Time // before any object
+	at      time.Time // with all objects
+	version string    // the key's version at that time
 	marker  string
 }
 
@@ -84,9 +84,9 @@ func newPast(t *testing.T) *pastBucket {
 	return p
 }
 
-// TestThePastIsNotCached: no answer about the past, be it an error, may be stored under the
-// URL of the present: neither the object's own Cache-Control nor one that the request asks
-// for counts. Answers about the present are as they were.
+// TestThePastIsNotCached: no answer about the past, not even an error, may be stored by a cache:
+// neither the object's own Cache-Control nor one that the request asks for is sent. Answers about the
+// present do not change.
 func TestThePastIsNotCached(t *testing.T) {
 	p := newPast(t)
 	ctx, key := t.Context(), aws.String("cached")
@@ -122,7 +122,7 @@ func TestThePastIsNotCached(t *testing.T) {
 			r := raw{method: c.method, target: c.target, header: http.Header{"Origin": {"https://a.example"}}}
 			a := send(t, p.s, r)
 			if got := a.header.Get("Cache-Control"); got != c.without || strings.Contains(vary(a), "watertight") {
-				t.Errorf("about the present: %q, %q", got, vary(a))
+				t.Errorf("answer about the present: %q, %q", got, vary(a))
 			}
 			r.header.Set(asOfHeader, c.at)
 			a = send(t, p.s, r)
@@ -131,7 +131,7 @@ func TestThePastIsNotCached(t *testing.T) {
 				t.Errorf("%d %v", a.status, a.header)
 			}
 			if a.header.Get("Access-Control-Allow-Origin") != "" && !strings.Contains(vary(a), "Origin") {
-				t.Errorf("it varies by %q", vary(a))
+				t.Errorf("Vary: %q", vary(a))
 			}
 		})
 	}
@@ -139,8 +139,7 @@ func TestThePastIsNotCached(t *testing.T) {
 
 func vary(a answer) string { return strings.Join(a.header["Vary"], ", ") }
 
-// TestBrowseThePast: the SDK's client reads and lists a bucket as it was, with a header
-// that it adds.
+// TestBrowseThePast: the SDK's client can add the header, and then reads and lists a bucket as it was.
 func TestBrowseThePast(t *testing.T) {
 	p := newPast(t)
 	ctx, c, key := t.Context(), p.s.S3, aws.String("key")
@@ -216,7 +215,7 @@ func names(prefixes []types.CommonPrefix, objects []types.Object) (all []string)
 	return all
 }
 
-// TestPastOfCustomersKeys: what was encrypted needs the same key.
+// TestPastOfCustomersKeys: an old version needs the customer's key that it was encrypted with.
 func TestPastOfCustomersKeys(t *testing.T) {
 	p := newPast(t)
 	secret := strings.Repeat("k", 32)
@@ -248,7 +247,7 @@ func TestPastOfCustomersKeys(t *testing.T) {
 	}
 }
 
-// TestPastUnderKMS: the version's own key opens it, after the object moved to another kind.
+// TestPastUnderKMS: an old version opens with its own key, although newer ones are encrypted otherwise.
 func TestPastUnderKMS(t *testing.T) {
 	p := newPast(t)
 	in := &s3.PutObjectInput{
@@ -273,8 +272,8 @@ func TestPastUnderKMS(t *testing.T) {
 	}
 }
 
-// TestWhoMayReadThePast: what the header shows needs the permissions of versions, for the
-// version that was current then; permissions of objects are not enough.
+// TestWhoMayReadThePast: a request with the header needs the permissions for versions, on the version
+// that was current then. The permissions for objects are not enough.
 func TestWhoMayReadThePast(t *testing.T) {
 	p := newPast(t)
 	if _, err := p.s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
@@ -294,7 +293,7 @@ func TestWhoMayReadThePast(t *testing.T) {
 	all := allow(`"s3:*"`, "")
 	for _, test := range []struct {
 		name, statements string
-		get, list, gone  string // codes of a read, a listing, and a read of a key that was not there
+		get, list, gone  string // codes of a read, a listing, and a read of a key that had no object
 	}{
 		{"objects only", allow(`"s3:GetObject","s3:ListBucket"`, ""), "AccessDenied", "AccessDenied", "AccessDenied"},
 		{"versions only", allow(`"s3:GetObjectVersion","s3:ListBucketVersions"`, ""), "", "", "AccessDenied"},
@@ -339,8 +338,8 @@ func TestWhoMayReadThePast(t *testing.T) {
 	}
 }
 
-// TestPastIsNeverPassedOver: a request that carries the header is refused where it has no
-// meaning, wherever it is wrong, and where it is not signed.
+// TestPastIsNeverPassedOver: the header is refused on operations that don't have it, if it is
+// malformed, and if it is not signed.
 func TestPastIsNeverPassedOver(t *testing.T) {
 	p := newPast(t)
 	at := p.at.UTC().Format(time.RFC3339Nano)

@@ -31,7 +31,7 @@ func newCast(t testing.TB, change ...func(*server.Config)) cast {
 	return castOn(t, harness.Start(t, change...))
 }
 
-// castOn is the cast of a server that runs.
+// castOn returns the cast of a running server.
 func castOn(t testing.TB, s *harness.Server) cast {
 	c := cast{TB: t, Server: s, root: rootIAM(s)}
 	who, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
@@ -145,7 +145,7 @@ func (c cast) assumed(who someone, in *sts.AssumeRoleInput) someone {
 	return s
 }
 
-// packed returns how much of their room policies and tags take, or nil if there are none.
+// packed returns PackedPolicySize, or nil if there are no policies and tags.
 func packed(out *sts.AssumeRoleOutput) *int32 {
 	//lint:ignore SA1019 older clients read it
 	return out.PackedPolicySize
@@ -156,8 +156,8 @@ func list(c cast, who someone) error {
 	return err
 }
 
-// TestWhoMayAssume: the trust policy must allow. If it only names an account, the
-// caller's own policies must allow, too; between accounts both always must.
+// TestWhoMayAssume: the trust policy must allow the caller. If it only names an account, the caller's
+// own policies must allow it, too. Across accounts both must always allow it.
 func TestWhoMayAssume(t *testing.T) {
 	c := newCast(t)
 	other := c.CreateAccount(t, "other")
@@ -171,7 +171,7 @@ func TestWhoMayAssume(t *testing.T) {
 			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
 	for i, test := range []struct {
 		trust               string
-		abroad              bool // the role is the other account's
+		abroad              bool // the role is in the other account
 		none, able, refused bool // who gets in; refused is the user whose own policy denies
 	}{
 		{trust: awsPrincipal(account), able: true},
@@ -251,7 +251,7 @@ func TestAssumedRoleUser(t *testing.T) {
 		t.Errorf("%s, want %s; packed %v", *out.AssumedRoleUser.Arn, want, packed(out))
 	}
 	if left := time.Until(*out.Credentials.Expiration); left > 15*time.Minute || left < 10*time.Minute {
-		t.Errorf("it lasts %v", left)
+		t.Errorf("the session lasts %v", left)
 	}
 	s := c.session(out.Credentials)
 	who, err := s.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
@@ -265,7 +265,7 @@ func TestAssumedRoleUser(t *testing.T) {
 	expect(t, err, "AccessDenied")
 	_, err = s.iam.ListUsers(t.Context(), &iam.ListUsersInput{})
 	expect(t, err, "AccessDenied")
-	// What a session makes belongs to the role's account.
+	// A bucket that a session creates belongs to the role's account.
 	_, err = s.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("made-by-a-session")})
 	c.ok(err)
 	_, err = c.S3.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("made-by-a-session")})

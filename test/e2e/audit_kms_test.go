@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestEventsNameTheKey: the event of an S3 request says which key of KMS it used for
-// what, under whatever name the request or the bucket's default gave it. That of a
-// refusal says which key refused, and what was missing.
+// TestEventsNameTheKey: the event of an S3 request says which KMS key it used for what, by the key's
+// ARN, whichever name the request or the bucket's default has. The event of a refusal names the key
+// and the missing permission.
 func TestEventsNameTheKey(t *testing.T) {
 	c := newSSECast(t)
 	ctx, bucket, own, other := t.Context(), "told", c.newKey(), c.newKey()
@@ -21,7 +21,7 @@ func TestEventsNameTheKey(t *testing.T) {
 	c.ok(err)
 	c.defaults(bucket, sse{algorithm: "aws:kms", key: own, bucketKey: aws.Bool(true)})
 	const generate, decrypt = "kms:GenerateDataKey", "kms:Decrypt"
-	// Of each event, what it says of keys; the key of an object tells them apart.
+	// The expected keys of each event. The events are found by the key of the object.
 	want := map[string]map[string]any{
 		"PutObject default": {generate: own}, "PutObject named": {generate: other}, "PutObject plain": {},
 		"GetObject default": {decrypt: own}, "GetObject plain": {},
@@ -89,11 +89,11 @@ func TestEventsNameTheKey(t *testing.T) {
 				t.Errorf("%s: %q does not say %q", what, e.ErrorMessage, words)
 			}
 			if e.ResponseElements[generate] != nil || e.ResponseElements[decrypt] != nil {
-				t.Errorf("%s: the event of a refusal says that keys were used: %v", what, e.ResponseElements)
+				t.Errorf("%s: the event of a refusal lists used keys: %v", what, e.ResponseElements)
 			}
 		}
 	}
 	if len(want)+len(refusals) > 0 {
-		t.Errorf("there are no events of %v %v", want, refusals)
+		t.Errorf("missing events: %v %v", want, refusals)
 	}
 }

@@ -18,12 +18,12 @@ import (
 	"watertight/test/harness"
 )
 
-// TestEveryEventNamesItsTarget walks every operation: its event names what it is
-// about, by the bucket and key of its path or by members of its input, or the
-// operation has no target. The whole table is a golden file, for people to read.
+// TestEveryEventNamesItsTarget: the event of every operation names its target, by the bucket and key
+// of the path or by members of the input, unless the operation has no target. Reviewers read the
+// golden file with the whole table.
 func TestEveryEventNamesItsTarget(t *testing.T) {
 	s := harness.Start(t)
-	// Their target is the caller, the caller's account, or everything.
+	// The target of these is the caller, the caller's account, or everything.
 	without := map[string]bool{"ListBuckets": true, "GetCallerIdentity": true, "GetSessionToken": true}
 	var out strings.Builder
 	for _, service := range []string{"s3", "s3control", "iam", "sts", "kms"} {
@@ -40,14 +40,14 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 				!strings.HasPrefix(row.Name(),
 					"List") && !strings.HasPrefix(row.Name(),
 				"Generate") && !strings.HasPrefix(row.Name(), "DeleteAccount") {
-				t.Errorf("%s %s: the event names nothing", service, row.Name())
+				t.Errorf("%s %s: the event names no target", service, row.Name())
 			}
 			for _, name := range names {
 				if lower := strings.ToLower(name); strings.Contains(lower, "customer-key") ||
 					strings.Contains(lower,
 						"signature") || strings.HasPrefix(lower,
 					"x-amz-mfa") || strings.Contains(lower, "code") || strings.HasSuffix(lower, "token") {
-					t.Errorf("%s %s: the event may hold %s", service, row.Name(), name)
+					t.Errorf("%s %s: the event may contain the secret %s", service, row.Name(), name)
 				}
 			}
 		}
@@ -60,11 +60,11 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 	}
 	want, err := os.ReadFile(golden)
 	if err != nil || out.String() != string(want) {
-		t.Errorf("the table is another one (UPDATE=1 writes it): %v\n%s", err, out.String())
+		t.Errorf("the table has changed (UPDATE=1 writes it): %v\n%s", err, out.String())
 	}
 }
 
-// told is the content of an event.
+// told is the content of an event that the test looks at.
 type told struct {
 	EventName, ErrorCode, ErrorMessage  string
 	RecipientAccountId                  string
@@ -75,7 +75,7 @@ type told struct {
 }
 
 // TestEventsSayWhat makes requests of every kind. The event of each must name its
-// target, and no event may hold a secret.
+// target, and no event may contain a secret.
 func TestEventsSayWhat(t *testing.T) {
 	c := newCast(t)
 	s, ctx := c.Server, t.Context()
@@ -140,11 +140,11 @@ func TestEventsSayWhat(t *testing.T) {
 	must(err)
 	bad := s.Client(harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId + "X", SecretAccessKey: "wrong"})
 	if _, err := bad.ListBuckets(ctx, &s3.ListBucketsInput{}); err == nil {
-		t.Error("a wrong key was let in")
+		t.Error("a wrong key was accepted")
 	}
 	bad = s.Client(harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: "wrong"})
 	if _, err := bad.ListBuckets(ctx, &s3.ListBucketsInput{}); err == nil {
-		t.Error("a wrong secret was let in")
+		t.Error("a wrong secret was accepted")
 	}
 	o := operator.Dial(s.Data)
 	made, err := o.CreateAccount(ctx, "another")
@@ -152,7 +152,7 @@ func TestEventsSayWhat(t *testing.T) {
 	reset, err := o.ResetRoot(ctx, made.AccountID)
 	must(err)
 
-	// An object that another account reads and copies.
+	// Another account reads and copies an object.
 	other := s.Client(harness.Credentials{AccessKeyID: reset.AccessKeyID, SecretAccessKey: reset.SecretAccessKey})
 	_, err = other.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("elsewhere")})
 	must(err)
@@ -169,7 +169,7 @@ func TestEventsSayWhat(t *testing.T) {
 	find := func(what, name string, fits func(e *told) bool) {
 		t.Run(name+" "+what, func(t *testing.T) {
 			if !slices.ContainsFunc(all, func(e told) bool { return e.EventName == name && fits(&e) }) {
-				t.Errorf("no %s event says this", name)
+				t.Errorf("no %s event has this content", name)
 			}
 		})
 	}

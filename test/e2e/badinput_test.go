@@ -289,11 +289,11 @@ func TestBadInput(t *testing.T) {
 	}
 	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("bad")})
 	if err != nil || len(out.Contents) != 0 {
-		t.Errorf("bad input left %d objects behind, %v", len(out.Contents), err)
+		t.Errorf("bad input stored %d objects, %v", len(out.Contents), err)
 	}
 }
 
-// TestOddKeys stores and finds keys that only look dangerous.
+// TestOddKeys: valid keys that look dangerous are stored and found.
 func TestOddKeys(t *testing.T) {
 	s := harness.Start(t)
 	bucket := aws.String("odd")

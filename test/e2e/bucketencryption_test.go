@@ -140,7 +140,7 @@ func TestBlockedCustomerKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := blocked(t, s, bucket); got != "AES256, NONE" {
-		t.Errorf("open again: %s", got)
+		t.Errorf("after the block was removed: %s", got)
 	}
 	for what, err := range write() {
 		if err != nil {

@@ -41,8 +41,8 @@ func sumWays(
 	}
 }
 
-// TestChecksums: a checksum of each algorithm, as a header and as a trailer, of
-// an object and of a part. A wrong one stores nothing and leaves what was there.
+// TestChecksums sends a checksum of each algorithm, as a header and as a trailer, for an object and
+// for a part. A wrong one stores nothing and does not change the object.
 func TestChecksums(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "sums")
@@ -76,10 +76,10 @@ func TestChecksums(t *testing.T) {
 			}
 			parts, err := s.S3.ListParts(t.Context(), &s3.ListPartsInput{Bucket: bucket, Key: &key, UploadId: id})
 			if left := blobs(t, s); err != nil || len(parts.Parts) != 0 || len(left) != 0 {
-				t.Errorf("parts %v and files %q are left behind, %v", parts, left, err)
+				t.Errorf("parts %v and files %q are left, %v", parts, left, err)
 			}
 			if got, err := readObject(t.Context(), s.S3, bucket, key); err != nil || string(got) != "the one before" {
-				t.Errorf("the object before is now %d bytes, %v", len(got), err)
+				t.Errorf("the earlier object has %d bytes now, %v", len(got), err)
 			}
 			for way, put := range ways {
 				for _, target := range targets {
@@ -127,8 +127,7 @@ func checkSum(t *testing.T, s *harness.Server, key string, alg digest.Algorithm,
 	}
 }
 
-// TestBatchOfOddKeys: a batch deletes exactly the keys that are written in it, and no
-// key that they could be mistaken for.
+// TestBatchOfOddKeys: a batch deletes exactly the keys that it names, and no similar ones.
 func TestBatchOfOddKeys(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "batch")

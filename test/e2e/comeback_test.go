@@ -10,8 +10,8 @@ import (
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
 
-// TestNamesThatComeBack: a policy, a group or a key with the name of a deleted
-// one gives nothing to those who relied on the deleted one.
+// TestNamesThatComeBack: a new policy, group or key with the name of a deleted one gives no
+// permissions to those who had them from the deleted one.
 func TestNamesThatComeBack(t *testing.T) {
 	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],` +
 		`"Resource":"*"}]}`
@@ -25,7 +25,7 @@ func TestNamesThatComeBack(t *testing.T) {
 		c.ok(err)
 	}
 
-	// A managed policy that a session was passed, by a role and by federation.
+	// A managed policy that was passed to a session, of a role and by federation.
 	u := c.user("u", s3List)
 	c.role(c.root, "r", trust(awsPrincipal(c.account), ""), s3List)
 	passed := c.policy("passed", s3List)
@@ -48,7 +48,7 @@ func TestNamesThatComeBack(t *testing.T) {
 			}
 			for i, who := range []someone{role, federated} {
 				if err := list(c, who); code(err) != "AccessDenied" {
-					t.Errorf("session %d, the policy is there again: %v: %v", i, again, err)
+					t.Errorf("session %d, with a new policy: %v: %v", i, again, err)
 				}
 			}
 		})

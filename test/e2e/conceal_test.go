@@ -16,10 +16,10 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// unique matches what differs between two answers with the same content.
+// unique matches the parts that differ between two answers with the same content.
 var unique = regexp.MustCompile(`<(RequestId|HostId|UploadId|DeleteMarkerVersionId|LastModified|VersionId)>[^<]*</`)
 
-// said is everything that an answer reveals, without the key it is about.
+// said returns everything that an answer reveals, with the key replaced.
 func said(a answer, key string) string {
 	var names []string
 	for name := range a.header {
@@ -86,27 +86,27 @@ func TestWithoutListingExistenceIsHidden(t *testing.T) {
 			walked++
 			a, b := ask(r, deleted), ask(r, never)
 			if a != b {
-				t.Errorf("%s %s: deleted\n%s\nnever there\n%s", row.Name(), what, a, b)
+				t.Errorf("%s %s: deleted\n%s\nnever existed\n%s", row.Name(), what, a, b)
 			}
 			if v.fails {
 				if a := ask(r, there); a != b {
-					t.Errorf("%s %s: there\n%s\nnever there\n%s", row.Name(), what, a, b)
+					t.Errorf("%s %s: existing\n%s\nnever existed\n%s", row.Name(), what, a, b)
 				}
 			}
 		}
 	}
 	if walked < 40 {
-		t.Errorf("only %d requests were walked", walked)
+		t.Errorf("only %d requests were tried", walked)
 	}
 }
 
-// probe changes a request; fails says that the request fails, whatever exists.
+// probe changes a request. fails says that the request fails whether or not the key exists.
 type probe struct {
 	change func(r *raw, marker string)
 	fails  bool
 }
 
-// unknowing are ways to ask about a key without knowing anything about it.
+// unknowing returns ways to ask about a key without knowing its ETag or versions.
 func unknowing(row dispatch.Row) map[string]probe {
 	with := func(name, value string) func(*raw, string) {
 		return func(r *raw, _ string) { r.header.Set(name, value) }
@@ -132,7 +132,7 @@ func unknowing(row dispatch.Row) map[string]probe {
 		change := variants[row.Name()][name]
 		all[name] = probe{change: func(r *raw, _ string) { change(r) }}
 	}
-	switch row.Name() { // deleting it is another thing: it says what it deleted
+	switch row.Name() { // the answer to a deletion says what was deleted
 	case "GetObject", "HeadObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl",
 		"GetObjectAttributes":
 		all["the marker"] = probe{change: func(r *raw, marker string) {

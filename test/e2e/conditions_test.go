@@ -22,8 +22,7 @@ func has(name, value string) http.Header { return http.Header{name: {value}} }
 
 // TestConditionKeys puts, for each condition key, a bucket policy that denies a
 // value of the key. The request with this value is refused, and the one without
-// it is served. Requests are sent as root, which is allowed everything a policy
-// does not deny.
+// it is served. The requests are the root user's, who may do everything that no policy denies.
 func TestConditionKeys(t *testing.T) {
 	s := harness.Start(t)
 	root := accountOf(t, s, rootOf(s))
@@ -267,7 +266,7 @@ func TestSecureTransportBehindAProxy(t *testing.T) {
 						r.header.Set(name, value)
 					}
 					if name == "Forwarded" && strings.Contains(sent, ",") {
-						continue // that is another element there
+						continue // Forwarded uses another element
 					}
 					if a := send(t, s, r); a.status != status {
 						t.Errorf("trusted: %v, %s: %q: %d", trusted, name, value, a.status)
@@ -279,7 +278,7 @@ func TestSecureTransportBehindAProxy(t *testing.T) {
 }
 
 // TestPolicyPrincipals: a bucket policy applies to the principals that had the
-// names when it was written, and cannot name a principal that does not exist.
+// names when it was written, and cannot name a missing principal.
 func TestPolicyPrincipals(t *testing.T) {
 	s := harness.Start(t)
 	bucket, root, ctx := newBucket(t, s, "named"), rootIAM(s), t.Context()
@@ -301,7 +300,7 @@ func TestPolicyPrincipals(t *testing.T) {
 	}
 	can := func() bool { return statusOf(headBucket(t, alice, bucket)) == 200 }
 	if !can() {
-		t.Error("the named user is kept out")
+		t.Error("the named user is denied")
 	}
 	if _, err := root.UpdateUser(ctx, &iam.UpdateUserInput{
 		UserName: aws.String("alice"), NewUserName: aws.String("alicia"),
@@ -309,7 +308,7 @@ func TestPolicyPrincipals(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !can() {
-		t.Error("renamed, she is kept out")
+		t.Error("the renamed user is denied")
 	}
 	if text := policyOf(t, s, bucket); text != `{"Version":"2012-10-17","Statement":[`+
 		statement("arn:aws:iam::"+accountOf(t, s, rootOf(s))+":user/team/alicia")+`]}` {
@@ -359,5 +358,5 @@ func policyOf(t testing.TB, s *harness.Server, bucket *string) string {
 	return *out.Policy
 }
 
-// inDays is a date as a retention carries it.
+// inDays returns a date in the form of a retention header.
 func inDays(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.RFC3339) }

@@ -162,7 +162,7 @@ func TestCopyVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Copying an old version over the key is how a bucket is rolled back.
+	// Copying an old version over the key restores it.
 	out, err := s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{
 		Bucket: aws.String("ver"), Key: aws.String("k"), CopySource: aws.String("ver/k?versionId=" + *first),
 	})
@@ -179,8 +179,8 @@ func TestCopyVersions(t *testing.T) {
 	}
 }
 
-// TestCopyNeedsTheSource: a caller who may not read the source gets nothing of
-// it, and does not learn whether it exists.
+// TestCopyNeedsTheSource: a caller who may not read the source can't copy it, and does not learn
+// whether it exists.
 func TestCopyNeedsTheSource(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "secret")

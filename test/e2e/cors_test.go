@@ -48,7 +48,7 @@ func TestBucketCors(t *testing.T) {
 			" ") != "x-amz-* Content-Type" ||
 		r.ExposeHeaders[0] != "ETag" ||
 		r.MaxAgeSeconds == nil || *r.MaxAgeSeconds != 0 || got.CORSRules[1].MaxAgeSeconds != nil {
-		t.Errorf("came back as %+v", got.CORSRules)
+		t.Errorf("the rules are read as %+v", got.CORSRules)
 	}
 	wantCode(t,
 		putCORS(t, s, bucket, types.CORSRule{
@@ -64,7 +64,7 @@ func TestBucketCors(t *testing.T) {
 	_, err = s.S3.GetBucketCors(t.Context(), &s3.GetBucketCorsInput{Bucket: bucket})
 	wantCode(t, err, 404, "NoSuchCORSConfiguration")
 
-	// A bucket made again has none of the old one's rules.
+	// A new bucket with the same name has none of the old rules.
 	if err := putCORS(t, s, bucket, rule); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestBucketCors(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchCORSConfiguration")
 }
 
-// sharing are the headers that an answer has only if a rule matches.
+// sharing returns the headers that an answer has only if a rule matches.
 func sharing(h http.Header) string {
 	var all []string
 	for _, name := range []string{

@@ -15,8 +15,7 @@ import (
 	"watertight/test/harness"
 )
 
-// TestKill9 kills the server in the middle of writing and asks the next one
-// for everything that was acknowledged.
+// TestKill9 kills the server during writes. The next one must have everything that was acknowledged.
 func TestKill9(t *testing.T) {
 	p := harness.StartProcess(t)
 	bucket := aws.String("crash")

@@ -39,9 +39,9 @@ func TestEncryptionHeaders(t *testing.T) {
 			if k.key != nil {
 				want = encrypts{algorithm: "AES256", md5: *mine.md5}
 			}
-			plain := k.header("x-amz-")  // of what does not begin a write
-			begins := plain.Clone()      // of what does
-			copies := k.header("x-amz-") // of what reads a source, too
+			plain := k.header("x-amz-")  // for requests that do not begin a write
+			begins := plain.Clone()      // for requests that do
+			copies := k.header("x-amz-") // for requests that also read a source
 			fields := map[string]string{"key": name + "/posted"}
 			for field, v := range plain {
 				fields[strings.ToLower(field)] = v[0]
@@ -155,7 +155,7 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 		}
 	}
 	for what, files := range filesWithAny(t, s.Data, secrets) {
-		t.Errorf("%s stands in %q", what, files)
+		t.Errorf("%s is found in %q", what, files)
 	}
 	s.Stop()
 	var trail bytes.Buffer
@@ -174,16 +174,16 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	for what, text := range map[string]string{"log": s.Logs.String(), "audit log": trail.String()} {
 		t.Run(what, func(t *testing.T) {
 			if !strings.Contains(text, "CompleteMultipartUpload") {
-				t.Errorf("the %s does not tell of what was done: the test looks in the wrong place", what)
+				t.Errorf("the %s does not mention the requests: the test looks in the wrong place", what)
 			}
 			for name, secret := range secrets {
 				if strings.Contains(text, secret) {
-					t.Errorf("%s stands in the %s", name, what)
+					t.Errorf("%s is found in the %s", name, what)
 				}
 			}
 		})
 	}
 	for what, files := range filesWithAny(t, s.Data, secrets) {
-		t.Errorf("%s stands in %q after the server", what, files)
+		t.Errorf("%s is found in %q after the server stopped", what, files)
 	}
 }

@@ -22,12 +22,12 @@ type expecting struct {
 	target   string
 	header   http.Header
 	size     int64
-	key      harness.Credentials // empty is the server's root
+	key      harness.Credentials // empty for the server's root user
 	unsigned bool
 	broken   bool
 }
 
-// begin sends the head and returns the first answer.
+// begin sends the request's head and returns the first answer.
 func (e expecting) begin(t *testing.T, s *harness.Server) (net.Conn, *bufio.Reader, *http.Response) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.Endpoint+e.target, nil)
@@ -71,7 +71,7 @@ func TestExpectContinue(t *testing.T) {
 	foreign := s.CreateAccount(t, "foreign")
 	conn, r, res := expecting{target: "/expect/k", size: 5}.begin(t, s)
 	if res.StatusCode != http.StatusContinue {
-		t.Fatalf("a good one: %d", res.StatusCode)
+		t.Fatalf("a valid request: %d", res.StatusCode)
 	}
 	if _, err := io.WriteString(conn, "hello"); err != nil {
 		t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// TestBucketPolicyNamesTheIssuer: a bucket policy that names a user is about the
-// federated sessions that the user asked for, too. It denies what the session could
-// do, and allows no more than the session's own policy does.
+// TestBucketPolicyNamesTheIssuer: a bucket policy that names a user applies to the federated sessions
+// that the user asked for, too. It can deny what the session's policy allows, and it can't allow more
+// than that policy.
 func TestBucketPolicyNamesTheIssuer(t *testing.T) {
 	c := newCast(t)
 	admin := c.S3

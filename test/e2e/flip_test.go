@@ -19,9 +19,9 @@ import (
 	"watertight/test/harness"
 )
 
-// flips is the number of bytes of a whole data directory that are flipped, one
-// at a time, each before a separate start. The tests of kv and payload flip
-// every byte of a value and of a blob; this one looks at the files as a whole.
+// flips is how many bytes of a data directory are flipped, one at a time, each before a separate
+// start. The tests of kv and payload flip every byte of a value and of a blob; this one flips bytes
+// in all kinds of files.
 const flips = 60
 
 // TestFlippedDisk flips a byte somewhere in the data directory of a stopped
@@ -89,7 +89,7 @@ func TestFlippedDisk(t *testing.T) {
 					wrong++
 					var re *awshttp.ResponseError
 					if errors.As(err, &re) && re.HTTPStatusCode() == 404 {
-						t.Errorf("%s byte %d flipped: %s is silently gone: %v", p.file, p.at, key, err)
+						t.Errorf("%s byte %d flipped: %s is missing without an error: %v", p.file, p.at, key, err)
 					}
 				}
 			})
@@ -139,9 +139,9 @@ func TestSmallObjectsFiles(t *testing.T) {
 		flip(t, found[0], at)
 	}
 	if got, err := readObject(t.Context(), s.S3, bucket, "k"); err != nil || !bytes.Equal(got, body) {
-		t.Errorf("mended: %v", err)
+		t.Errorf("after the repair: %v", err)
 	}
 	if !strings.Contains(s.Logs.String(), "corrupt") {
-		t.Error("the log does not tell the operator")
+		t.Error("the log does not mention the damage")
 	}
 }

@@ -41,12 +41,12 @@ type framed struct {
 	mode     string
 	data     []string // of the chunks
 	declared int      // added to x-amz-decoded-content-length
-	length   string   // replaces it; "-" leaves it out
-	trailer  string   // x-amz-trailer; empty announces the CRC32 where the mode has trailers
-	crc      string   // the CRC32 sent; empty is the right one
+	length   string   // replaces x-amz-decoded-content-length; "-" omits it
+	trailer  string   // x-amz-trailer; if empty, it names the CRC32 in modes with trailers
+	crc      string   // the CRC32 that is sent; empty for the right one
 	line     string   // the trailer in place of the CRC32's
 	change   func(string) string
-	cut      int // bytes that are promised and never come
+	cut      int // bytes that are declared but not sent
 }
 
 // chain signs chunks as the S3 user guide says ("Signature calculations for the
@@ -148,7 +148,7 @@ func sendFramed(t *testing.T, s *harness.Server, path string, f framed) answer {
 	return overOneConnection(t, s, req, f.cut > 0)
 }
 
-// blobs are the files of large objects.
+// blobs returns the files of large objects.
 func blobs(t *testing.T, s *harness.Server) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(s.Data, "blobs"), func(path string, d fs.DirEntry, err error) error {
@@ -163,9 +163,8 @@ func blobs(t *testing.T, s *harness.Server) (files []string) {
 	return files
 }
 
-// TestBrokenFraming: whatever is wrong with an aws-chunked upload has its own
-// error, over plain HTTP and over TLS, and leaves nothing behind: not a byte,
-// and the object that was there before is untouched.
+// TestBrokenFraming: each defect of an aws-chunked upload has its own error, over plain HTTP and over
+// TLS. The upload stores nothing, and the earlier object does not change.
 func TestBrokenFraming(t *testing.T) {
 	for scheme, change := range map[string]func(*server.Config){
 		"http":  func(*server.Config) {},
@@ -182,7 +181,7 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	big := strings.Repeat("0123456789abcdef", 2<<10) // above what lies inline
+	big := strings.Repeat("0123456789abcdef", 2<<10) // too large to be stored inline
 	data := []string{big, big, "tail"}
 	replace := func(old, with string) func(string) string {
 		return func(b string) string { return strings.Replace(b, old, with, 1) }
@@ -325,11 +324,11 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 				}
 			}
 			if left := blobs(t, s); len(left) > 0 {
-				t.Fatalf("%s, %s: left %q behind", mode, c.name, left)
+				t.Fatalf("%s, %s: the files %q are left", mode, c.name, left)
 			}
 		}
 		if a := sendFramed(t, s, "/framing/good", framed{mode: mode, data: data}); a.status != 200 {
-			t.Fatalf("%s: what is not broken is refused: %d %s", mode, a.status, a.body)
+			t.Fatalf("%s: a valid upload is refused: %d %s", mode, a.status, a.body)
 		}
 		got, err := readObject(t.Context(), s.S3, bucket, "good")
 		if err != nil || string(got) != strings.Join(data, "") {
@@ -343,11 +342,11 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 	}
 	got, err := readObject(t.Context(), s.S3, bucket, "k")
 	if err != nil || string(got) != "the one before" {
-		t.Errorf("the object before is now %.40q, %v", got, err)
+		t.Errorf("the earlier object is %.40q now, %v", got, err)
 	}
 	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
 	if err != nil || len(out.Contents) != 1 {
-		t.Errorf("%d objects are listed, want the one before; %v", len(out.Contents), err)
+		t.Errorf("%d objects are listed, want the earlier one; %v", len(out.Contents), err)
 	}
 }
 
@@ -362,7 +361,7 @@ func TestUploadOverTLS(t *testing.T) {
 			var sent string
 			_, err := s.S3.PutObject(t.Context(),
 				&s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
-					// as a client does that config.LoadDefaultConfig configures
+					// as in a client that config.LoadDefaultConfig configures
 					o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
 					o.HTTPClient = spy{
 						harness.SDK(s.HTTP).Transport,
@@ -373,7 +372,7 @@ func TestUploadOverTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			if sent != unsignedChunks && size > 0 {
-				t.Errorf("%d bytes: the SDK sent %q; this test means to see %s", size, sent, unsignedChunks)
+				t.Errorf("%d bytes: the SDK sent %q; this test needs %s", size, sent, unsignedChunks)
 			}
 			if got, err := readObject(t.Context(), s.S3, bucket, key); err != nil || !bytes.Equal(got, body) {
 				t.Errorf("%s: read back %d bytes, %v", key, len(got), err)

@@ -17,8 +17,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestHistorySaysWhoWrote: each way to write a version records the principal, the
-// address and the key, also of sessions; later changes of tags do not.
+// TestHistorySaysWhoWrote: every kind of write records the principal, the address and the access key,
+// also of sessions. Later changes of tags do not.
 func TestHistorySaysWhoWrote(t *testing.T) {
 	s := harness.Start(t)
 	ctx, bucket := t.Context(), *newBucket(t, s, "history")

@@ -19,7 +19,7 @@ import (
 	"watertight/test/harness"
 )
 
-// resident is what a process holds, in MB.
+// resident returns the resident memory of a process in MB.
 func resident(t *testing.T, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
@@ -28,7 +28,7 @@ func resident(t *testing.T, pid int) int {
 	}
 	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(b)
 	if m == nil {
-		t.Fatal("the process does not say what it holds")
+		t.Fatal("the resident memory of the process is not known")
 	}
 	kb, err := strconv.Atoi(string(m[1]))
 	if err != nil {
@@ -37,8 +37,8 @@ func resident(t *testing.T, pid int) int {
 	return kb / 1000
 }
 
-// thief adds the requests that a thief can begin with the key of a user who may
-// only put objects.
+// thief adds the requests that a thief can begin with the stolen key of a user who may only put
+// objects.
 func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 	t.Helper()
 	s := &harness.Server{
@@ -84,12 +84,11 @@ func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 }
 
 // TestThousandsOfStrangers measures the cost of 4,096 unauthenticated
-// connections: under 512 MB, and root is answered within a second meanwhile.
-// Each connection sends the beginning of something and then a byte from time to
-// time.
+// connections: it must stay under 512 MB, and the root user must get answers within a second
+// meanwhile. Each connection sends the beginning of a request and then a byte from time to time.
 func TestThousandsOfStrangers(t *testing.T) {
 	if os.Getenv("WATERTIGHT_MEASURE") == "" {
-		t.Skip("it measures, and takes a machine of its own; set WATERTIGHT_MEASURE")
+		t.Skip("this is a measurement that needs an idle machine; set WATERTIGHT_MEASURE")
 	}
 	const many = 4096
 	texts := hostile()
@@ -120,7 +119,7 @@ func TestThousandsOfStrangers(t *testing.T) {
 	for round, only := range append([]string{""}, kinds...) {
 		n := many
 		if round > 0 {
-			n = many / 8 // of one kind, beside those of before
+			n = many / 8 // of one kind, in addition to the earlier ones
 		}
 		for i := range n {
 			text := texts[kinds[i%len(kinds)]]
@@ -130,7 +129,7 @@ func TestThousandsOfStrangers(t *testing.T) {
 			c := connect(t, p.Endpoint, "")
 			c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			fmt.Fprint(c, text)
-			go func() { // a byte more, now and again
+			go func() { // sends a byte from time to time
 				for range 20 {
 					time.Sleep(2 * time.Second)
 					c.SetWriteDeadline(time.Now().Add(time.Second))
@@ -146,6 +145,6 @@ func TestThousandsOfStrangers(t *testing.T) {
 		look(fmt.Sprintf("%d of %q", n, only))
 	}
 	if most > 512 {
-		t.Errorf("%d MB at the most, %d before", most, before)
+		t.Errorf("%d MB at most, %d before", most, before)
 	}
 }

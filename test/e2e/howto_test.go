@@ -15,8 +15,8 @@ import (
 )
 
 // TestHowTos runs every sh block of the README and of each page of docs/howto,
-// in order, as a reader would type them. The lines that the page shows below in a
-// text block have to be printed, in that order; "..." stands for anything.
+// in order, as a reader would type them. The lines of the text block below must be printed, in that
+// order; "..." stands for anything.
 func TestHowTos(t *testing.T) {
 	harness.NeedTool(t, "aws")
 	harness.NeedTool(t, "curl")
@@ -64,14 +64,14 @@ func runPage(t *testing.T, page, program string) {
 	}
 }
 
-// part is the blocks of a page that run in one shell, against one server.
+// part holds the blocks of a page that run in one shell, against one server.
 type part struct {
-	server        string // what happens to the server before: stopped, started or nothing
+	server        string // "stopped" or "started" if the server is, before the part; else empty
 	script, shown string
 }
 
-// parts cuts a page where the server is stopped or started. A block behind
-// <!-- not run: why --> is left out.
+// parts splits a page where the server is stopped or started. It omits blocks after
+// <!-- not run: why -->.
 func parts(page string) []part {
 	fence := regexp.MustCompile("(?m)^(?:<!-- (.*?) -->\n)?```(sh|text)\n((?s).*?)^```$")
 	all := []part{{}}
@@ -104,14 +104,14 @@ func expectLines(t *testing.T, printed, shown string) {
 		}
 		at := regexp.MustCompile("(?m)" + strings.Join(pieces, ".*")).FindStringIndex(rest)
 		if at == nil {
-			t.Errorf("%q was not printed, or not in this place; printed was:\n%s", line, printed)
+			t.Errorf("%q was not printed, or not at this point; the output is:\n%s", line, printed)
 			return
 		}
 		rest = rest[at[1]:]
 	}
 }
 
-// block is the sh block of a page of docs/howto that has a name.
+// block returns the sh block with this name of a page of docs/howto.
 func block(t *testing.T, page, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "howto", page))
@@ -126,7 +126,7 @@ func block(t *testing.T, page, name string) string {
 	return script + "\n"
 }
 
-// runScript runs what a user would type in a folder.
+// runScript runs a script in a folder, as if a user typed it.
 func runScript(t *testing.T, script, home string, environment []string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
@@ -139,9 +139,8 @@ func runScript(t *testing.T, script, home string, environment []string) string {
 	return string(out)
 }
 
-// endpointFor makes an older aws CLI, as Debian 12 has it, go where
-// AWS_ENDPOINT_URL points: it does not know the variable (new in 1.29 and 2.13)
-// and would ask AWS itself.
+// endpointFor makes an older aws CLI, as Debian 12 has it, use AWS_ENDPOINT_URL. It does not know the
+// variable (new in 1.29 and 2.13) and would send its requests to AWS.
 func endpointFor(t *testing.T, env []string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "aws", "--version")
@@ -161,7 +160,7 @@ func endpointFor(t *testing.T, env []string) string {
 }
 
 // TestNoLongLivedKeys runs docs/howto/web-identity.md: an administrator sets up
-// what a pipeline needs, and the pipeline has a token and no key.
+// a pipeline's role, and the pipeline has a token and no key.
 func TestNoLongLivedKeys(t *testing.T) {
 	harness.NeedTool(t, "aws")
 	i := harness.StartIssuer(t, "token.actions.githubusercontent.com")

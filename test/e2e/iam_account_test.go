@@ -13,7 +13,7 @@ import (
 	"watertight/test/harness"
 )
 
-// totp returns the code for a base32 seed at an instant, as an authenticator shows it.
+// totp returns the code that an authenticator shows for a base32 seed at an instant.
 func totp(t testing.TB, seed string, at time.Time) string {
 	t.Helper()
 	return harness.Device{Seed: seed}.Code(t, at)

@@ -43,9 +43,9 @@ func iamParams(action, account string) string {
 	return v.Encode()
 }
 
-// TestIAMMatrix walks every operation of IAM without credentials, as a user
-// without policies, with exactly the action, with exactly the action and a
-// Deny, and with every other action. The golden file is what a reviewer reads.
+// TestIAMMatrix calls every operation of IAM without credentials, as a user without policies, with
+// exactly the action, with the action and a Deny, and with every other action. Reviewers read the
+// golden file.
 func TestIAMMatrix(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)

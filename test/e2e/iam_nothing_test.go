@@ -7,8 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// TestWhatIsNotHere: auditors who ask for AWS features that do not exist here
-// are told that there are none.
+// TestWhatIsNotHere: requests about AWS features that the server does not have get empty answers.
 func TestWhatIsNotHere(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -22,7 +21,7 @@ func TestWhatIsNotHere(t *testing.T) {
 		"instance profiles": func() (int, error) {
 			out, err := profiles.NextPage(ctx)
 			if profiles.HasMorePages() {
-				t.Error("more pages of nothing")
+				t.Error("an empty list is truncated")
 			}
 			return len(out.InstanceProfiles), err
 		},
@@ -35,7 +34,7 @@ func TestWhatIsNotHere(t *testing.T) {
 		"server certificates": func() (int, error) {
 			out, err := certificates.NextPage(ctx)
 			if certificates.HasMorePages() {
-				t.Error("more pages of nothing")
+				t.Error("an empty list is truncated")
 			}
 			return len(out.ServerCertificateMetadataList), err
 		},

@@ -44,7 +44,7 @@ func TestIAMSecretsAreSealed(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			for i, secret := range secrets {
 				if files := filesWith(t, s.Data, secret); len(files) > 0 {
-					t.Errorf("secret %d stands in plain in %q %s", i, files, when)
+					t.Errorf("secret %d is in plain text in %q %s", i, files, when)
 				}
 			}
 			s.Stop()
@@ -53,10 +53,10 @@ func TestIAMSecretsAreSealed(t *testing.T) {
 	log := s.Logs.String()
 	for i, secret := range secrets[:3] {
 		if strings.Contains(log, secret) {
-			t.Errorf("secret %d stands in the log", i)
+			t.Errorf("secret %d is in the log", i)
 		}
 	}
 	if files := filesWith(t, s.Data, "alice"); len(files) == 0 {
-		t.Error("the scan does not even find the user's name, which is plain in the index: it looks in the wrong place")
+		t.Error("the scan does not find the plain user name in the index: it looks in the wrong place")
 	}
 }

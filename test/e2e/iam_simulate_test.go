@@ -109,8 +109,7 @@ func TestSimulations(t *testing.T) {
 	}
 }
 
-// TestSimulationOfARole: a role is simulated as its sessions are judged, not as
-// a user.
+// TestSimulationOfARole: a role is simulated like one of its sessions, not like a user.
 func TestSimulationOfARole(t *testing.T) {
 	c := newCast(t)
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), `{"Version":"2012-10-17","Statement":[

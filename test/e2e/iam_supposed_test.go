@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// TestSimulationsUseWhatTheyAreGiven: each context value that is given is used, even
-// those that every request has.
+// TestSimulationsUseWhatTheyAreGiven: a simulation uses each given context value, also for keys that
+// every request has.
 func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 	c := newCast(t)
 	for key, value := range map[string]string{
@@ -58,8 +58,7 @@ func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 	}
 }
 
-// TestShapeOfSimulations: results have the members that AWS's have, and the same
-// requests are refused.
+// TestShapeOfSimulations: results have the same members as AWS's, and the same requests are refused.
 func TestShapeOfSimulations(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", `{"Version":"2012-10-17","Statement":[

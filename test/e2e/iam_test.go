@@ -61,8 +61,8 @@ func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Cli
 	return iamClient(s, id, secret, ""), objects, *u.User.Arn
 }
 
-// TestUserIsAllowedWhatItsPoliciesSay takes the first steps of every
-// administrator: a user, a key, a policy, a bucket.
+// TestUserIsAllowedWhatItsPoliciesSay: the first steps of an administrator are a user, a key, a policy
+// and a bucket.
 func TestUserIsAllowedWhatItsPoliciesSay(t *testing.T) {
 	s := harness.Start(t)
 	ctx, root := t.Context(), rootIAM(s)
@@ -115,7 +115,7 @@ func TestUserIsAllowedWhatItsPoliciesSay(t *testing.T) {
 	expect(t, err, "InvalidClientTokenId")
 }
 
-// TestNeedsAreOnThePathOfTheUser: a policy on a path binds the users there.
+// TestNeedsAreOnThePathOfTheUser: a policy on a path applies to the users with that path.
 func TestNeedsAreOnThePathOfTheUser(t *testing.T) {
 	s := harness.Start(t)
 	ctx, root := t.Context(), rootIAM(s)
@@ -348,8 +348,7 @@ func TestIAMErrors(t *testing.T) {
 	}
 }
 
-// TestSessionsWithoutMFAHaveNoIAM: a stolen session must not be able to create
-// anything in IAM that would outlive it.
+// TestSessionsWithoutMFAHaveNoIAM: a stolen session can't create anything in IAM that would outlive it.
 func TestSessionsWithoutMFAHaveNoIAM(t *testing.T) {
 	s := harness.Start(t)
 	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").

@@ -121,8 +121,8 @@ func removeUser(t *testing.T, s *harness.Server, name string) {
 	}
 }
 
-// TestDenyUnencryptedUploads: the steps of an upload are judged by the encryption
-// that its beginning named, and by nothing else of it.
+// TestDenyUnencryptedUploads: the later steps of an upload are decided with the encryption headers of
+// CreateMultipartUpload, but with none of its other headers.
 func TestDenyUnencryptedUploads(t *testing.T) {
 	s, bucket := openServer(t, "sealed")
 	deny := func(sid, condition string) string {
@@ -157,7 +157,7 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := begin("none", s3.CreateMultipartUploadInput{}); statusOf(err) != 403 {
-		t.Error("an upload that names none is begun:", err)
+		t.Error("an upload without encryption headers is begun:", err)
 	}
 	late, err := begin("late", s3.CreateMultipartUploadInput{ServerSideEncryption: types.ServerSideEncryptionAes256})
 	if err != nil {
@@ -206,7 +206,7 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 	if _, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: bucket, Key: aws.String("cold"), UploadId: cold, PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
 	}); statusOf(err) != 403 {
-		t.Error("the storage class of the beginning is carried over:", err)
+		t.Error("the storage class is carried over:", err)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 		t.Error("DeleteObject", got)
 	}
 	if got := remove("free"); got != 200 && got != 204 {
-		t.Error("DeleteObject of what is not denied", got)
+		t.Error("DeleteObject that is not denied", got)
 	}
 	out, err := s.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: bucket,
@@ -239,7 +239,7 @@ func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 		t.Errorf("DeleteObjects %+v %v", out, err)
 	}
 	if got := strings.Join(keysOf(t, s, "kept"), " "); got != "a b" {
-		t.Error("what is left:", got)
+		t.Error("objects left:", got)
 	}
 	versioning := func(state types.BucketVersioningStatus) {
 		if _, err := s.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
@@ -250,10 +250,10 @@ func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 	}
 	versioning(types.BucketVersioningStatusSuspended)
 	if got := remove("a"); got != 403 {
-		t.Error("a null version where versioning is suspended", got)
+		t.Error("a null version while versioning is suspended", got)
 	}
 	versioning(types.BucketVersioningStatusEnabled)
 	if got := remove("a"); got != 200 && got != 204 {
-		t.Error("a delete marker destroys nothing", got)
+		t.Error("adding a delete marker is denied", got)
 	}
 }

@@ -22,12 +22,12 @@ import (
 	"watertight/test/harness"
 )
 
-// clock is the server's, which a test moves.
+// clock is the server's clock, which a test can move.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// changing is a server, a user of it, and what may be taken from the user.
+// changing is a server with a user whose permissions change.
 type changing struct {
 	*testing.T
 	s      *harness.Server
@@ -36,7 +36,7 @@ type changing struct {
 	key    harness.Credentials
 	token  string
 	n      int
-	upload string // into the bucket of now
+	upload string // in the present bucket
 }
 
 const anything = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
@@ -69,7 +69,7 @@ func (c *changing) user() string {
 	return name
 }
 
-// session is of the user's key.
+// session returns a session of the user's key.
 func (c *changing) session() {
 	c.Helper()
 	client := stsClient(c.s, c.key.AccessKeyID, c.key.SecretAccessKey, "")
@@ -89,8 +89,8 @@ func (c *changing) must(_ any, err error) {
 	}
 }
 
-// revocations take permissions from a user, and give back what later ones need. Each
-// is prepared before the request begins.
+// revocations returns ways to take permissions from a user, which also restore what later ones need.
+// Each is prepared before the request begins.
 func (c *changing) revocations() map[string]func(bucket string) (take, after func()) {
 	nothing := func() {}
 	return map[string]func(string) (func(), func()){
@@ -146,7 +146,7 @@ func (c *changing) revocations() map[string]func(bucket string) (take, after fun
 	}
 }
 
-// fingerprint returns everything of a bucket that a request could have changed.
+// fingerprint returns the state of a bucket that a request could have changed.
 func (c *changing) fingerprint(bucket string) string {
 	c.Helper()
 	var b strings.Builder
@@ -162,7 +162,7 @@ func (c *changing) fingerprint(bucket string) string {
 	return b.String()
 }
 
-// request of a row that brings a document or a stream, or false.
+// request returns a request of a row, and false unless it has a document or a stream.
 func (c *changing) request(row dispatch.Row, bucket string) (raw, bool) {
 	c.Helper()
 	r := request(row, bucket)
@@ -208,9 +208,8 @@ func (c *changing) request(row dispatch.Row, bucket string) (raw, bool) {
 	return r, true
 }
 
-// TestAtTheEndOfARequest walks every operation of S3 that brings a document or a
-// stream. The caller loses its permission after the request began and before it
-// ends: the request is refused, and leaves nothing behind.
+// TestAtTheEndOfARequest calls every operation of S3 with a document or a stream. The caller loses its
+// permission after the request began and before it ends: the request is refused, and changes nothing.
 func TestAtTheEndOfARequest(t *testing.T) {
 	c := newChanging(t)
 	n := 0
@@ -242,11 +241,11 @@ func TestAtTheEndOfARequest(t *testing.T) {
 				t.Errorf("%s, %s: %d %s", what, row.Name(), a.status, a.body)
 			}
 			if now := c.fingerprint(bucket); now != before {
-				t.Errorf("%s, %s: it lasts\n%s\nbefore\n%s", what, row.Name(), now, before)
+				t.Errorf("%s, %s: it has changed\n%s\nbefore\n%s", what, row.Name(), now, before)
 			}
 		}
 		if walked < 12 {
-			t.Errorf("%s: only %d operations were walked", what, walked)
+			t.Errorf("%s: only %d operations were called", what, walked)
 		}
 	}
 }
@@ -274,14 +273,13 @@ func TestAtTheEndOfAForm(t *testing.T) {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
 		}
 		if _, err := c.root.GetUser(t.Context(), &iam.GetUserInput{UserName: &name}); err == nil {
-			t.Errorf("%s: the user is there", what)
+			t.Errorf("%s: the user was created", what)
 		}
 	}
 }
 
-// TestAtTheEndOfAnException: a stranger's request that began while public access
-// was allowed is refused when it ends after that, by the clock or by a command,
-// whatever it does.
+// TestAtTheEndOfAnException: a stranger's request that began while public access was allowed is
+// refused if it ends after the exception, which can end by time or by a command.
 func TestAtTheEndOfAnException(t *testing.T) {
 	c := newChanging(t)
 	account := accountOf(t, c.s, rootOf(c.s))
@@ -334,16 +332,15 @@ func TestAtTheEndOfAnException(t *testing.T) {
 					t.Errorf("%s, %s: %d %s", what, name, a.status, a.body)
 				}
 				if now := c.fingerprint(bucket); now != before {
-					t.Errorf("%s, %s: it lasts\n%s\nbefore\n%s", what, name, now, before)
+					t.Errorf("%s, %s: it has changed\n%s\nbefore\n%s", what, name, now, before)
 				}
 			}
 		})
 	}
 }
 
-// TestUploadsEndInPeace: the passing of time does not end a request. A presigned
-// upload that began in time may end after its URL expires, and a batch deletes its
-// other keys if one of them is denied meanwhile.
+// TestUploadsEndInPeace: time alone does not end a request. A presigned upload that began in time may
+// end after its URL expires. If one key of a batch is denied meanwhile, the others are deleted.
 func TestUploadsEndInPeace(t *testing.T) {
 	c := newChanging(t)
 	newBucket(t, c.s, "peace")

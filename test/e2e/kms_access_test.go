@@ -18,8 +18,8 @@ import (
 	"watertight/test/harness"
 )
 
-// kmsDocument has members with which every operation can be parsed: an operation passes
-// over those that it does not have.
+// kmsDocument has members with which every operation can be parsed; an operation ignores members that
+// it does not have.
 func (c kmsCast) kmsDocument(operation, key, alias string, blob []byte) string {
 	m := map[string]any{
 		"KeyId": key, "TargetKeyId": key, "DestinationKeyId": key, "SourceKeyId": key, "AliasName": alias,
@@ -33,7 +33,7 @@ func (c kmsCast) kmsDocument(operation, key, alias string, blob []byte) string {
 		"Policy": keyPolicy(`{"AWS":"arn:aws:iam::`+c.account+`:root"}`, "kms:*", ""),
 	}
 	if operation == "CreateKey" {
-		delete(m, "Tags") // or it would need more
+		delete(m, "Tags") // they would need another permission
 		delete(m, "Policy")
 	}
 	b, _ := json.Marshal(m)
@@ -70,7 +70,7 @@ func by(k harness.Credentials) func(*raw) {
 	return func(r *raw) { r.key, r.secret = k.AccessKeyID, k.SecretAccessKey }
 }
 
-// actionsOf are what an operation needs, each on its key or on everything.
+// actionsOf returns the actions that an operation needs, each on its key or on everything.
 func actionsOf(operation string) []string {
 	if operation == "ReEncrypt" {
 		return []string{"kms:ReEncryptFrom", "kms:ReEncryptTo"}
@@ -78,9 +78,9 @@ func actionsOf(operation string) []string {
 	return []string{"kms:" + operation}
 }
 
-// TestKMSMatrix walks every operation of KMS as every kind of caller, and as a user
-// with exactly its permissions, with each of them denied or missing, and with every
-// other action. The golden file is what a reviewer reads.
+// TestKMSMatrix calls every operation of KMS as every kind of caller, and as a user with exactly its
+// permissions, with each of them denied or missing, and with every other action. Reviewers read the
+// golden file.
 func TestKMSMatrix(t *testing.T) {
 	c := newKMSCast(t)
 	foreign := c.CreateAccount(t, "foreign")
@@ -151,7 +151,7 @@ func TestKMSMatrix(t *testing.T) {
 	golden(t, "kms-matrix.golden", out.Bytes())
 }
 
-// TestKMSAliasesNeedBoth: naming a key needs the permission on the name and on the key.
+// TestKMSAliasesNeedBoth: operations on aliases need the permission on the alias and on the key.
 func TestKMSAliasesNeedBoth(t *testing.T) {
 	c := newKMSCast(t)
 	key, other := c.newKey(), c.newKey()
@@ -167,7 +167,7 @@ func TestKMSAliasesNeedBoth(t *testing.T) {
 			}
 			who := c.as(c.user("user-"+strings.ReplaceAll(name, " ", "-"),
 				`{"Version":"2012-10-17","Statement":[`+strings.Join(statements, ",")+`]}`))
-			alias := aws.String("alias/" + strings.ReplaceAll(name, " ", "-")) // one of its own: the last case moves it
+			alias := aws.String("alias/" + strings.ReplaceAll(name, " ", "-")) // new for each case
 			_, err := c.kms.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: alias, TargetKeyId: &key})
 			c.ok(err)
 			_, err = who.UpdateAlias(t.Context(), &kms.UpdateAliasInput{AliasName: alias, TargetKeyId: &other})
@@ -180,8 +180,8 @@ func TestKMSAliasesNeedBoth(t *testing.T) {
 	}
 }
 
-// TestKMSTellsStrangersNothing: whether a key exists, and in which state, is not told to
-// another account, and not to users of the account who may do nothing with keys.
+// TestKMSTellsStrangersNothing: other accounts, and users without permissions on keys, do not learn
+// whether a key exists and in which state it is.
 func TestKMSTellsStrangersNothing(t *testing.T) {
 	c := newKMSCast(t)
 	ctx := t.Context()
@@ -199,7 +199,7 @@ func TestKMSTellsStrangersNothing(t *testing.T) {
 		name := row.Name()
 		if slices.Contains([]string{"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom",
 			"DeleteAlias"}, name) {
-			continue // about no key of this account
+			continue // not about a key of this account
 		}
 		t.Run(name, func(t *testing.T) {
 			for who, as := range map[string]func(*raw){"another account": by(foreign), "powerless": by(powerless.key)} {
@@ -216,12 +216,12 @@ func TestKMSTellsStrangersNothing(t *testing.T) {
 					answers[fmt.Sprint(status, code, strings.ReplaceAll(message, key, "KEY"))] = true
 				}
 				if len(answers) != 1 {
-					t.Errorf("%s is told %v", who, answers)
+					t.Errorf("%s gets %v", who, answers)
 				}
 			}
 		})
 	}
-	// What a ciphertext names is not told either.
+	// Nor do they learn which key a ciphertext names.
 	changed := bytes.Clone(sealed.CiphertextBlob)
 	changed[5] ^= 1
 	for _, blob := range [][]byte{sealed.CiphertextBlob, changed} {
@@ -231,8 +231,8 @@ func TestKMSTellsStrangersNothing(t *testing.T) {
 	}
 }
 
-// TestKMSPolicies: IAM policies count as far as the key policy lets them, and the next
-// request is bound by a change.
+// TestKMSPolicies: IAM policies count if the key policy allows that, and a change counts from the next
+// request on.
 func TestKMSPolicies(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()
@@ -272,10 +272,10 @@ func TestKMSPolicies(t *testing.T) {
 	userDecrypts := `{"Effect":"Allow","Principal":{"AWS":"` + user.arn + `"},"Action":"kms:Decrypt","Resource":"*"}`
 	via := `{"Effect":"Allow","Principal":{"AWS":"` + user.arn + `"},"Action":"kms:Decrypt","Resource":"*",` +
 		`"Condition":{"StringEquals":{"kms:ViaService":"s3.` + c.Region + `.amazonaws.com"}}}`
-	expect(t, open(c.as(user)), "") // E8: the account is let in, and IAM allows
+	expect(t, open(c.as(user)), "") // E8: the key policy names the account, and IAM allows
 	expect(t, put(policy(rootManages), false), "")
 	expect(t, open(c.as(user)), "AccessDeniedException") // E9
-	expect(t, open(c.kms), "AccessDeniedException")      // root has no way around it
+	expect(t, open(c.kms), "AccessDeniedException")      // nor may the root user
 	expect(t, put(policy(rootManages, userDecrypts), false), "")
 	expect(t, open(c.as(user)), "")
 	if !strings.Contains(text(), user.arn) {
@@ -343,7 +343,7 @@ func TestKMSConditions(t *testing.T) {
 			expect(t, err, want)
 		})
 	}
-	// Names that differ only in their case could not be told apart.
+	// Names that differ only in their case are refused.
 	_, err = c.kms.Encrypt(ctx, &kms.EncryptInput{
 		KeyId: &key, Plaintext: []byte("x"), EncryptionContext: map[string]string{"a": "1", "A": "2"},
 	})
@@ -358,8 +358,8 @@ func TestKMSConditions(t *testing.T) {
 	expect(t, err, "AccessDeniedException")
 }
 
-// TestKMSAcrossAccounts: the key policy lets another account in, whose IAM policies
-// then decide; managing a key stays with its account.
+// TestKMSAcrossAccounts: if the key policy names another account, that account's IAM policies decide.
+// Only the key's own account can manage it.
 func TestKMSAcrossAccounts(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()
@@ -383,7 +383,7 @@ func TestKMSAcrossAccounts(t *testing.T) {
 		KeyId: &key, Policy: aws.String(keyPolicy(both, "kms:*", "")),
 	})
 	c.ok(err)
-	expect(t, encrypt(), "AccessDeniedException") // the account is let in, and does not allow its user
+	expect(t, encrypt(), "AccessDeniedException") // the account is named, but does not allow its user
 	_, err = other.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
 		UserName: aws.String("guest"), PolicyName: aws.String("p"), PolicyDocument: aws.String(may("kms:*", "*")),
 	})

@@ -26,15 +26,15 @@ func (c kmsCast) waitForLog(t *testing.T, line string) {
 	}
 }
 
-// TestKMSDestroyedForEver: when the window has ended, the server destroys the key: its
-// material is in no table of the engine any more, sealed or not, an event tells of it,
-// and a clock that is set back brings nothing back.
+// TestKMSDestroyedForEver: when the window has ended, the server destroys the key. No table of the
+// engine has its material any more, sealed or not, an event reports it, and setting the clock back
+// restores nothing.
 func TestKMSDestroyedForEver(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key, other := t.Context(), c.newKey(), c.newKey()
 	c.Stop()
 	if !c.inTables(t, idOf(key)) || !c.inTables(t, idOf(other)) {
-		c = c.again(t) // what the engine's log held comes into a table
+		c = c.again(t) // the engine writes its log into a table
 		c.Stop()
 	}
 	if !c.inTables(t, idOf(key)) || !c.inTables(t, idOf(other)) {
@@ -68,7 +68,7 @@ func TestKMSDestroyedForEver(t *testing.T) {
 		return nil
 	}))
 	if !told {
-		t.Error("no event tells of it")
+		t.Error("no event reports the destruction")
 	}
 	c.clock.ahead.Store(0)
 	c = c.again(t)

@@ -50,7 +50,7 @@ func TestKMSGrants(t *testing.T) {
 	expect(t, err, no)
 	again := grant(func(in *kms.CreateGrantInput) { in.Name, in.RetiringPrincipal = aws.String("plain"), &retirer.arn })
 	if *again.GrantId != *plain.GrantId {
-		t.Error("a grant of the same name is another one")
+		t.Error("a second grant with the same name was made")
 	}
 
 	list, err := c.kms.ListGrants(ctx, &kms.ListGrantsInput{KeyId: &key, GranteePrincipal: &user.arn})
@@ -65,7 +65,7 @@ func TestKMSGrants(t *testing.T) {
 		t.Errorf("%+v", retirable.Grants)
 	}
 
-	// Who may retire it needs no policy for it; everybody else is refused.
+	// The retiring principal needs no policy; everybody else is refused.
 	_, err = grantee.RetireGrant(ctx, &kms.RetireGrantInput{GrantToken: plain.GrantToken})
 	expect(t, err, no)
 	_, err = c.as(retirer).RetireGrant(ctx, &kms.RetireGrantInput{GrantToken: plain.GrantToken, DryRun: aws.Bool(true)})
@@ -93,7 +93,7 @@ func TestKMSGrants(t *testing.T) {
 	expect(t, encrypt(map[string]string{"a": "1", "b": "2"}), no)
 	expect(t, encrypt(map[string]string{"a": "1"}), "")
 	_, err = c.kms.RetireGrant(ctx, &kms.RetireGrantInput{KeyId: &key, GrantId: equals.GrantId})
-	c.ok(err) // its account may, by its policy
+	c.ok(err) // the account's policy allows it
 	expect(t, encrypt(map[string]string{"a": "1"}), no)
 
 	_, err = c.kms.RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &key, GrantId: equals.GrantId})
@@ -172,8 +172,8 @@ func TestKMSDryRun(t *testing.T) {
 	expect(t, err, "DisabledException")
 }
 
-// TestKMSEvents: events name the operation, its key and its encryption context, and
-// neither they nor the log nor any file holds a plaintext, a token or a ciphertext.
+// TestKMSEvents: events name the operation, its key and its encryption context. No event, log or file
+// contains a plaintext, a token or a ciphertext.
 func TestKMSEvents(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()

@@ -21,8 +21,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// attempts are operations on a key whose outcome depends on its state. blob was sealed
-// by the key while it could.
+// attempts returns the operations whose outcome depends on the key's state. blob was sealed by the key
+// while that was possible.
 func (c kmsCast) attempts(key string, blob []byte) map[string]func() error {
 	ctx, other := c.Context(), c.newKey()
 	name := aws.String(fmt.Sprint("alias/", idOf(key)))
@@ -108,7 +108,7 @@ func (c kmsCast) attempts(key string, blob []byte) map[string]func() error {
 	}
 }
 
-// outcome is what an attempt came to: "" or the code, with the message after the ARN.
+// outcome returns the result of an attempt: "" or the code, with the message after the ARN.
 func outcome(err error, key string) string {
 	var e smithy.APIError
 	if !errors.As(err, &e) {
@@ -117,8 +117,7 @@ func outcome(err error, key string) string {
 	return e.ErrorCode() + strings.ReplaceAll(e.ErrorMessage(), key, "")
 }
 
-// TestKMSStates: what each state refuses, and in which words (spec, "Key state ×
-// operation").
+// TestKMSStates: the operations that each state refuses, and the messages.
 func TestKMSStates(t *testing.T) {
 	c := newKMSCast(t)
 	ctx := t.Context()
@@ -167,7 +166,7 @@ func TestKMSStates(t *testing.T) {
 			state.reach(key)
 			d, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 			if c.ok(err); string(d.KeyMetadata.KeyState) != name || d.KeyMetadata.Enabled != (name == "Enabled") {
-				t.Errorf("it is %s", d.KeyMetadata.KeyState)
+				t.Errorf("the key is %s", d.KeyMetadata.KeyState)
 			}
 			for operation, try := range c.attempts(key, blob) {
 				want := none
@@ -184,7 +183,7 @@ func TestKMSStates(t *testing.T) {
 	}
 }
 
-// TestKMSDeletion: a window can be ended in time, and its end is the end of the key.
+// TestKMSDeletion: a deletion can be cancelled within its window; at the window's end the key is gone.
 func TestKMSDeletion(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()
@@ -249,8 +248,7 @@ func TestKMSDeletion(t *testing.T) {
 	}
 }
 
-// TestKMSRotation: old ciphertext stays readable, and new ciphertext is of the new
-// material.
+// TestKMSRotation: old ciphertext stays readable, and new ciphertext is under the new material.
 func TestKMSRotation(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()
@@ -288,7 +286,7 @@ func TestKMSRotation(t *testing.T) {
 	c.ok(err)
 	next := *status().NextRotationDate
 	if d := time.Until(next); d < 89*24*time.Hour || d > 91*24*time.Hour {
-		t.Errorf("the next one is in %v", d)
+		t.Errorf("the next rotation is in %v", d)
 	}
 	_, err = c.kms.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: &key})
 	c.ok(err)
@@ -350,7 +348,7 @@ func TestKMSRotationByTime(t *testing.T) {
 	before, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 	c.ok(err)
 	c.clock.ahead.Add(int64(91 * 24 * time.Hour))
-	c.Stop() // a start looks for what is due
+	c.Stop() // a start rotates keys that are due
 	again := c.again(t)
 	var after *kms.DescribeKeyOutput
 	for range 200 {
@@ -413,7 +411,7 @@ func keyWrap(t *testing.T, kek, plain []byte) []byte {
 	return append(a, r...)
 }
 
-// TestKMSImport: material of one's own is imported, taken away and given back.
+// TestKMSImport: a client's own material is imported, deleted and imported again.
 func TestKMSImport(t *testing.T) {
 	c := newKMSCast(t)
 	ctx := t.Context()
@@ -461,7 +459,7 @@ func TestKMSImport(t *testing.T) {
 			rand.Read(other)
 			expect(t, give(other), "IncorrectKeyMaterialException")
 			expect(t, give(material[:16], func(in *kms.ImportKeyMaterialInput) { in.KeyId = &fresh }),
-				"InvalidImportTokenException") // it is of the other key
+				"InvalidImportTokenException") // the token is the other key's
 			expect(t, give(material[:16]), "IncorrectKeyMaterialException")
 			expect(t, give(material, func(in *kms.ImportKeyMaterialInput) {
 				in.EncryptedKeyMaterial[len(in.EncryptedKeyMaterial)-1] ^= 1

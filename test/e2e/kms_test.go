@@ -39,7 +39,7 @@ func newKMSCast(t *testing.T, change ...func(*server.Config)) kmsCast {
 	return c
 }
 
-// again starts the server anew on the same data, when the test has stopped it.
+// again starts a new server on the same data, after the test has stopped the old one.
 func (c kmsCast) again(t *testing.T) kmsCast {
 	t.Helper()
 	data := c.Data
@@ -69,7 +69,7 @@ func (c kmsCast) kmsOf(key harness.Credentials, token string) *kms.Client {
 	})
 }
 
-// as is KMS as somebody.
+// as returns a KMS client of somebody.
 func (c kmsCast) as(who someone) *kms.Client { return c.kmsOf(who.key, who.token) }
 
 // newKey makes a key and returns its ARN.
@@ -152,7 +152,7 @@ func TestKMSKeys(t *testing.T) {
 	expect(t, err, "InvalidMarkerException")
 }
 
-// TestKMSNames: what a name that means no key is answered with.
+// TestKMSNames: the errors for names of missing keys.
 func TestKMSNames(t *testing.T) {
 	c := newKMSCast(t)
 	key := c.newKey()
@@ -186,7 +186,7 @@ func TestKMSNames(t *testing.T) {
 	refusal(t, err, "NotFoundException", "Invalid keyId 'alias/one'")
 }
 
-// TestKMSUnsupported: keys are symmetric, of this region, and kept here.
+// TestKMSUnsupported: keys that are not symmetric, of other regions or in other stores are refused.
 func TestKMSUnsupported(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()
@@ -224,7 +224,7 @@ func TestKMSUnsupported(t *testing.T) {
 	expect(t, err, "UnsupportedOperationException")
 	_, err = c.kms.ReplicateKey(ctx, &kms.ReplicateKeyInput{KeyId: &key, ReplicaRegion: aws.String("eu-west-1")})
 	expect(t, err, "UnsupportedOperationException")
-	// An answer for an enclave is never one in the clear.
+	// A request for an answer to an enclave is refused, not answered in plain text.
 	_, err = c.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
 		KeyId: &key, KeySpec: types.DataKeySpecAes256,
 		Recipient: &types.RecipientInfo{
@@ -292,14 +292,14 @@ func TestKMSTags(t *testing.T) {
 			expect(t, err, "TagException")
 		})
 	}
-	// There are two already.
+	// The key has two already.
 	_, err = c.kms.TagResource(ctx, &kms.TagResourceInput{KeyId: &key, Tags: many[:49]})
 	expect(t, err, "TagException")
 	_, err = c.kms.TagResource(ctx, &kms.TagResourceInput{KeyId: &key, Tags: many[:48]})
 	expect(t, err, "")
 }
 
-// TestKMSAliases: aliases mean keys, and their names are checked.
+// TestKMSAliases: aliases name keys, and the names of aliases are checked.
 func TestKMSAliases(t *testing.T) {
 	c := newKMSCast(t)
 	ctx := t.Context()
@@ -367,8 +367,7 @@ func TestKMSAliases(t *testing.T) {
 	expect(t, err, "NotFoundException")
 }
 
-// TestKMSEncryption: what is encrypted is decrypted under the same context, and under no
-// other.
+// TestKMSEncryption: a ciphertext is decrypted under the same context, and under no other.
 func TestKMSEncryption(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key, other := t.Context(), c.newKey(), c.newKey()
@@ -407,7 +406,7 @@ func TestKMSEncryption(t *testing.T) {
 		flipped := bytes.Clone(sealed.CiphertextBlob)
 		flipped[i] ^= 1
 		_, err := open(flipped, bound, nil)
-		if i >= 2 && i < 18 { // it names another key, which is not there
+		if i >= 2 && i < 18 { // these bytes name the key; the changed id names a missing one
 			expect(t, err, "AccessDeniedException")
 			continue
 		}
@@ -421,7 +420,7 @@ func TestKMSEncryption(t *testing.T) {
 		KeyId: &key, Plaintext: []byte("message"), EncryptionContext: bound,
 	})
 	if c.ok(err); bytes.Equal(again.CiphertextBlob, sealed.CiphertextBlob) {
-		t.Error("the same ciphertext twice")
+		t.Error("two encryptions have the same ciphertext")
 	}
 	most, err := c.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &key, Plaintext: make([]byte, 4096)})
 	c.ok(err)
@@ -454,8 +453,7 @@ func TestKMSEncryption(t *testing.T) {
 	expect(t, err, "InvalidCiphertextException")
 }
 
-// TestKMSDataKeys: data keys have the size that was asked for, and decrypt to
-// themselves.
+// TestKMSDataKeys: data keys have the requested size, and their ciphertext decrypts to them.
 func TestKMSDataKeys(t *testing.T) {
 	c := newKMSCast(t)
 	ctx, key := t.Context(), c.newKey()

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// lastAccessed is the report on an ARN, by service, and its id.
+// lastAccessed returns the report on an ARN, by service, and its id.
 func (c cast) lastAccessed(who *iam.Client, name string) (map[string]types.ServiceLastAccessed, string) {
 	c.Helper()
 	job, err := who.GenerateServiceLastAccessedDetails(c.Context(),
@@ -83,7 +83,7 @@ func TestLastAccessed(t *testing.T) {
 	expect(t, get(powerless, job), "AccessDenied")
 	expect(t, generate(powerless, u.arn), "AccessDenied")
 	reader := c.user("reader", may("iam:GetServiceLastAccessedDetails", "*")).iam
-	expect(t, get(reader, job), "AccessDenied") // it may not generate the report either
+	expect(t, get(reader, job), "AccessDenied") // the user may not generate the report either
 	expect(t, get(c.root, job[:35]+"x"), "NoSuchEntity")
 	expect(t, generate(c.root, u.arn+"x"), "NoSuchEntity")
 	expect(t, generate(c.root, "arn:aws:s3:::some-bucket-or-other"), "InvalidInput")

@@ -13,9 +13,9 @@ import (
 	"watertight/test/harness"
 )
 
-// TestLifecycle: the SDK puts a configuration and reads it as it was; answers say when an
-// object expires and an upload is aborted; a running server does what is due, and its audit
-// log says so.
+// TestLifecycle: the SDK reads a configuration as it was put. Answers say when an object expires and
+// when an upload is aborted. A running server executes the actions that are due, and its audit log has
+// them.
 func TestLifecycle(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.LifecycleInterval = 20 * time.Millisecond })
 	ctx, c, box := t.Context(), s.S3, aws.String("box")
@@ -76,7 +76,7 @@ func TestLifecycle(t *testing.T) {
 	h, err = c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: box, Key: aws.String("stays/a"), VersionId: p.VersionId})
 	must(err)
 	if h.Expiration != nil {
-		t.Errorf("a version by its id says %q", *h.Expiration)
+		t.Errorf("a HEAD with a version id returns %q", *h.Expiration)
 	}
 	u, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: box, Key: aws.String("stays/u")})
 	must(err)
@@ -101,7 +101,7 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 
-	// It is refused clearly, and nothing changes.
+	// The refusal names the storage class, and nothing changes.
 	archive := rules[0]
 	archive.Transitions = []types.Transition{{Days: aws.Int32(1), StorageClass: types.TransitionStorageClassGlacier}}
 	if _, err = put(archive); err == nil || !strings.Contains(err.Error(), "InvalidStorageClass") {

@@ -12,8 +12,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestConditionsOfRetention: a policy that bounds retentions bounds them in every spelling of
-// the date that S3 reads, wherever the request carries it; a date that S3 can't read is 400.
+// TestConditionsOfRetention: a policy that limits retentions limits them in every form of the date
+// that S3 accepts, wherever the request has it. An invalid date gets 400.
 func TestConditionsOfRetention(t *testing.T) {
 	s := harness.Start(t)
 	bucket := aws.String("bound")

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// TestLockOnEveryPath: whatever writes an object takes the headers of Object Lock, and a write
-// without a retention has the bucket's default one.
+// TestLockOnEveryPath: every operation that writes an object accepts the headers of Object Lock, and a
+// write without a retention gets the bucket's default one.
 func TestLockOnEveryPath(t *testing.T) {
 	v := newVault(t)
 	v.put("source", v.retained(compliance, day))
@@ -126,7 +126,7 @@ func TestLockIsShown(t *testing.T) {
 	}
 }
 
-// TestLockNeedsADigest: bytes that are going to be under a retention come with a digest.
+// TestLockNeedsADigest: an upload under a retention needs a digest of its bytes.
 func TestLockNeedsADigest(t *testing.T) {
 	v := newVault(t)
 	lock := http.Header{

@@ -11,7 +11,7 @@ import (
 	"watertight/test/harness"
 )
 
-// ofLocks reports an operation of Object Lock, which needs a bucket that has it.
+// ofLocks reports whether an operation needs a bucket with Object Lock.
 func ofLocks(row dispatch.Row) bool {
 	name := row.Name()
 	return strings.Contains(name, "ObjectLock") || strings.HasSuffix(name, "Retention") ||

@@ -15,8 +15,8 @@ import (
 	"watertight/test/harness"
 )
 
-// lockVault is a server with a bucket that has Object Lock. Tests set the system's clock, and
-// let time pass by the clock that nobody can set.
+// lockVault is a server with a bucket that has Object Lock. Tests set the system's clock, and advance
+// the monotonic clock.
 type lockVault struct {
 	cast
 	t       *testing.T
@@ -42,7 +42,7 @@ func newVault(t *testing.T) *lockVault {
 	return v
 }
 
-// as signs at the time of the server's clock.
+// as returns a client that signs at the server's time.
 func (v *lockVault) as(key harness.Credentials) *s3.Client {
 	return v.Client(key, func(o *s3.Options) {
 		o.HTTPSignerV4 = signer{v.clock, v4.NewSigner()}
@@ -50,14 +50,14 @@ func (v *lockVault) as(key harness.Credentials) *s3.Client {
 	})
 }
 
-// set moves the system's clock, and pass also the time that has passed.
+// set moves the system's clock; pass also advances the monotonic clock.
 func (v *lockVault) set(d time.Duration) { v.clock.ahead.Add(int64(d)) }
 func (v *lockVault) pass(d time.Duration) {
 	v.set(d)
 	v.elapsed.Add(int64(d))
 }
 
-// in is an instant after a time, by the system's clock.
+// in returns the instant that is d after the system's time.
 func (v *lockVault) in(d time.Duration) *time.Time { return aws.Time(v.clock.now().Add(d)) }
 
 // put stores a version, which change may lock, and returns its id.
@@ -86,7 +86,7 @@ func (v *lockVault) destroy(c *s3.Client, key string, id *string, bypass bool) e
 	return err
 }
 
-// kept fails unless the deletion of a version is refused, and the version is there.
+// kept fails the test unless the deletion was refused and the version still exists.
 func (v *lockVault) kept(err error, key string, id *string) {
 	v.t.Helper()
 	wantCode(v.t, err, 403, "AccessDenied")
@@ -133,14 +133,14 @@ const (
 	day        = 24 * time.Hour
 )
 
-// remover is a policy that allows to delete versions, and the actions.
+// remover returns a policy that allows to delete versions, and the given actions.
 func remover(actions string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:DeleteObjectVersion"` + actions +
 		`],"Resource":"*"}]}`
 }
 
-// TestLockGovernance is L1 to L4: governance mode gives way to the header and the
-// permission together, and to neither alone. A Deny of the permission counts.
+// TestLockGovernance is L1 to L4: a version in governance mode is deleted only with both the header
+// and the permission. A Deny of the permission counts.
 func TestLockGovernance(t *testing.T) {
 	v := newVault(t)
 	key, may := v.as(v.user("plain", remover("")).key), v.as(v.user("bypasser",
@@ -155,10 +155,10 @@ func TestLockGovernance(t *testing.T) {
 	v.kept(v.destroy(denied, "governed", id, true), "governed", id) // and L2 with a Deny
 	v.ok(v.destroy(may, "governed", id, true))                      // L4
 	free := v.put("free")
-	v.ok(v.destroy(key, "free", free, true)) // nothing to bypass
+	v.ok(v.destroy(key, "free", free, true)) // without a retention there is nothing to bypass
 }
 
-// TestLockCompliance is L5 and L6: nobody weakens compliance mode, the root user included.
+// TestLockCompliance is L5 and L6: nobody can weaken compliance mode, not even the root user.
 func TestLockCompliance(t *testing.T) {
 	v := newVault(t)
 	id := v.put("k", v.retained(compliance, day))
@@ -187,8 +187,8 @@ func TestLockLegalHold(t *testing.T) {
 	v.ok(v.destroy(v.c, "k", id, false))
 }
 
-// TestLockDeleteMarker is L8: a key can be deleted and overwritten; what was there stays.
-// Delete markers are never locked.
+// TestLockDeleteMarker is L8: a key can be deleted and overwritten; its locked versions stay. Delete
+// markers are never locked.
 func TestLockDeleteMarker(t *testing.T) {
 	v := newVault(t)
 	v.byDefault(types.ObjectLockRetentionModeCompliance, 1)
@@ -212,8 +212,8 @@ func TestLockDeleteMarker(t *testing.T) {
 	v.kept(v.destroy(v.c, "k", over, false), "k", over)
 }
 
-// TestLockDefaultRetention is L9: a change of the default concerns new versions only. A
-// retention that the request names wins.
+// TestLockDefaultRetention is L9: a new default applies to new versions only. A retention in the
+// request takes precedence.
 func TestLockDefaultRetention(t *testing.T) {
 	v := newVault(t)
 	v.byDefault(types.ObjectLockRetentionModeGovernance, 1)
@@ -279,7 +279,7 @@ func TestLockInABatch(t *testing.T) {
 	}
 }
 
-// TestLockHeadersAreChecked is L13, L14 and what else a write must not ask for.
+// TestLockHeadersAreChecked is L13 and L14, and has further invalid headers.
 func TestLockHeadersAreChecked(t *testing.T) {
 	v := newVault(t)
 	plain := newBucketOf(t, v.c, "plain")
@@ -312,8 +312,8 @@ func TestLockHeadersAreChecked(t *testing.T) {
 	}
 }
 
-// TestLockAndTheClock is L15: a clock that is set back ends nothing early and begins nothing
-// early, and one that jumps forward ends nothing.
+// TestLockAndTheClock is L15: no retention ends early, neither because the clock is set back nor
+// because it jumps forward.
 func TestLockAndTheClock(t *testing.T) {
 	v := newVault(t)
 	id := v.put("k", v.retained(compliance, day))

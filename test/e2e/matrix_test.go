@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// bodies are the documents that operations need to be parsed at all.
+// bodies returns the documents without which operations can't be parsed.
 var bodies = map[string]string{
 	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part>` +
 		`</CompleteMultipartUpload>`,
@@ -62,7 +62,7 @@ func request(row dispatch.Row, bucket string) raw {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
 		if row.Name() == "CopyObject" {
-			r.header.Set("X-Amz-Metadata-Directive", "REPLACE") // or a copy onto itself changes nothing
+			r.header.Set("X-Amz-Metadata-Directive", "REPLACE") // a copy onto itself needs it
 		}
 	case "PutBucketAcl", "PutObjectAcl":
 		r.header.Set("X-Amz-Acl", "bucket-owner-full-control")
@@ -78,8 +78,7 @@ func request(row dispatch.Row, bucket string) raw {
 	return r
 }
 
-// TestAccessMatrix walks every operation as every kind of caller; the golden
-// file is what a reviewer reads.
+// TestAccessMatrix calls every operation as every kind of caller. Reviewers read the golden file.
 func TestAccessMatrix(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
@@ -104,7 +103,7 @@ func TestAccessMatrix(t *testing.T) {
 		cell := func(change func(*raw)) string {
 			name := bucket
 			if callers++; row.Name() == "CreateBucket" {
-				name += fmt.Sprint("-", callers) // each makes another one
+				name += fmt.Sprint("-", callers) // each caller makes another bucket
 			}
 			r := request(row, name)
 			change(&r)

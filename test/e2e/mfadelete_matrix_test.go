@@ -23,7 +23,7 @@ import (
 	"watertight/test/harness"
 )
 
-// mfaCast is a server whose clock a test moves, with devices of root and of a user who may
+// mfaCast is a server whose clock a test can move, with devices of the root user and of a user who may
 // do everything.
 type mfaCast struct {
 	cast
@@ -54,7 +54,7 @@ func newMFACast(t *testing.T, change ...func(*server.Config)) *mfaCast {
 	return c
 }
 
-// withCode is the root user in a session that was made with a code of its first device.
+// withCode returns a session of the root user that was made with a code of the first device.
 func (c *mfaCast) withCode(code string) someone {
 	c.t.Helper()
 	out, err := c.someone(rootOf(c.Server), "").sts.GetSessionToken(c.t.Context(), &sts.GetSessionTokenInput{
@@ -64,18 +64,18 @@ func (c *mfaCast) withCode(code string) someone {
 	return c.session(out.Credentials)
 }
 
-// later moves the clock so far that no code of before is valid, and none is used up.
+// later moves the clock so far that all earlier codes are invalid, and no present one is used.
 func (c *mfaCast) later() { c.clock.ahead.Add(int64(5 * 30 * time.Second)) }
 
-// code is that of a device so many steps from now.
+// code returns the code of a device a number of steps from now.
 func (c *mfaCast) code(d token, steps int) string {
 	return totp(c.t, d.seed, c.clock.now().Add(time.Duration(steps)*30*time.Second))
 }
 
-// header is x-amz-mfa with a valid code of a device.
+// header returns x-amz-mfa with a valid code of a device.
 func (c *mfaCast) header(d token) string { return d.serial + " " + c.code(d, 0) }
 
-// send sends a request at the server's time; mfa "" is no header.
+// send sends a request at the server's time, without the header if mfa is "".
 func (c *mfaCast) send(r raw, mfa string) answer {
 	c.t.Helper()
 	r.at = c.clock.now()
@@ -108,7 +108,7 @@ func (c *mfaCast) set(bucket, status, mfaDelete string) {
 	c.later()
 }
 
-// cell is one request of the matrix and what it may destroy.
+// cell is one request of the matrix, and the versions that it may destroy.
 type cell struct {
 	bucket, state, mfaDelete, key string // state is that of versioning
 	version, marker, uploadID     string
@@ -119,7 +119,7 @@ type cell struct {
 	cast                          *mfaCast
 }
 
-// destroyer is a way to destroy something.
+// destroyer is a request that could destroy a version.
 type destroyer struct {
 	name string
 	do   func(c *cell) raw
@@ -129,7 +129,7 @@ func (c *cell) object(query string) string { return "/" + c.bucket + "/" + c.key
 
 func (c *cell) remove(query string) raw { return raw{method: "DELETE", target: c.object(query)} }
 
-// batch is DeleteObjects; "" is the key without a version.
+// batch is a DeleteObjects request; "" stands for the key without a version.
 func (c *cell) batch(versions ...string) raw {
 	var b strings.Builder
 	for _, v := range versions {
@@ -157,7 +157,7 @@ func (c *cell) other() string {
 	return "Enabled"
 }
 
-// destroyers are all ways in which a request could destroy a version, or what protects it.
+// destroyers returns all requests that could destroy a version, or remove its protection.
 func destroyers() []destroyer {
 	return []destroyer{
 		{"delete a version", func(c *cell) raw { return c.remove("?versionId=" + c.version) }},
@@ -217,13 +217,13 @@ func destroyers() []destroyer {
 	}
 }
 
-// nullMarker is the row whose null version is a delete marker, where there are any.
+// nullMarker is the row whose null version is a delete marker, if versioning was suspended.
 const nullMarker = "put over a null marker"
 
-// attempt is what somebody has who tries.
+// attempt says who tries a request, and with which code.
 type attempt struct {
 	name  string
-	admin bool // not the root user, but a user who may do everything
+	admin bool // a user who may do everything, not the root user
 	mfa   func(c *mfaCast) string
 }
 
@@ -235,7 +235,7 @@ func attempts() []attempt {
 		{"reused", false, func(c *mfaCast) string {
 			used := c.header(c.first)
 			if a := c.send(raw{method: "DELETE", target: "/spare/absent"}, used); a.status != 204 {
-				c.t.Fatalf("the code that is used twice: %d %s", a.status, a.body)
+				c.t.Fatalf("the first use of the code: %d %s", a.status, a.body)
 			}
 			return used
 		}},
@@ -249,7 +249,7 @@ func attempts() []attempt {
 	}
 }
 
-// fingerprint lists what is left of a key, and the bucket's versioning.
+// fingerprint lists the versions of a key, and the bucket's versioning.
 func (c *mfaCast) fingerprint(bucket, key string) (versions []string, versioning string) {
 	c.t.Helper()
 	a := c.send(raw{method: "GET", target: "/" + bucket + "?versions&prefix=" + key}, "")
@@ -318,7 +318,7 @@ func inParallel(cells []*cell, do func(*cell)) {
 	wg.Wait()
 }
 
-// upload begins an upload of one part.
+// upload begins an upload with one part.
 func (c *mfaCast) upload(e *cell) {
 	c.t.Helper()
 	made := c.send(raw{method: "POST", target: e.object("?uploads")}, "")
@@ -329,9 +329,9 @@ func (c *mfaCast) upload(e *cell) {
 }
 
 // TestMFADeleteMatrix (Ceph PR#69987, where the guard of multi-delete was inverted) tries
-// each way to destroy a version, or what protects it, with each kind of code, in both states
-// of versioning, and without MFA Delete, where each of them destroys. The golden file is what
-// a reviewer reads: the status, and whether anything that was there is gone.
+// each way to destroy a version, or to remove its protection, with each kind of code, in both states
+// of versioning, and without MFA Delete, where each way succeeds. Reviewers read the golden file: it
+// has the status, and whether a version is gone.
 func TestMFADeleteMatrix(t *testing.T) {
 	c := newMFACast(t)
 	newBucket(t, c.Server, "spare")
@@ -341,7 +341,7 @@ func TestMFADeleteMatrix(t *testing.T) {
 	rows, columns := destroyers(), attempts()
 	states := [][2]string{{"Enabled", "Enabled"}, {"Suspended", "Enabled"}, {"Suspended", "Disabled"}}
 	cells := make([][]*cell, len(states))
-	for n, s := range states { // before the clock moves away from that of the SDK
+	for n, s := range states { // while the SDK's clock agrees with the server's
 		bucket := strings.ToLower("versioning-" + s[0] + "-mfa-" + s[1])
 		for r := range rows {
 			for col := range columns {
@@ -385,7 +385,7 @@ func TestMFADeleteMatrix(t *testing.T) {
 	golden(t, "mfa-delete-matrix.golden", []byte(text.String()))
 }
 
-// try makes one request and returns its status and what is gone.
+// try makes one request and returns its status and the versions that are gone.
 func (c *mfaCast) try(row destroyer, how attempt, e *cell) string {
 	c.t.Helper()
 	c.later()
@@ -397,7 +397,7 @@ func (c *mfaCast) try(row destroyer, how attempt, e *cell) string {
 	r := row.do(e)
 	r.key, r.secret = e.who.AccessKeyID, e.who.SecretAccessKey
 	header := e.header
-	if r.unsigned { // a form has it as a field
+	if r.unsigned { // a form has the code as a field
 		header = ""
 	}
 	a := c.send(r, header)

@@ -41,7 +41,7 @@ func (c *mfaCast) newGuarded(bucket string) (version string) {
 	return *out.VersionId
 }
 
-// TestMFADeleteBySDK is the life of a bucket under MFA Delete, as the SDK sees it.
+// TestMFADeleteBySDK uses a bucket under MFA Delete with the SDK.
 func TestMFADeleteBySDK(t *testing.T) {
 	c := newMFACast(t)
 	ctx, k := t.Context(), aws.String("k")
@@ -67,7 +67,7 @@ func TestMFADeleteBySDK(t *testing.T) {
 	if err != nil || len(gone.Deleted) != 2 || len(gone.Errors) != 0 {
 		t.Fatalf("%+v, %v", gone, err)
 	}
-	// A session of the root user is the root user.
+	// A session of the root user counts as the root user.
 	c.later()
 	session, err := c.someone(rootOf(c.Server), "").sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	c.ok(err)
@@ -76,7 +76,7 @@ func TestMFADeleteBySDK(t *testing.T) {
 		VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"},
 	})
 	c.ok(err)
-	// A user who may do everything has no code that counts.
+	// The code of a user who may do everything does not count.
 	_, err = c.admin.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: name, MFA: aws.String(c.header(c.users)),
 		VersioningConfiguration: &types.VersioningConfiguration{Status: "Suspended"},
@@ -94,7 +94,7 @@ func TestMFADeleteBySDK(t *testing.T) {
 	}
 }
 
-// TestMFADeleteExcludesLifecycle, in both orders.
+// TestMFADeleteExcludesLifecycle: a bucket can't have both, whichever comes first.
 func TestMFADeleteExcludesLifecycle(t *testing.T) {
 	c := newMFACast(t)
 	ctx := t.Context()
@@ -129,8 +129,8 @@ func TestMFADeleteExcludesLifecycle(t *testing.T) {
 	refusal(t, rule("first-rule"), "InvalidRequest", why)
 }
 
-// TestObjectLockBesideMFADelete: a code does not open a lock, and a permission to bypass is
-// no code.
+// TestObjectLockBesideMFADelete: a code does not replace the permission to bypass a lock, nor the
+// other way round.
 func TestObjectLockBesideMFADelete(t *testing.T) {
 	c := newMFACast(t)
 	ctx, name := t.Context(), aws.String("locked-too")
@@ -176,8 +176,8 @@ func TestObjectLockBesideMFADelete(t *testing.T) {
 	}
 }
 
-// TestMFAHeaders: only a serial number, one space and six digits are a code. None of the
-// others is counted as a wrong one.
+// TestMFAHeaders: a valid header is a serial number, one space and six digits. Others don't count as
+// wrong codes.
 func TestMFAHeaders(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("headers")
@@ -219,8 +219,7 @@ func TestMFAHeaders(t *testing.T) {
 	}
 }
 
-// TestPresignedMFA: a presigned URL may be for a request with a code, which then is a
-// signed header.
+// TestPresignedMFA: a presigned URL may be for a request with a code; then the header is signed.
 func TestPresignedMFA(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("presigned-mfa")
@@ -244,8 +243,8 @@ func TestPresignedMFA(t *testing.T) {
 	}
 }
 
-// TestOneCodeOneRequest: of concurrent requests with one code, one wins, and the others do not
-// lock the device.
+// TestOneCodeOneRequest: of concurrent requests with the same code, one succeeds, and the others do
+// not lock the device.
 func TestOneCodeOneRequest(t *testing.T) {
 	c := newMFACast(t)
 	c.newGuarded("races")
@@ -289,8 +288,8 @@ func TestOneCodeOneRequest(t *testing.T) {
 	}
 }
 
-// TestRefusedRequestsUseNoCode: a code is not used up by a request that policy refuses, and
-// wrong ones in such requests lock nobody out.
+// TestRefusedRequestsUseNoCode: a request that a policy refuses does not use up its code, and wrong
+// codes in such requests don't lock the device.
 func TestRefusedRequestsUseNoCode(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("denied")
@@ -328,7 +327,8 @@ func TestRefusedRequestsUseNoCode(t *testing.T) {
 	}
 }
 
-// TestWrongCodesLockRootsDevice, in requests for S3 as at a sign-in.
+// TestWrongCodesLockRootsDevice: wrong codes in S3 requests lock the device, as in requests for a
+// session.
 func TestWrongCodesLockRootsDevice(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("locked-out")
@@ -346,7 +346,8 @@ func TestWrongCodesLockRootsDevice(t *testing.T) {
 	}
 }
 
-// TestForeignRootHasNoCode: a root user whom the bucket's policy lets in is not the owner.
+// TestForeignRootHasNoCode: the code of another account's root user does not count, even if the
+// bucket's policy allows that user.
 func TestForeignRootHasNoCode(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("owned")
@@ -394,8 +395,8 @@ func TestMFAInsecure(t *testing.T) {
 	}
 }
 
-// TestCodesAreNotTold: no log and no event has a code, wherever it was sent and whatever
-// became of the request. The event says that there was one.
+// TestCodesAreNotTold: no log and no event contains a code, wherever it was sent and whether or not
+// the request succeeded. The event says that there was one.
 func TestCodesAreNotTold(t *testing.T) {
 	c := newMFACast(t)
 	version := c.newGuarded("told")
@@ -422,7 +423,7 @@ func TestCodesAreNotTold(t *testing.T) {
 	if a := c.send(raw{method: "DELETE", target: "/told/k?" + inQuery.Encode(), presign: true}, ""); a.status != 204 {
 		t.Errorf("a presigned URL with the code as a parameter: %d %s", a.status, a.body)
 	}
-	say(raw{method: "PUT", target: "/told/k", body: "x"}, 0) // where no code belongs
+	say(raw{method: "PUT", target: "/told/k", body: "x"}, 0) // an operation without codes
 	all, text := c.told()
 	for _, code := range codes {
 		word := regexp.MustCompile(`\b` + code + `\b`)

@@ -18,8 +18,8 @@ import (
 	"watertight/test/harness"
 )
 
-// wantCode fails unless err is an S3 error with this status and code; HEAD
-// answers have no code.
+// wantCode fails the test unless err is an S3 error with this status and code; HEAD answers have no
+// code.
 func wantCode(t *testing.T, err error, status int, code string) {
 	t.Helper()
 	var re *awshttp.ResponseError
@@ -267,7 +267,7 @@ func TestListing(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := len(page.Contents) + len(page.CommonPrefixes); n > int(max) || *page.KeyCount != int32(n) {
-					t.Errorf("a page of %d holds %d, KeyCount %d", max, n, *page.KeyCount)
+					t.Errorf("a page of %d has %d keys, KeyCount %d", max, n, *page.KeyCount)
 				}
 				for _, o := range page.Contents {
 					seen = append(seen, *o.Key)
@@ -331,7 +331,7 @@ func TestBuckets(t *testing.T) {
 		t.Errorf("listed %q", got)
 	}
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("other")}); err != nil {
-		t.Errorf("once more in us-east-1: %v", err)
+		t.Errorf("creating it again in us-east-1: %v", err)
 	}
 	_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: aws.String("other"), ObjectOwnership: types.ObjectOwnershipObjectWriter,
@@ -339,7 +339,7 @@ func TestBuckets(t *testing.T) {
 	wantCode(t, err, 409, "BucketAlreadyOwnedByYou")
 	loc, err := s.S3.GetBucketLocation(t.Context(), &s3.GetBucketLocationInput{Bucket: aws.String("other")})
 	if err != nil || loc.LocationConstraint != "" {
-		t.Errorf("location %q, %v; us-east-1 is the empty one", loc.LocationConstraint, err)
+		t.Errorf("location %q, %v; us-east-1 is the empty location", loc.LocationConstraint, err)
 	}
 	_, err = s.S3.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("absent")})
 	wantCode(t, err, 404, "")

@@ -26,8 +26,8 @@ func put(t *testing.T, s *harness.Server, bucket, key, body string) {
 	}
 }
 
-// TestOneReading: a header that is sent in another form that its signature
-// covers is refused, or read as it was signed.
+// TestOneReading: a header that is sent in another form, which the signature covers as well, is
+// refused or read as it was signed.
 func TestOneReading(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -91,7 +91,7 @@ func TestOneReading(t *testing.T) {
 	}
 }
 
-// TestEmptyHeaders: an empty header is judged, and never treated like a missing one.
+// TestEmptyHeaders: an empty header is checked, and never treated like a missing one.
 func TestEmptyHeaders(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -190,7 +190,8 @@ func TestEmptyHeaders(t *testing.T) {
 	}
 }
 
-// TestNamesOnTheWire: clients look for the bytes that AWS writes.
+// TestNamesOnTheWire: names of headers are written as AWS writes them, because some clients compare
+// them case-sensitively.
 func TestNamesOnTheWire(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -213,8 +214,8 @@ func TestNamesOnTheWire(t *testing.T) {
 	}
 }
 
-// TestUploadWithoutLength: an upload without a length is refused, because a body that
-// was cut could not be told from a whole one.
+// TestUploadWithoutLength: an upload without a length is refused, because a truncated body could not
+// be recognized.
 func TestUploadWithoutLength(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -246,8 +247,7 @@ func TestUploadWithoutLength(t *testing.T) {
 	}
 }
 
-// TestPlusInPath: + is a blank, and %2B a plus sign, in the key and in what is
-// signed.
+// TestPlusInPath: + is a blank, and %2B a plus sign, in the key and in the signed text.
 func TestPlusInPath(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -272,7 +272,7 @@ func TestPlusInPath(t *testing.T) {
 	}
 }
 
-// TestMetadataBeyondASCII: the header that comes back is ASCII (RFC 2047).
+// TestMetadataBeyondASCII: the answer's header is ASCII (RFC 2047).
 func TestMetadataBeyondASCII(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -288,7 +288,7 @@ func TestMetadataBeyondASCII(t *testing.T) {
 			got := send(t, s, raw{method: "HEAD", target: "/bkt/k"}).header.Get("X-Amz-Meta-N")
 			if text, err := new(mime.WordDecoder).DecodeHeader(got); err != nil || text != want ||
 				strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
-				t.Errorf("%q came back as %q (%q, %v)", value, got, text, err)
+				t.Errorf("%q is returned as %q (%q, %v)", value, got, text, err)
 			}
 		})
 	}
@@ -313,12 +313,12 @@ func TestBucketRegionOfFailures(t *testing.T) {
 	}
 	if a := send(t, s, raw{method: "HEAD", target: "/missing"}); a.status != 404 ||
 		a.header.Get("X-Amz-Bucket-Region") != "" {
-		t.Errorf("a bucket that is not there: %d, region %q", a.status, a.header.Get("X-Amz-Bucket-Region"))
+		t.Errorf("a missing bucket: %d, region %q", a.status, a.header.Get("X-Amz-Bucket-Region"))
 	}
 }
 
-// TestClientThatHangsUp: a client that disconnects in the middle is not counted
-// as a server error, and a truncated form is the client's error.
+// TestClientThatHangsUp: a client that disconnects during a request does not cause a server error, and
+// a truncated form is the client's error.
 func TestClientThatHangsUp(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -340,17 +340,17 @@ func TestClientThatHangsUp(t *testing.T) {
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		c.Close()
 		if !strings.HasPrefix(line, "HTTP/1.1 400 ") {
-			t.Errorf("a form that was cut: %q", line)
+			t.Errorf("a truncated form: %q", line)
 		}
 	}
 	s.Stop() // waits for every request
 	if logs := s.Logs.String(); strings.Contains(logs, "level=ERROR") {
-		t.Errorf("the log tells of faults:\n%s", logs)
+		t.Errorf("the log has faults:\n%s", logs)
 	}
 }
 
-// TestServiceThatIsNotHere: a valid request to a service that does not exist here is
-// not refused for its signature.
+// TestServiceThatIsNotHere: the error for a valid request to an unknown service is not about its
+// signature.
 func TestServiceThatIsNotHere(t *testing.T) {
 	s := harness.Start(t)
 	a := send(t, s, raw{

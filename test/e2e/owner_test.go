@@ -12,8 +12,7 @@ import (
 	"watertight/test/harness"
 )
 
-// TestExpectedOwner: a client that expects another owner is refused by every
-// operation on a bucket, whatever the operation is.
+// TestExpectedOwner: every operation on a bucket is refused if the client expects another owner.
 func TestExpectedOwner(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "owned")
@@ -37,7 +36,7 @@ func TestExpectedOwner(t *testing.T) {
 						s)
 				}
 				a := send(t, s, r)
-				// An operation that wants more parameters than this may say so first.
+				// An operation may first report missing parameters.
 				if a.status/100 != 4 || !strings.Contains(at.String(), "?") && at.Method() != "HEAD" && a.code != want {
 					t.Errorf("%s expects %s: %d %s, want %s", row.Name(), owner, a.status, a.code, want)
 				}

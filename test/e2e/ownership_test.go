@@ -104,7 +104,7 @@ func TestOwnershipAtCreation(t *testing.T) {
 				t.Errorf("%v: %d %s", c.header, a.status, a.body)
 			}
 			if head := send(t, s, raw{method: "HEAD", target: "/" + name}); (head.status == 200) != (c.code == "") {
-				t.Errorf("%v: the bucket is there: %d", c.header, head.status)
+				t.Errorf("%v: the bucket was created: %d", c.header, head.status)
 			}
 			if own := c.header.Get("X-Amz-Object-Ownership"); a.status == 200 && own != "" {
 				out, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{

@@ -34,22 +34,20 @@ func (p permission) statement(effect string) string {
 	return string(b)
 }
 
-// in returns the permission with another bucket of the matrix.
+// in returns the permission for another bucket of the matrix.
 func (p permission) in(from, to string) permission {
 	p.resource = strings.Replace(p.resource, ":::"+from, ":::"+to, 1)
 	return p
 }
 
-// unsaid are the permissions of requests whose refusals have no body that could name
-// them.
+// unsaid returns the permissions of requests whose refusals have no body, and so can't name them.
 var unsaid = map[string]permission{
 	"HeadBucket":            {"s3:ListBucket", "arn:aws:s3:::BUCKET"},
 	"HeadObject":            {"s3:GetObject", "arn:aws:s3:::BUCKET/object"},
 	"HeadObject ?versionId": {"s3:GetObjectVersion", "arn:aws:s3:::BUCKET/object"},
 }
 
-// variants are requests of an operation that need other permissions than its plain
-// request.
+// variants returns requests of an operation that need other permissions than its plain request.
 var variants = map[string]map[string]func(*raw){
 	"GetObject":           {"?versionId": version},
 	"HeadObject":          {"?versionId": version},
@@ -108,7 +106,7 @@ func held(r *raw) { r.header.Set("X-Amz-Object-Lock-Legal-Hold", "ON") }
 
 func tagged(r *raw) { r.header.Set("X-Amz-Tagging", "k=v") }
 
-// policyMatrix asks as one user whose only policy it changes.
+// policyMatrix sends requests as one user, and changes that user's only policy.
 type policyMatrix struct {
 	*testing.T
 	s       *harness.Server
@@ -116,8 +114,8 @@ type policyMatrix struct {
 	key     harness.Credentials
 	buckets int
 	keys    *kms.Client
-	under   string                  // ARN of the default key of buckets that are made; "" is SSE-S3
-	uploads map[string]matrixUpload // by bucket: an upload of buckets with such a key
+	under   string                  // ARN of the default key of new buckets; "" for SSE-S3
+	uploads map[string]matrixUpload // by bucket: an upload, if the bucket has such a key
 }
 
 // matrixUpload is a multipart upload with one part.
@@ -135,7 +133,7 @@ func (m *policyMatrix) may(statements ...string) {
 	}
 }
 
-// bucket makes one with an object, for one request.
+// bucket makes a bucket with an object, for one request.
 func (m *policyMatrix) bucket(row dispatch.Row) string {
 	m.Helper()
 	m.buckets++
@@ -165,7 +163,7 @@ func (m *policyMatrix) bucket(row dispatch.Row) string {
 	return name
 }
 
-// begin begins an upload in a bucket, whose requests then mean it.
+// begin begins an upload in a bucket; the bucket's requests then use it.
 func (m *policyMatrix) begin(bucket string) {
 	m.Helper()
 	up, err := m.s.S3.CreateMultipartUpload(m.Context(), &s3.CreateMultipartUploadInput{
@@ -208,7 +206,7 @@ func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) a
 	return send(m.T, m.s, r)
 }
 
-// refused reports a refusal of the request, or of one key in a batch.
+// refused reports whether the request, or one key in a batch, was refused.
 func refused(a answer) bool {
 	return a.status == http.StatusForbidden || strings.Contains(a.body, "<Code>AccessDenied</Code>")
 }
@@ -232,13 +230,13 @@ func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), b
 		case said != nil && said[1] == said[3]:
 			need = permission{said[1], said[2]}
 		case !known:
-			m.Fatalf("%s: a refusal that does not say why: %d %s", name, a.status, a.body)
+			m.Fatalf("%s: a refusal that names no permission: %d %s", name, a.status, a.body)
 		}
 		need.resource = strings.Replace(need.resource, "BUCKET", bucket, 1)
 		needs = append(needs, need)
 		statements = append(statements, need.statement("Allow"))
 	}
-	m.Fatalf("%s: refused whatever is allowed: %v", name, needs)
+	m.Fatalf("%s: refused although this is allowed: %v", name, needs)
 	return nil
 }
 
@@ -289,9 +287,9 @@ func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, cha
 		cmp.Or(strings.Join(m.ofKey(name, row, change), ", "), "-"), strings.Join(said, ", "))
 }
 
-// ofKey returns what a request needs of the key of KMS that a bucket's objects are
-// under, and proves it: with that and its permissions in S3 the request is not refused,
-// and it is refused if one of them is denied or missing, or if the key is disabled.
+// ofKey returns the permissions that a request needs on the KMS key of a bucket's objects, and proves
+// it: with these and its permissions in S3 the request is not refused, and it is refused if one of
+// them is denied or missing, or if the key is disabled.
 func (m *policyMatrix) ofKey(name string, row dispatch.Row, change func(*raw)) (actions []string) {
 	m.Helper()
 	if row.Name() == "CreateBucket" || row.Name() == "ListBuckets" {
@@ -341,10 +339,9 @@ func (m *policyMatrix) ofKey(name string, row dispatch.Row, change func(*raw)) (
 	return actions
 }
 
-// TestPolicyMatrix walks every operation of S3 as a user: without a policy, with
-// exactly its policy, and with exactly its policy and a Deny of each permission
-// in turn. The permissions are those that the refusals name; the golden file is
-// what a reviewer reads.
+// TestPolicyMatrix calls every operation of S3 as a user: without a policy, with exactly the needed
+// policy, and with that policy and a Deny of each permission in turn. The permissions are those that
+// the refusals name. Reviewers read the golden file.
 func TestPolicyMatrix(t *testing.T) {
 	s := harness.Start(t)
 	m := &policyMatrix{T: t, s: s, root: rootIAM(s), uploads: map[string]matrixUpload{}}

@@ -65,8 +65,8 @@ func TestPolicyComesBack(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchBucket")
 }
 
-// TestLockOut: a caller who would lock itself out has to confirm it. The root
-// user can always get back in, but only to the policy.
+// TestLockOut: a caller who would lock itself out has to confirm that. The root user can always
+// change the policy, but nothing else.
 func TestLockOut(t *testing.T) {
 	s, bucket := openServer(t, "locked")
 	store(t, s, bucket, "key")
@@ -104,7 +104,7 @@ func TestLockOut(t *testing.T) {
 		t.Error(text)
 	}
 	if err := put(s.S3, false); err != nil {
-		t.Error("the root user need not confirm what does not lock it out", err)
+		t.Error("the root user must confirm a policy that does not lock it out", err)
 	}
 	if _, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestLockOut(t *testing.T) {
 	}
 }
 
-// TestPolicyAcrossAccounts: both sides must allow. For a user of another account,
+// TestPolicyAcrossAccounts: the policies of both accounts must allow. For a user of another account,
 // the bucket owner's policy is not enough.
 func TestPolicyAcrossAccounts(t *testing.T) {
 	s, bucket := openServer(t, "shared")
@@ -175,9 +175,8 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 	}
 }
 
-// TestStrangersUpload: an object that an anonymous caller puts, where a policy
-// allows it, belongs to the bucket's owner. A multipart upload cannot begin
-// without a signature.
+// TestStrangersUpload: if a policy lets an anonymous caller put an object, the object belongs to the
+// bucket's owner. A multipart upload cannot begin without a signature.
 func TestStrangersUpload(t *testing.T) {
 	s, bucket := openServer(t, "drop")
 	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {

@@ -22,10 +22,10 @@ import (
 	"watertight/test/harness"
 )
 
-// post is a form as a browser sends it. The zero values make a valid one.
+// post is a form as a browser sends it. The zero value is a valid form.
 type post struct {
 	bucket     string
-	fields     map[string]string // replace or add to key, policy and signature; "-" leaves one out
+	fields     map[string]string // replace or add to key, policy and signature; "-" omits one
 	more       [][2]string       // further fields, sent as they are
 	conditions []any             // replace those that cover the fields
 	expires    time.Time
@@ -37,7 +37,7 @@ type post struct {
 	key        harness.Credentials
 	at         time.Time
 	unsigned   bool
-	change     func(string) string // of the whole body, at the end
+	change     func(string) string // changes the whole body, at the end
 	header     http.Header
 	target     string
 }
@@ -234,7 +234,7 @@ func TestPostObject(t *testing.T) {
 			case 303:
 				if want := "https://a.example/done?x=1&bucket=post&key=key&etag=%22" + strings.Trim(etag, `"`) +
 					"%22"; location != want || a.body != "" {
-					t.Errorf("went to %s", location)
+					t.Errorf("redirected to %s", location)
 				}
 			default:
 				if a.body != "" {
@@ -302,8 +302,8 @@ func TestSDKPost(t *testing.T) {
 	}
 }
 
-// TestPostRefused breaks one thing at a time: each has its own error, and
-// nothing is stored (MinIO CVE-2021-21362, RustFS GHSA-w5fh).
+// TestPostRefused: each defect of a form has its own error, and nothing is stored (MinIO
+// CVE-2021-21362, RustFS GHSA-w5fh).
 func TestPostRefused(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "refused")
@@ -576,7 +576,7 @@ func TestPostRefused(t *testing.T) {
 	}
 	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("refused")})
 	if left := blobs(t, s); err != nil || len(out.Contents) != 0 || len(left) > 0 {
-		t.Errorf("%d objects and the files %q are left behind, %v", len(out.Contents), left, err)
+		t.Errorf("%d objects and the files %q are left, %v", len(out.Contents), left, err)
 	}
 	// A valid signature of the request does not help.
 	signed := post{bucket: "refused", file: "x"}.build(t, s)
@@ -584,7 +584,7 @@ func TestPostRefused(t *testing.T) {
 	if a := send(t, s, signed); a.status != 400 || a.code != "InvalidArgument" {
 		t.Errorf("two signatures: %d %s", a.status, a.code)
 	}
-	// The connection ends in the middle of a file whose length was promised.
+	// The connection ends before the declared length of the file.
 	r := post{bucket: "refused", file: big}.build(t, s)
 	req, err := http.NewRequest("POST", s.Endpoint+"/refused", strings.NewReader(r.body[:60_000]))
 	if err != nil {
@@ -596,8 +596,7 @@ func TestPostRefused(t *testing.T) {
 	}
 }
 
-// TestPostIsJudged: the signer of a form needs the same permissions as for a
-// PUT.
+// TestPostIsJudged: the signer of a form needs the same permissions as for a PUT.
 func TestPostIsJudged(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "judged")

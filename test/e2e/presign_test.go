@@ -16,7 +16,7 @@ import (
 	"watertight/test/harness"
 )
 
-// follow sends a request that the SDK presigned, as a browser or curl would.
+// follow sends a request that the SDK presigned, like a browser or curl.
 func follow(
 	t *testing.T, s *harness.Server, p *v4.PresignedHTTPRequest, body string, change ...func(*http.Request),
 ) answer {
@@ -152,7 +152,7 @@ func TestPresigned(t *testing.T) {
 	}
 }
 
-// TestPresignedLife: every bound of X-Amz-Expires, and both ends of a life.
+// TestPresignedLife: every bound of X-Amz-Expires, and both ends of a URL's validity.
 func TestPresignedLife(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "life")
@@ -232,8 +232,8 @@ func TestPresignedLife(t *testing.T) {
 	}
 }
 
-// TestPresignedBySession: a URL and a form that are signed with temporary credentials
-// need the session token, in its place and signed.
+// TestPresignedBySession: a URL and a form that are signed with temporary credentials need the signed
+// session token.
 func TestPresignedBySession(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "session")

@@ -22,7 +22,7 @@ import (
 	"watertight/test/harness"
 )
 
-// accountOf is the account that a key belongs to.
+// accountOf returns the account of a key.
 func accountOf(t testing.TB, s *harness.Server, c harness.Credentials) string {
 	t.Helper()
 	me, err := stsClient(s, c.AccessKeyID, c.SecretAccessKey, "").
@@ -37,8 +37,8 @@ func rootOf(s *harness.Server) harness.Credentials {
 	return harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
 }
 
-// controlClient speaks S3 Control through the endpoint as its proxy: the host
-// name that the client makes out of the account id need not exist.
+// controlClient returns an S3 Control client that uses the endpoint as its proxy, so that the host
+// name that it makes from the account id need not exist.
 func controlClient(t testing.TB, s *harness.Server, c harness.Credentials) *s3control.Client {
 	t.Helper()
 	proxy, err := url.Parse(s.Endpoint)
@@ -108,12 +108,12 @@ func everybody(bucket *string) string {
 	)
 }
 
-// anonymous is a client that signs nothing.
+// anonymous returns a client that signs nothing.
 func anonymous(s *harness.Server) *s3.Client {
 	return s.Client(harness.Credentials{}, func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
 }
 
-// statusOf is the HTTP status of an SDK call's answer.
+// statusOf returns the HTTP status of the answer to an SDK call.
 func statusOf(err error) int {
 	var e *smithyhttp.ResponseError
 	switch {
@@ -125,7 +125,7 @@ func statusOf(err error) int {
 	return -1
 }
 
-// room is a bucket with everything that the ways in need.
+// room is a bucket with everything that the requests of ways need.
 type room struct {
 	t               *testing.T
 	s               *harness.Server
@@ -150,14 +150,14 @@ func newRoom(t *testing.T, s *harness.Server, name string) *room {
 	return r
 }
 
-// way is one way into a bucket.
+// way is one kind of request that accesses a bucket.
 type way struct {
 	name string
 	try  func(c *s3.Client) error
 }
 
-// ways are all ways in for an SDK client. None of them removes what another one
-// needs.
+// ways returns all kinds of requests of an SDK client that access a bucket. None of them removes what
+// another one needs.
 func (r *room) ways() []way {
 	ctx, bucket, key := r.t.Context(), r.bucket, aws.String("object")
 	source := aws.String(*bucket + "/object")
@@ -281,13 +281,13 @@ func (r *room) ways() []way {
 	}
 }
 
-// check tries every way in, and expects the same status from all.
+// check sends every kind of request, and expects the same status for all.
 func (r *room) check(who string, c *s3.Client, want int, state string) {
 	r.t.Helper()
 	for _, w := range r.ways() {
 		want := want
 		if who == "a stranger" && w.name == "CreateMultipartUpload" {
-			want = 403 // as at AWS, whatever is open
+			want = 403 // as at AWS, in every state
 		}
 		if got := statusOf(w.try(c)); got != want {
 			r.t.Errorf("%s, %s: %s is answered with %d, want %d", state, who, w.name, got, want)
@@ -295,7 +295,7 @@ func (r *room) check(who string, c *s3.Client, want int, state string) {
 	}
 }
 
-// forms and signed addresses are ways in, too.
+// others sends POST forms and presigned URLs.
 func (r *room) others(foreign harness.Credentials, own *string, want int, state string) {
 	r.t.Helper()
 	t, s := r.t, r.s
@@ -326,9 +326,9 @@ func (r *room) others(foreign harness.Credentials, own *string, want int, state 
 	}
 }
 
-// TestRestrictPublicBuckets: a public policy opens every path. With the setting
-// on at either level, all of them are closed to anonymous callers and to other
-// accounts, and none to the owner's account.
+// TestRestrictPublicBuckets: a public policy allows every kind of request. With the setting on at
+// either level, all are refused for anonymous callers and other accounts, and none for the owner's
+// account.
 func TestRestrictPublicBuckets(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
@@ -388,7 +388,7 @@ func TestRestrictedNames(t *testing.T) {
 		return statusOf(err)
 	}
 	if err := putPolicy(t, s.S3, r.bucket, "%s", named); err != nil {
-		t.Fatal("a policy that is not public is put while everything is blocked", err)
+		t.Fatal("a policy that is not public is refused while everything is blocked", err)
 	}
 	if got := get(s.Client(foreign)); got != 200 {
 		t.Error("the named account", got)
@@ -410,8 +410,8 @@ func TestRestrictedNames(t *testing.T) {
 	}
 }
 
-// TestBlockPublicPolicy: a public policy is refused while either level blocks
-// it, and every other is not.
+// TestBlockPublicPolicy: a public policy is refused while either level blocks it; other policies are
+// accepted.
 func TestBlockPublicPolicy(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "blocked")
@@ -456,9 +456,8 @@ func TestBlockPublicPolicy(t *testing.T) {
 	}
 }
 
-// TestAccountPublicAccessBlock: all four are on from the first start, for every
-// account. Only the account itself can change them, at both addresses of S3
-// Control.
+// TestAccountPublicAccessBlock: all four settings are on from the first start, for every account. Only
+// the account itself can change them, at both addresses of S3 Control.
 func TestAccountPublicAccessBlock(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")

@@ -41,7 +41,7 @@ type ransom struct {
 	stolen  *kms.Client
 	company string // ARN of the company's key
 	objects int
-	mine    ownKey // what the company's SSE-C objects are under
+	mine    ownKey // the key of the company's SSE-C objects
 }
 
 func newRansom(t *testing.T, bucket string, objects int, change ...func(*server.Config)) *ransom {
@@ -64,10 +64,10 @@ func (r *ransom) protect() {
 	r.Helper()
 	r.device = harness.EnrolRoot(r.t, r.root, "phone", r.clock.now())
 	r.ok(r.versioning(r.S3, types.BucketVersioningStatusEnabled, types.MFADeleteEnabled, r.code()))
-	r.clock.ahead.Store(0) // the operator's commands go by the machine's clock
+	r.clock.ahead.Store(0) // the operator's commands use the machine's clock
 }
 
-// code is one that was not used yet.
+// code returns a code that was not used yet.
 func (r *ransom) code() *string {
 	r.clock.ahead.Add(int64(90 * time.Second))
 	return aws.String(r.device.Serial + " " + r.device.Code(r.t, r.clock.now()))
@@ -86,7 +86,7 @@ func (r *ransom) versioning(
 
 func ransomKey(i int) *string { return aws.String(fmt.Sprintf("docs/%02d/%06d.bin", i%37, i)) }
 
-// content is what the company put under a key: small, sometimes large.
+// content returns the object that the company put under a key: small, sometimes large.
 func content(i int) []byte {
 	size := 200 + i*7919%2000
 	if i%97 == 0 {
@@ -96,13 +96,13 @@ func content(i int) []byte {
 	return bytes.Repeat(sum[:], size/32+1)[:size]
 }
 
-// kinds of objects, by their number.
+// isCustomers, isUnderKMS and isTagged say of which kind an object is, by its number.
 func isCustomers(i int) bool { return i%50 == 1 }
 func isUnderKMS(i int) bool  { return i%50 == 2 }
 func isTagged(i int) bool    { return i%50 == 3 }
 
-// each calls fn for the numbers from first to last, some at the same time. A request that
-// is refused does not end it.
+// each calls fn for the numbers from first to last, some of them concurrently. A refused request does
+// not end it.
 func (r *ransom) each(first, last int, fn func(i int) error) (done, failed int) {
 	r.Helper()
 	var next, bad atomic.Int64
@@ -127,7 +127,7 @@ func (r *ransom) each(first, last int, fn func(i int) error) (done, failed int) 
 	return last - first - int(bad.Load()), int(bad.Load())
 }
 
-// all is each where nothing may fail.
+// all is each, but no request may fail.
 func (r *ransom) all(first, last int, fn func(i int) error) {
 	r.Helper()
 	if _, failed := r.each(first, last, fn); failed > 0 {
@@ -154,7 +154,7 @@ func (r *ransom) populate() {
 	})
 }
 
-// encrypt overwrites an object as ransomware does.
+// encrypt overwrites an object, as ransomware does.
 func (r *ransom) encrypt(i int) error {
 	_, err := r.admin.s3.PutObject(r.Context(), &s3.PutObjectInput{
 		Bucket: r.bucket, Key: ransomKey(i), Body: strings.NewReader("pay us"),
@@ -181,10 +181,10 @@ func (r *ransom) deleteSome(first, last int) error {
 	return nil
 }
 
-// TestRansom plays the attack. Somebody has an administrator's keys and the root user's key,
-// but no device: overwrites, deletes and re-encrypts what the company has, and tries to make
-// it final. Then one command takes the bucket back, and all objects are read and compared;
-// what the attacker wrote is still there, as evidence. Run it with -v to see how long it takes.
+// TestRansom simulates an attack. Somebody has an administrator's keys and the root user's key, but no
+// device. The attacker overwrites, deletes and re-encrypts the company's objects, and tries to destroy
+// the older versions. Then one command restores the bucket, and all objects are read and compared. The
+// attacker's versions are still there, as evidence. Run it with -v to see how long it takes.
 func TestRansom(t *testing.T) {
 	overwrites, deletes := *ransomOverwrites, *ransomDeletes
 	if testing.Short() {
@@ -207,7 +207,7 @@ func TestRansom(t *testing.T) {
 		Bucket: r.bucket, Key: aws.String("READ ME.txt"), Body: strings.NewReader("pay us"),
 	})
 	r.ok(err)
-	t.Logf("%d are overwritten and %d deleted (%s)", overwrites, deletes, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d overwritten, %d deleted (%s)", overwrites, deletes, time.Since(began).Round(time.Millisecond))
 	r.makeItFinal()
 	r.breakTheLock(locked)
 	r.takeTheKeys(min(overwrites, 300))
@@ -220,7 +220,7 @@ func TestRansom(t *testing.T) {
 		Bucket: *r.bucket, To: moment.UTC().Format(time.RFC3339Nano),
 	}, func(operator.RollbackProgress) error { return nil })
 	r.ok(err)
-	t.Logf("rolled back in %s: %d restored, %d changed, %d hidden, %d as they were", time.Since(began).
+	t.Logf("rolled back in %s: %d restored, %d changed, %d hidden, %d unchanged", time.Since(began).
 		Round(time.Millisecond), done.Restored, done.Changed, done.Hidden, done.Unchanged)
 	if done.Changed != overwrites || done.Restored != deletes || done.Hidden != 1 || done.Skipped != 0 {
 		t.Errorf("%+v", done)
@@ -257,8 +257,8 @@ func (r *ransom) archive() *string {
 	return out.VersionId
 }
 
-// makeItFinal tries to destroy versions, with the administrator's keys and with root's. Every
-// way is refused.
+// makeItFinal tries to destroy versions, with the administrator's keys and the root user's. Every way
+// is refused.
 func (r *ransom) makeItFinal() {
 	r.Helper()
 	list, err := r.admin.s3.ListObjectVersions(r.Context(), &s3.ListObjectVersionsInput{Bucket: r.bucket})
@@ -291,7 +291,7 @@ func (r *ransom) makeItFinal() {
 	}
 }
 
-// refused checks that something is refused, and for the right reason.
+// refused checks that a request was refused for the right reason.
 func (r *ransom) refused(what string, err error, code string) {
 	r.Helper()
 	var e smithy.APIError
@@ -311,7 +311,7 @@ func expireAll(bucket *string) *s3.PutBucketLifecycleConfigurationInput {
 	}
 }
 
-// breakTheLock tries to end the retention of a locked version, in every way.
+// breakTheLock tries every way to end the retention of a locked version.
 func (r *ransom) breakTheLock(version *string) {
 	r.Helper()
 	bucket, key := aws.String("archive"), aws.String("books")
@@ -333,7 +333,7 @@ func (r *ransom) breakTheLock(version *string) {
 		})
 		r.refused(who+" deletes a locked version", err, "AccessDenied")
 	}
-	// A lifecycle rule may be put here, and takes no locked version.
+	// This bucket accepts a lifecycle rule, which removes no locked version.
 	_, err := r.admin.s3.PutBucketLifecycleConfiguration(r.Context(), expireAll(bucket))
 	r.ok(err)
 	out, err := r.S3.GetObject(r.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})
@@ -344,10 +344,9 @@ func (r *ransom) breakTheLock(version *string) {
 	}
 }
 
-// takeTheKeys makes a key of the attacker's the default one of the bucket, puts some objects
-// under it and some under a key that only the attacker has, and destroys its key and the
-// company's as far as that is possible. To move the originals under the attacker's key is
-// refused.
+// takeTheKeys makes a key of the attacker the bucket's default key, copies some objects under it and
+// some under a key that only the attacker has, and schedules the deletion of its own and the company's
+// key. Moving the originals under the attacker's key is refused.
 func (r *ransom) takeTheKeys(n int) {
 	r.Helper()
 	made, err := r.stolen.CreateKey(r.Context(), &kms.CreateKeyInput{})
@@ -383,8 +382,8 @@ func (r *ransom) takeTheKeys(n int) {
 	}
 }
 
-// giveTheKeyBack saves the company's key, which can't be destroyed in less than seven days,
-// and makes the default encryption what it was.
+// giveTheKeyBack cancels the deletion of the company's key, which takes at least seven days, and
+// restores the default encryption.
 func (r *ransom) giveTheKeyBack() {
 	r.Helper()
 	_, err := r.kms.CancelKeyDeletion(r.Context(), &kms.CancelKeyDeletionInput{KeyId: &r.company})
@@ -399,7 +398,7 @@ func (r *ransom) giveTheKeyBack() {
 	r.ok(err)
 }
 
-// verify reads every object of the company and compares it, and lists what there is.
+// verify reads and compares every object of the company, and counts the listed objects.
 func (r *ransom) verify() {
 	r.Helper()
 	r.all(0, r.objects, func(i int) error {
@@ -417,7 +416,7 @@ func (r *ransom) verify() {
 			return err
 		}
 		if want := sha256.Sum256(content(i)); !bytes.Equal(sum.Sum(nil), want[:]) {
-			return fmt.Errorf("%s: its bytes are others", *in.Key)
+			return fmt.Errorf("%s: the bytes differ", *in.Key)
 		}
 		if isTagged(i) && (out.Metadata["author"] != "company" || aws.ToInt32(out.TagCount) != 1) {
 			return fmt.Errorf("%s: %v, %v tags", *in.Key, out.Metadata, out.TagCount)
@@ -431,11 +430,11 @@ func (r *ransom) verify() {
 		listed += len(page.Contents)
 	}
 	if listed != r.objects {
-		r.t.Errorf("%d objects are listed, and %d were there", listed, r.objects)
+		r.t.Errorf("%d objects are listed, want %d", listed, r.objects)
 	}
 }
 
-// evidence counts what the attacker wrote: every version is still there.
+// evidence checks that all versions of the attacker still exist.
 func (r *ransom) evidence(overwrites int) {
 	r.Helper()
 	theirs, markers, seen := 0, 0, 0
@@ -450,9 +449,9 @@ func (r *ransom) evidence(overwrites int) {
 		}
 		markers += len(page.DeleteMarkers)
 	}
-	// Each overwrite, the letter, and those that were copied under another key.
+	// The overwritten objects, the letter, and the copies under another key.
 	if theirs < overwrites+1 || markers < r.objects-overwrites+1 {
-		r.t.Errorf("%d versions of the attacker's of %d, %d delete markers", theirs, seen, markers)
+		r.t.Errorf("%d of %d versions are the attacker's, with %d delete markers", theirs, seen, markers)
 	}
 	said := ""
 	_, err := operator.Dial(r.Data).History(r.Context(), operator.HistoryCommand{Bucket: *r.bucket, Key: *ransomKey(0)},
@@ -463,8 +462,8 @@ func (r *ransom) evidence(overwrites int) {
 	}
 }
 
-// TestRansomIsStopped: with --freeze-on-alarm, the attack ends at the limit, and the company's
-// own programs go on.
+// TestRansomIsStopped: with --freeze-on-alarm, the attack ends at the limit, and the company's own
+// programs can still write.
 func TestRansomIsStopped(t *testing.T) {
 	const limit, objects = 50, 400
 	r := newRansom(t, "company", objects, func(c *server.Config) {
@@ -478,7 +477,7 @@ func TestRansomIsStopped(t *testing.T) {
 		t.Errorf("%d objects were overwritten, and the limit is %d", done, limit)
 	}
 	if err := r.deleteSome(0, 10); err == nil {
-		t.Error("the attacker deletes")
+		t.Error("the attacker can delete")
 	}
 	r.ok(r.put(r.S3, *r.bucket, "docs/by-the-company"))
 	if back, a := rollback(t, r.Server, *r.bucket, moment); back.Changed != done || back.Hidden != 1 {

@@ -23,18 +23,18 @@ import (
 
 // raw is a request that no SDK would send.
 type raw struct {
-	method, target string // target is sent as it is: path and query
+	method, target string // target is path and query, sent unchanged
 	header         http.Header
 	body           string
-	hash           string // x-amz-content-sha256; empty is the body's own
+	hash           string // x-amz-content-sha256; empty for the body's hash
 	unsigned       bool   // not signed
-	key, secret    string // empty is the server's root
+	key, secret    string // empty for the server's root user
 	at             time.Time
 	breakSignature bool
 	presign        bool
-	expires        string // of a presigned URL; empty is 600 seconds
-	host           string // empty is the endpoint's
-	service        string // of the credential scope; empty is s3
+	expires        string // of a presigned URL; empty for 600 seconds
+	host           string // empty for the endpoint's
+	service        string // of the credential scope; empty for s3
 }
 
 type answer struct {
@@ -69,8 +69,8 @@ func sendChanged(t *testing.T, s *harness.Server, r raw, change func(*http.Reque
 	return roundTrip(t, s, req)
 }
 
-// signedRequest is the request as it would be sent, for tests that change it
-// after it was signed.
+// signedRequest returns the request as it would be sent, for tests that change it after it was
+// signed.
 func signedRequest(t *testing.T, s *harness.Server, r raw) *http.Request {
 	t.Helper()
 	path, query, _ := strings.Cut(r.target, "?")
@@ -142,7 +142,7 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 			t.Fatal(err)
 		}
 		_, req.URL.RawQuery, _ = strings.Cut(url, "?")
-		for k := range req.Header { // what was hoisted into the query
+		for k := range req.Header { // headers that were hoisted into the query
 			if strings.HasPrefix(k, "X-Amz-") {
 				delete(req.Header, k)
 			}
@@ -162,7 +162,7 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 	}
 }
 
-// breakSignature turns the last digit of the signature into another one.
+// breakSignature changes the last digit of the signature.
 func breakSignature(req *http.Request) {
 	other := func(s string) string {
 		if s[len(s)-1] == '0' {

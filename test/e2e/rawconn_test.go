@@ -32,7 +32,7 @@ func connect(t testing.TB, endpoint, text string) *net.TCPConn {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
-	io.WriteString(c, text) // the server may have hung up already
+	io.WriteString(c, text) // the server may have closed the connection already
 	return c.(*net.TCPConn)
 }
 
@@ -47,8 +47,8 @@ func answerOn(t *testing.T, r *bufio.Reader, req *http.Request) answer {
 	return read(t, res)
 }
 
-// headExpecting is the head of a request whose client waits for 100 Continue
-// before it sends size bytes.
+// headExpecting returns the head of a request whose client waits for 100 Continue before it sends size
+// bytes.
 func headExpecting(req *http.Request, target string, size int) string {
 	var head strings.Builder
 	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", req.Method, target, req.Host, size)
@@ -59,16 +59,16 @@ func headExpecting(req *http.Request, target string, size int) string {
 	return head.String() + "\r\n"
 }
 
-// closed reports whether the server has hung up.
+// closed reports whether the server has closed the connection.
 func closed(c net.Conn) bool {
 	c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 	_, err := io.Copy(io.Discard, c)
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// slow sends a request's head, runs meanwhile once the server asks for the
-// body, and sends the rest. The server asks when it begins to read. By then the
-// caller is known, and for a stream the caller's permissions, too.
+// slow sends a request's head, calls meanwhile when the server asks for the body, and sends the rest.
+// The server asks when it begins to read. By then it has identified the caller, and for a stream it has
+// decided on the request.
 func slow(t *testing.T, s *harness.Server, r raw, meanwhile func()) answer {
 	t.Helper()
 	req := signedRequest(t, s, r)
@@ -90,8 +90,8 @@ func slow(t *testing.T, s *harness.Server, r raw, meanwhile func()) answer {
 	return answerOn(t, in, req)
 }
 
-// overOneConnection writes the request and reads the answer; half ends the
-// client's half of the connection before.
+// overOneConnection writes the request and reads the answer. With half, it closes the client's half of
+// the connection before.
 func overOneConnection(t *testing.T, s *harness.Server, req *http.Request, half bool) answer {
 	t.Helper()
 	c := connect(t, s.Endpoint, "")
@@ -104,14 +104,14 @@ func overOneConnection(t *testing.T, s *harness.Server, req *http.Request, half 
 		config.ServerName = req.URL.Hostname()
 		conn = tls.Client(c, config)
 	}
-	req.Write(conn) // fails if the body is too short; what there is was sent
+	req.Write(conn) // fails after the last byte if the body is too short
 	if half {
 		conn.CloseWrite()
 	}
 	return answerOn(t, bufio.NewReader(conn), req)
 }
 
-// exchange sends bytes and returns the head of the answer as it came.
+// exchange sends bytes and returns the head of the answer unchanged.
 func exchange(t *testing.T, s *harness.Server, text string) (head string) {
 	t.Helper()
 	c := connect(t, s.Endpoint, text)
@@ -125,7 +125,7 @@ func exchange(t *testing.T, s *harness.Server, text string) (head string) {
 	}
 }
 
-// onWire is a signed request as bytes, with the headers it has.
+// onWire returns the bytes of a signed request, with exactly its headers.
 func onWire(t *testing.T, s *harness.Server, r raw, drop ...string) string {
 	t.Helper()
 	req := signedRequest(t, s, r)

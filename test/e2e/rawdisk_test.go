@@ -15,8 +15,8 @@ import (
 	"watertight/test/harness"
 )
 
-// marker is looked for in every file; its halves never touch here, so that the
-// test's own binary can't be mistaken for a leak.
+// marker is searched for in every file. Its two halves are separate here, so that the test's own binary
+// does not contain it.
 var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 
 // TestRawDisk writes a marker wherever a client can put bytes, in every way of
@@ -49,21 +49,20 @@ func TestRawDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
-		t.Errorf("the marker stands in plain in %q while the server runs", files)
+		t.Errorf("the marker is in plain text in %q while the server runs", files)
 	}
 	s.Stop()
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
-		t.Errorf("the marker stands in plain in %q", files)
+		t.Errorf("the marker is in plain text in %q", files)
 	}
 	if files := filesWith(t, s.Data, "raw-disk"); len(files) == 0 {
-		t.Error("the scan does not even find the bucket's name, which is plain in the index: it looks in the wrong " +
+		t.Error("the scan does not find the bucket's name, which the index has in plain text: it looks in the wrong " +
 			"place")
 	}
 }
 
 // writeMarked writes objects full of the marker in every possible way: put, copied,
-// posted and uploaded, inline and in blobs. Their keys begin with a prefix, so that
-// each kind of encryption has separate keys.
+// posted and uploaded, inline and in blobs. Their keys begin with a prefix for each kind of encryption.
 func writeMarked(
 	t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey, sse types.ServerSideEncryption,
 ) {
@@ -125,13 +124,13 @@ func writeMarked(
 	uploadMarked(t, s, bucket, prefix, k, sse)
 }
 
-// filesWith returns the files under dir that hold text in any case.
+// filesWith returns the files under dir that contain text in upper or lower case.
 func filesWith(t *testing.T, dir, text string) []string {
 	t.Helper()
 	return filesWithAny(t, dir, map[string]string{"": text})[""]
 }
 
-// filesWithAny is filesWith for several texts, each by its name.
+// filesWithAny is filesWith for several texts with names.
 func filesWithAny(t *testing.T, dir string, texts map[string]string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -154,8 +153,8 @@ func filesWithAny(t *testing.T, dir string, texts map[string]string) map[string]
 	return found
 }
 
-// uploadMarked leaves an upload in progress and one that was completed, with
-// parts inline and in blobs, and a part that is a copy.
+// uploadMarked makes an upload that stays in progress and one that is completed, with parts inline and
+// in blobs, and a part that is a copy.
 func uploadMarked(
 	t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey, sse types.ServerSideEncryption,
 ) {

@@ -12,8 +12,8 @@ import (
 	"watertight/internal/operator"
 )
 
-// TestRollbackOpens: objects that were public are public again after the rollback of those
-// who may store a public ACL for them, and of nobody else; each answer says which.
+// TestRollbackOpens: objects that were public become public again only if the caller of the rollback
+// may store a public ACL for them. The answer names them.
 func TestRollbackOpens(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	c := castOn(t, l.s)
@@ -76,7 +76,7 @@ func TestRollbackOpens(t *testing.T) {
 			}
 			l.opened(k.open)
 			if again, a := rollbackAs(t, l.s, who.key, *l.bucket, to); again.Unchanged != 3 || again.Public != 0 {
-				t.Errorf("again: %s", a.body)
+				t.Errorf("the second time: %s", a.body)
 			}
 		})
 	}
@@ -90,23 +90,23 @@ func TestRollbackOpens(t *testing.T) {
 		t.Errorf("the operator: %+v, %v", all, err)
 	}
 	if n, a := rollbackAs(t, l.s, nobody.key, *l.bucket, to); n.Unchanged != 3 {
-		t.Errorf("what is as it was, is left alone: %s", a.body)
+		t.Errorf("objects in the old state change: %s", a.body)
 	}
 	l.opened("one two")
 	_, text := c.events()
 	for _, want := range []string{`"public":"2"`, `"private":"2"`} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no event says %s", want)
+			t.Errorf("no event has %s", want)
 		}
 	}
 }
 
-// opened fails unless these objects are public, and the others not.
+// opened fails the test unless exactly these objects are public.
 func (l *listed) opened(keys string) {
 	l.t.Helper()
 	for _, key := range []string{"one", "two", "private"} {
 		r := raw{method: "GET", target: "/" + *l.bucket + "/" + key, unsigned: key != "two"}
-		r.key, r.secret = l.guest.AccessKeyID, l.guest.SecretAccessKey // "two" is for all accounts
+		r.key, r.secret = l.guest.AccessKeyID, l.guest.SecretAccessKey // "two" is public for signed requests only
 		want := 403
 		if strings.Contains(keys, key) {
 			want = 200
@@ -117,9 +117,8 @@ func (l *listed) opened(keys string) {
 	}
 }
 
-// TestRollbackIsCounted: objects that a rollback hides are deletions for the ransom alarm, and
-// those that it changes are overwrites; who goes on is frozen. The operator's command is not
-// counted.
+// TestRollbackIsCounted: the ransom alarm counts objects that a rollback hides as deletions, and those
+// that it changes as overwrites, and freezes the caller. It does not count the operator's command.
 func TestRollbackIsCounted(t *testing.T) {
 	c := newCast(t, freezing)
 	for i, k := range []struct {

@@ -63,7 +63,7 @@ func rollbackAs(
 	return out, a
 }
 
-// whole is all that a client sees of an object, but its version and date.
+// whole returns all that a client sees of an object, except its version and date.
 func (v *versioned) whole(key string, k ownKey) string {
 	v.t.Helper()
 	out, err := v.s.S3.GetObject(v.t.Context(), &s3.GetObjectInput{
@@ -98,7 +98,7 @@ func (v *versioned) whole(key string, k ownKey) string {
 	return text
 }
 
-// blobFiles are the files of large objects.
+// blobFiles returns the files of large objects.
 func blobFiles(t *testing.T, s *harness.Server) (all []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(s.Data, "blobs"), func(path string, d fs.DirEntry, err error) error {
@@ -113,9 +113,9 @@ func blobFiles(t *testing.T, s *harness.Server) (all []string) {
 	return all
 }
 
-// TestRollback: whatever was overwritten, deleted or is new since a moment is as it was then,
-// bit for bit, in every way of encryption, even with a disabled key; no bytes are copied,
-// nothing is removed, and again nothing changes.
+// TestRollback: overwritten, deleted and new objects return to their old state, bit for bit, in every
+// way of encryption, even with a disabled key. No bytes are copied and no version is removed. A second
+// rollback changes nothing.
 func TestRollback(t *testing.T) {
 	c := newKMSCast(t, allowingSSEC)
 	v := newVersioned(t, c.Server, "rolled")
@@ -198,7 +198,7 @@ func TestRollback(t *testing.T) {
 	}
 	again, a := rollback(t, c.Server, *v.bucket, to)
 	if again.Restored+again.Changed+again.Hidden != 0 || again.Unchanged != len(keys)+1 {
-		t.Errorf("again: %s", a.body)
+		t.Errorf("the second time: %s", a.body)
 	}
 	_, err = c.kms.EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: key.KeyMetadata.KeyId})
 	c.ok(err)
@@ -248,7 +248,7 @@ func countVersions(v *versioned) (n int) {
 	return n
 }
 
-// TestRollbackRefusals: what a rollback can't do is said, and its headers are signed.
+// TestRollbackRefusals: impossible rollbacks get an error, and unsigned headers are refused.
 func TestRollbackRefusals(t *testing.T) {
 	s := harness.Start(t)
 	created := time.Now().Add(-time.Hour)
@@ -304,8 +304,8 @@ func TestRollbackRefusals(t *testing.T) {
 	}
 }
 
-// TestRollbackPages: a page has at most 1,000 changes, and the next one goes on after it; a
-// prefix bounds it. Writes meanwhile stay whole.
+// TestRollbackPages: a page changes at most 1,000 keys, and the next one continues after it. A prefix
+// limits the keys. Concurrent writes are kept whole.
 func TestRollbackPages(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "rolled")
@@ -337,8 +337,8 @@ func TestRollbackPages(t *testing.T) {
 	}
 }
 
-// TestRollbackKilled: a rollback that is killed in the middle goes on after the last page
-// that it told of; each key comes back once.
+// TestRollbackKilled: a rollback that is killed can be continued after the last page that it reported.
+// Each key comes back once.
 func TestRollbackKilled(t *testing.T) {
 	p := harness.StartProcess(t)
 	v := newVersioned(t, &harness.Server{S3: p.S3}, "rolled")
@@ -366,7 +366,7 @@ func TestRollbackKilled(t *testing.T) {
 		return nil
 	})
 	if err == nil || in.After == "" {
-		t.Fatalf("it was not interrupted: %v, after %q", err, in.After)
+		t.Fatalf("the rollback was not interrupted: %v, after %q", err, in.After)
 	}
 	p.Restart()
 	v.s = &harness.Server{S3: p.S3}

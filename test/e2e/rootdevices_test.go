@@ -18,7 +18,7 @@ import (
 const needsCode = "While the root user has an MFA device, its devices can be changed only in a session that " +
 	"GetSessionToken made with a code of it, or by the server's operator: watertight mfa."
 
-// newDevice makes a virtual device that nobody has.
+// newDevice makes a virtual device without an owner.
 func (c *mfaCast) newDevice(by *iam.Client, name string) (d token) {
 	c.t.Helper()
 	made, err := by.CreateVirtualMFADevice(c.t.Context(), &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &name})
@@ -26,7 +26,7 @@ func (c *mfaCast) newDevice(by *iam.Client, name string) (d token) {
 	return token{*made.VirtualMFADevice.SerialNumber, string(made.VirtualMFADevice.Base32StringSeed)}
 }
 
-// enable gives a device to the root user, with codes that are right.
+// enable gives a device to the root user, with valid codes.
 func (c *mfaCast) enable(by *iam.Client, d token) error {
 	_, err := by.EnableMFADevice(c.t.Context(), &iam.EnableMFADeviceInput{
 		UserName: aws.String("root"), SerialNumber: &d.serial, AuthenticationCode1: aws.String(c.code(d, -1)),
@@ -55,7 +55,7 @@ func (c *mfaCast) destroyDevice(by *iam.Client, d token) error {
 	return err
 }
 
-// rootsDevices are the serial numbers of root's devices.
+// rootsDevices returns the serial numbers of the root user's devices.
 func (c *mfaCast) rootsDevices() (serials []string) {
 	c.t.Helper()
 	all, err := c.root.ListMFADevices(c.t.Context(), &iam.ListMFADevicesInput{})
@@ -66,8 +66,8 @@ func (c *mfaCast) rootsDevices() (serials []string) {
 	return serials
 }
 
-// TestRootsKeyAloneIsOneFactor: whoever stole the root user's access key adds no device to
-// destroy versions with, and takes none away.
+// TestRootsKeyAloneIsOneFactor: a thief of the root user's access key can neither add a device, with
+// which to destroy versions, nor remove one.
 func TestRootsKeyAloneIsOneFactor(t *testing.T) {
 	c := newMFACast(t)
 	ctx := t.Context()
@@ -81,7 +81,7 @@ func TestRootsKeyAloneIsOneFactor(t *testing.T) {
 	_, err = c.someone(rootOf(c.Server), "").sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{
 		SerialNumber: &own.serial, TokenCode: aws.String(c.code(own, 0)),
 	})
-	expect(t, err, "AccessDenied") // a session by a device that is nobody's
+	expect(t, err, "AccessDenied") // a session with a device without an owner
 	for name, thief := range map[string]struct {
 		iam       *iam.Client
 		code, why string
@@ -121,7 +121,7 @@ func TestRootsKeyAloneIsOneFactor(t *testing.T) {
 	}
 }
 
-// adminWithCode is the administrator in a session that was made with a code.
+// adminWithCode returns a session of the administrator that was made with a code.
 func (c *mfaCast) adminWithCode() someone {
 	c.t.Helper()
 	out, err := c.admin.sts.GetSessionToken(c.t.Context(), &sts.GetSessionTokenInput{
@@ -131,7 +131,8 @@ func (c *mfaCast) adminWithCode() someone {
 	return c.session(out.Credentials)
 }
 
-// TestRootChangesDevicesWithACode, or the operator does.
+// TestRootChangesDevicesWithACode: the root user can change its devices with a code, and the operator
+// without one.
 func TestRootChangesDevicesWithACode(t *testing.T) {
 	c := newMFACast(t)
 	root := c.withCode(c.code(c.first, 0)).iam
@@ -159,10 +160,10 @@ func TestRootChangesDevicesWithACode(t *testing.T) {
 		c.ok(o.RemoveMFADevice(t.Context(), operator.DeviceCommand{AccountID: c.account, SerialNumber: serial}))
 	}
 	c.later()
-	c.ok(c.enable(c.root, c.newDevice(c.root, "first"))) // a first one needs no code
+	c.ok(c.enable(c.root, c.newDevice(c.root, "first"))) // the first device needs no code
 }
 
-// TestFirstDeviceOnce: of concurrent first enrolments, one goes without a code.
+// TestFirstDeviceOnce: of concurrent first enrolments, only one succeeds without a code.
 func TestFirstDeviceOnce(t *testing.T) {
 	c := &mfaCast{t: t, clock: &clock{}, cast: newCast(t)}
 	const n = 6

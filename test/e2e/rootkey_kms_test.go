@@ -26,8 +26,8 @@ import (
 	"watertight/test/harness"
 )
 
-// vault is a Watertight whose KMS keeps the root keys of others, behind a door that can
-// be shut.
+// vault is a Watertight whose KMS keeps the root keys of other servers. A proxy before it can be shut
+// down.
 type vault struct {
 	*harness.Server
 	url  string
@@ -63,7 +63,7 @@ func (v *vault) getenv(name string) string {
 	}[name]
 }
 
-// source makes a key of KMS and returns the source that it is.
+// source makes a KMS key and returns it as a source.
 func (v *vault) source(t *testing.T) string {
 	t.Helper()
 	c := kms.New(kms.Options{
@@ -113,9 +113,9 @@ func files(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestLostSource: a server whose source is another Watertight goes on when that is gone;
-// the next start is refused and changes no byte; and once it is back, everything is
-// there. A rotation moves it to a key file.
+// TestLostSource: a server whose source is another Watertight continues to serve without it. The next
+// start is refused and changes no byte. When the source is back, all data is readable. A rotation moves
+// the root key to a key file.
 func TestLostSource(t *testing.T) {
 	v := newKMSVault(t)
 	source, dir := v.source(t), t.TempDir()
@@ -151,14 +151,14 @@ func TestLostSource(t *testing.T) {
 	put()
 	get(s)
 	if _, err := operator.Dial(data).RotateRootKey(t.Context(), ""); err == nil {
-		t.Error("it rotates without its source")
+		t.Error("the root key is rotated without its source")
 	}
 	put()
 	s.Stop()
 	before := files(t, data)
 	if s, err := harness.Try(t, configure(source)); err == nil {
 		s.Stop()
-		t.Error("it starts without its source")
+		t.Error("the server starts without its source")
 	} else if !strings.Contains(err.Error(), source) || strings.Contains(err.Error(), v.SecretAccessKey) {
 		t.Errorf("the operator reads %v", err)
 	}

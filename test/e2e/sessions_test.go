@@ -25,7 +25,7 @@ func (c cast) policy(name, document string) string {
 	return *p.Policy.Arn
 }
 
-// TestSessionPolicies: policies that a session is passed can only restrict it.
+// TestSessionPolicies: policies that are passed to a session can only restrict it.
 func TestSessionPolicies(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:AssumeRole", "*"))
@@ -73,7 +73,7 @@ func TestSessionPolicies(t *testing.T) {
 			}
 		})
 	}
-	// A managed policy counts as it is now; a new one with the same name is another one.
+	// The present version of a managed policy counts. A new policy with the same name does not.
 	live := c.assumed(u, assume(*r.Arn, "session", pass("", lists)))
 	c.ok(list(c, live))
 	_, err := c.root.DeletePolicy(t.Context(), &iam.DeletePolicyInput{PolicyArn: &lists})
@@ -146,7 +146,7 @@ func TestChaining(t *testing.T) {
 			}
 		})
 	}
-	// A user may be given twelve hours where the role allows them.
+	// A user can get twelve hours if the role allows that.
 	_, err := u.sts.AssumeRole(t.Context(), assume(*second.Arn, "two"))
 	expect(t, err, "AccessDenied")
 	_, err = c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{
@@ -158,9 +158,8 @@ func TestChaining(t *testing.T) {
 	expect(t, err, "")
 }
 
-// TestSessionsEndWithWhatTheyComeFrom: the next request is refused once the key
-// that a session came from, its role or its user is gone, and nothing of the
-// same name revives it.
+// TestSessionsEndWithWhatTheyComeFrom: requests of a session are refused once the key it was made with,
+// its role or its user is deleted. New ones with the same name do not revive it.
 func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],` +
 		`"Resource":"*"}]}`
@@ -187,7 +186,7 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 			assume(arn, "two"))
 		for i, who := range []someone{u, token, federated, role, chained} {
 			if err := list(c, who); err != nil {
-				t.Fatalf("%s, %d: the door is shut where it should be open: %v", name, i, err)
+				t.Fatalf("%s, %d: a valid session is refused: %v", name, i, err)
 			}
 		}
 		return u, token, federated, role, chained
@@ -230,7 +229,7 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 		in := &iam.DeleteRolePolicyInput{RoleName: aws.String("c-r"), PolicyName: aws.String("p")}
 		_, err := c.root.DeleteRolePolicy(ctx, in)
 		c.ok(err)
-		expect(t, list(c, role), "AccessDenied") // a changed policy binds the next request
+		expect(t, list(c, role), "AccessDenied") // a changed policy counts from the next request on
 		_, err = c.root.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: aws.String("c-r")})
 		c.ok(err)
 		c.role(c.root, "c-r", trust(awsPrincipal(c.account), ""), s3List)
@@ -254,8 +253,7 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 	})
 }
 
-// TestSessionFollowsItsUser: a session acts as its user is now, name, path, tags
-// and policies.
+// TestSessionFollowsItsUser: a session has the present name, path, tags and policies of its user.
 func TestSessionFollowsItsUser(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -325,7 +323,7 @@ func TestFederationTokens(t *testing.T) {
 	root := c.someone(harness.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}, "")
 	for _, test := range []struct {
 		by                 someone
-		name, policy, want string // want is what listing buckets says
+		name, policy, want string // want is the error code of listing buckets
 	}{
 		{user, "bob", may("*", "*"), ""},
 		{user, "bob", nothingMuch, "AccessDenied"},

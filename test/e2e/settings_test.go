@@ -16,9 +16,8 @@ import (
 	"watertight/test/harness"
 )
 
-// onObjects are the rows that change what is stored in a bucket. Every other
-// row that changes something changes the bucket itself, and only the bucket's
-// account may use it.
+// onObjects returns the rows that change objects. Every other row that changes something changes the
+// bucket itself, and only the bucket's account may use it.
 var onObjects = []string{
 	"PutObject", "DeleteObject", "DeleteObjects", "CopyObject", "CreateMultipartUpload", "UploadPart",
 	"UploadPartCopy", "CompleteMultipartUpload",
@@ -32,7 +31,7 @@ func changesBucket(row dispatch.Row) bool {
 		!slices.Contains(onObjects, row.Name())
 }
 
-// openTo are the ways in which an owner can open a bucket as wide as possible.
+// openTo returns the ways in which an owner can give the most access to a bucket.
 func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[string]func(bucket *string) {
 	account, id := accountOf(t, s, foreign), canonicalOf(t, s.Client(foreign))
 	allow := func(principal string) func(*string) {
@@ -69,8 +68,8 @@ func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[st
 	}
 }
 
-// TestSettingsAreTheirOwners: however wide a bucket is opened, no other account
-// changes its settings. The golden file is what a reviewer reads.
+// TestSettingsAreTheirOwners: whatever access a bucket's owner gives, no other account can change its
+// settings. Reviewers read the golden file.
 func TestSettingsAreTheirOwners(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -106,7 +105,7 @@ func TestSettingsAreTheirOwners(t *testing.T) {
 		}
 	}
 	if got := strings.Join(let, "; "); got != "PutBucketAcl, ACL, the account, anonymous false" {
-		t.Error("let in:", got)
+		t.Error("allowed:", got)
 	}
 	// An anonymous caller cannot create a bucket.
 	if a := send(t, s, raw{method: "PUT", target: "/made-by-nobody", unsigned: true}); a.status != 403 {
@@ -115,8 +114,8 @@ func TestSettingsAreTheirOwners(t *testing.T) {
 	golden(t, "settings-matrix.golden", out.Bytes())
 }
 
-// TestNothingIsPlanted: nothing that an anonymous caller does in a bucket that
-// is open to everyone leaves a way in after it is closed.
+// TestNothingIsPlanted: an anonymous caller can't do anything in a public bucket that gives it access
+// after the bucket is closed.
 func TestNothingIsPlanted(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -154,13 +153,13 @@ func TestNothingIsPlanted(t *testing.T) {
 		Bucket: b, Key: aws.String("salaries"), GrantFullControl: aws.String(`id="` + *id + `"`),
 	}
 	if _, err := guest.PutObjectAcl(t.Context(), full); statusOf(err) != 403 {
-		t.Error("another account gives itself an object:", err)
+		t.Error("another account gives itself access to an object:", err)
 	}
 	if a := send(t, s, raw{
 		method: "PUT", target: "/open/given", unsigned: true,
 		header: map[string][]string{"X-Amz-Acl": {"bucket-owner-full-control"}},
 	}); a.status != 200 {
-		t.Error("the owner and a stranger's object:", a.status, a.code)
+		t.Error("the owner reads a stranger's object:", a.status, a.code)
 	}
 	if a := ask(t, s, "GET", "/open/salaries"); a.status != 200 {
 		t.Error("the bucket is not open", a.status)

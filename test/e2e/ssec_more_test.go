@@ -58,8 +58,7 @@ func TestOwnKeyVersions(t *testing.T) {
 	}
 }
 
-// TestOwnKeyCopy: from every kind of encryption to every other one, onto itself
-// included.
+// TestOwnKeyCopy copies from every kind of encryption to every other one, also onto the same object.
 func TestOwnKeyCopy(t *testing.T) {
 	s, bucket := secured(t, "own-copy")
 	keys := map[string]ownKey{"one": newOwnKey("one"), "two": newOwnKey("two"), "none": {}}
@@ -88,7 +87,7 @@ func TestOwnKeyCopy(t *testing.T) {
 				for _, name := range []string{from + " to " + to, from} {
 					out, err := copyTo(from, name, source, target)
 					if from == "none" && to == "none" && name == from {
-						wantCode(t, err, 400, "InvalidRequest") // nothing changes
+						wantCode(t, err, 400, "InvalidRequest") // a copy that changes nothing
 						continue
 					}
 					if err != nil {
@@ -174,7 +173,7 @@ func TestOwnKeyPresigned(t *testing.T) {
 	if a := follow(t, s, put, "other", without); a.status != 403 {
 		t.Errorf("put without the headers: %d %s", a.status, a.body)
 	}
-	// The headers as parameters of a signed URL: refused, not ignored.
+	// The headers are refused as parameters of a signed URL, not ignored.
 	for _, name := range []string{"key", "key-MD5"} {
 		t.Run(name, func(t *testing.T) {
 			target := "/" + *bucket + "/k?x-amz-server-side-encryption-customer-" + name + "=AAAA"
@@ -189,7 +188,7 @@ func TestOwnKeyPresigned(t *testing.T) {
 	}
 }
 
-// TestOwnKeyForm: POST forms take a key as fields.
+// TestOwnKeyForm: POST forms have a customer's key in fields.
 func TestOwnKeyForm(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "own-form")
@@ -211,7 +210,7 @@ func TestOwnKeyForm(t *testing.T) {
 	}); a.body != "secret" {
 		t.Errorf("read with the key: %d %s", a.status, a.body)
 	}
-	// A policy for another key, and a key twice: neither answer repeats one.
+	// A policy for another key, and a repeated key: neither answer contains the key.
 	conditions := []any{map[string]string{"bucket": *bucket}, []string{"starts-with", "$", ""}}
 	for name := range fields {
 		conditions = append(conditions, []string{"starts-with", "$" + name, ""})
@@ -236,8 +235,7 @@ func TestOwnKeyForm(t *testing.T) {
 	}
 }
 
-// TestOwnKeyPolicy: a policy can demand a key of every write, and can forbid
-// them all.
+// TestOwnKeyPolicy: a policy can require a customer's key for every write, or forbid all of them.
 func TestOwnKeyPolicy(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "own-policy")
@@ -312,7 +310,7 @@ func TestOwnKeyInsecure(t *testing.T) {
 	}
 }
 
-// ownAddress is an address of this machine that is not loopback.
+// ownAddress returns an address of this machine that is not loopback.
 func ownAddress(t *testing.T) string {
 	t.Helper()
 	all, err := net.InterfaceAddrs()

@@ -19,7 +19,7 @@ import (
 	"watertight/test/harness"
 )
 
-// ownKey is a key that the client keeps, as its headers carry it.
+// ownKey is a customer's key in the form of its headers.
 type ownKey struct{ algorithm, key, md5 *string }
 
 func newOwnKey(seed string) ownKey {
@@ -29,7 +29,7 @@ func newOwnKey(seed string) ownKey {
 	return ownKey{aws.String("AES256"), encode(raw), encode(sum[:])}
 }
 
-// header is the key in headers; prefix is x-amz- or x-amz-copy-source-.
+// header returns the key's headers; prefix is x-amz- or x-amz-copy-source-.
 func (k ownKey) header(prefix string) http.Header {
 	h := http.Header{}
 	for name, v := range map[string]*string{"algorithm": k.algorithm, "key": k.key, "key-MD5": k.md5} {
@@ -42,10 +42,10 @@ func (k ownKey) header(prefix string) http.Header {
 
 func overTLS(c *server.Config) { c.TLS.SelfSigned = true }
 
-// allowingSSEC has new buckets accept SSE-C.
+// allowingSSEC makes new buckets accept SSE-C.
 func allowingSSEC(c *server.Config) { c.AllowCustomerKeys = true }
 
-// secured begins a server that speaks TLS, with a bucket that accepts SSE-C.
+// secured starts a server with TLS, and makes a bucket that accepts SSE-C.
 func secured(t *testing.T, name string) (*harness.Server, *string) {
 	t.Helper()
 	s := harness.Start(t, overTLS, allowingSSEC)
@@ -87,8 +87,8 @@ func headOwn(t *testing.T, s *harness.Server, bucket *string, key string, k ownK
 	})
 }
 
-// TestOwnKey: what was written with a customer's key can only be read with it,
-// whole and in ranges, whatever its size.
+// TestOwnKey: an object of any size that was written with a customer's key can only be read with it,
+// whole and in ranges.
 func TestOwnKey(t *testing.T) {
 	s, bucket := secured(t, "own-key")
 	mine, other := newOwnKey("mine"), newOwnKey("other")
@@ -144,7 +144,7 @@ func TestOwnKey(t *testing.T) {
 	// Listing, tagging and deleting take no key.
 	putOwn(t, s, bucket, "1000", randomBody(1000), mine)
 	if listed := keysOf(t, s, *bucket); !slices.Contains(listed, "1000") {
-		t.Fatalf("listed are %q", listed)
+		t.Fatalf("listed: %q", listed)
 	}
 	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
 		Bucket: bucket, Key: aws.String("1000"), Tagging: &types.Tagging{TagSet: tags("a", "b")},
@@ -166,10 +166,10 @@ func TestOwnKey(t *testing.T) {
 	}
 }
 
-// TestOwnKeyHeaders: an invalid key is refused in AWS's words, whatever it is
-// sent with, and is never repeated.
+// TestOwnKeyHeaders: an invalid key is refused with AWS's messages in every kind of request, and no
+// answer contains it.
 func TestOwnKeyHeaders(t *testing.T) {
-	s := harness.Start(t, allowingSSEC) // loopback at both ends is as good as TLS
+	s := harness.Start(t, allowingSSEC) // keys are accepted over loopback without TLS
 	newBucket(t, s, "headers")
 	mine := newOwnKey("mine")
 	short, long := "c2hvcnQ=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MA=="
@@ -280,7 +280,7 @@ func TestOwnKeyHeaders(t *testing.T) {
 		})
 	}
 	if a := send(t, s, raw{method: "GET", target: "/headers/new"}); a.status != 404 {
-		t.Errorf("a refused write left something: %d %s", a.status, a.body)
+		t.Errorf("a refused write stored an object: %d %s", a.status, a.body)
 	}
 	for _, other := range []string{"AES256", "aws:kms", "rot13"} {
 		t.Run(other, func(t *testing.T) {

@@ -21,7 +21,7 @@ type ownUpload struct {
 	s           *harness.Server
 	bucket, key *string
 	id          *string
-	sse         types.ServerSideEncryption // that it began with; "" is AES256
+	sse         types.ServerSideEncryption // in CreateMultipartUpload; "" for AES256
 }
 
 func beginOwn(
@@ -42,7 +42,7 @@ func beginOwn(
 	return &ownUpload{t, s, bucket, &key, out.UploadId, ""}
 }
 
-// answer is the encryption that answers to a part name.
+// answer returns the encryption that the answer for a part must have.
 func (u *ownUpload) answer(k ownKey) types.ServerSideEncryption {
 	switch {
 	case k.key != nil:
@@ -163,7 +163,7 @@ func TestOwnKeyUpload(t *testing.T) {
 			}
 			k := mine
 			if alg == "" {
-				k = ownKey{} // no checksum has to be made
+				k = ownKey{} // completing needs no key without checksums
 			} else {
 				_, err = u.complete(ownKey{}, one, two, three)
 				wantCode(t, err, 400, "InvalidRequest")
@@ -179,7 +179,7 @@ func TestOwnKeyUpload(t *testing.T) {
 				) != aws.ToString(
 					done.ChecksumCRC32,
 				) || aws.ToString(again.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
-				t.Errorf("%s, completed once more: %v", name, err)
+				t.Errorf("%s, completed a second time: %v", name, err)
 			}
 			if !strings.HasSuffix(*done.ETag, `-3"`) || done.ServerSideEncryption != "" ||
 				(alg == "") != (done.ChecksumCRC32 == nil && done.ChecksumSHA256 == nil &&
@@ -191,8 +191,7 @@ func TestOwnKeyUpload(t *testing.T) {
 	}
 }
 
-// readUpload reads what was uploaded in parts: whole, by part, across parts,
-// and by its attributes.
+// readUpload reads an object with parts: whole, by part, across parts, and its attributes.
 func readUpload(
 	t *testing.T, s *harness.Server, bucket *string, key string, done *s3.CompleteMultipartUploadOutput,
 	bodies [][]byte, mine, other ownKey,
@@ -251,8 +250,8 @@ func readUpload(
 	wantCode(t, err, 403, "AccessDenied")
 }
 
-// TestOwnKeyForOtherUploads: a key for an upload that has none is refused, and
-// the transfer manager's own uploads go through.
+// TestOwnKeyForOtherUploads: a key for an upload without one is refused, and uploads of the SDK's
+// transfer manager succeed.
 func TestOwnKeyForOtherUploads(t *testing.T) {
 	s, bucket := secured(t, "own-uploads")
 	mine := newOwnKey("mine")

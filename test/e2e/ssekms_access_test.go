@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// readPaths are all ways to read bytes of an object, or a digest of them, as a user
-// with its own bucket. Each returns what came out.
+// readPaths returns all ways to read bytes of an object, or a digest of them, as a user with its own
+// bucket. Each returns what it has read.
 func (c sseCast) readPaths(u someone, bucket, own, upload string) map[string]func() (string, error) {
 	ctx, at := c.Context(), aws.String(bucket+"/k")
 	get := func(change func(*s3.GetObjectInput)) func() (string, error) {
@@ -80,9 +80,8 @@ func (c sseCast) readPaths(u someone, bucket, own, upload string) map[string]fun
 	}
 }
 
-// TestFullS3PermissionReadsNothing: a user who may do everything in S3, and nothing with
-// the key, gets no byte and no digest on any way to read, whichever way of encryption
-// under a key of KMS was used; with kms:Decrypt, it does.
+// TestFullS3PermissionReadsNothing: a user with all permissions in S3, and none on the key, can't read
+// a byte or a digest in any way, with any encryption under a KMS key. With kms:Decrypt the user can.
 func TestFullS3PermissionReadsNothing(t *testing.T) {
 	c := newSSECast(t)
 	own := c.bucketOf("their-own", sse{})
@@ -109,7 +108,7 @@ func TestFullS3PermissionReadsNothing(t *testing.T) {
 						text, err := read()
 						switch {
 						case !allowed && !isRefused(err):
-							t.Errorf("%s is open: %v %.200q", path, err, text)
+							t.Errorf("%s is allowed: %v %.200q", path, err, text)
 						case !allowed && strings.Contains(text, "marked"):
 							t.Errorf("%s discloses: %.200q", path, text)
 						case allowed && err != nil:
@@ -122,7 +121,7 @@ func TestFullS3PermissionReadsNothing(t *testing.T) {
 	}
 }
 
-// refusedError is a 403 of a request without an SDK.
+// refusedError stands for a 403 of a request without an SDK.
 type refusedError struct{}
 
 func (refusedError) Error() string { return "403" }
@@ -146,9 +145,8 @@ func (c sseCast) fill(bucket, kind, body string, e sse) {
 	c.ok(err)
 }
 
-// TestKeysAcrossAccounts: an uploader and a reader of another account need the bucket's
-// permission and the key's, which the key's policy gives to their account and their own
-// policies to them.
+// TestKeysAcrossAccounts: an uploader and a reader of another account need a permission on the bucket
+// and one on the key. The key's policy must allow their account, and their own policies must allow them.
 func TestKeysAcrossAccounts(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("across", sse{}), c.newKey()
@@ -173,12 +171,12 @@ func TestKeysAcrossAccounts(t *testing.T) {
 		t.Errorf("%q and %q", ours, theirs)
 	}
 	c.keyPolicy(key, c.delegating())
-	_, _, err = c.get(guest, bucket, "theirs") // having written it gives nothing
+	_, _, err = c.get(guest, bucket, "theirs") // the uploader has no permission to read
 	wantCode(t, err, 403, "AccessDenied")
 }
 
-// TestForeignKeysAreNoOracle: who may not use a key of another account is told the same
-// of one that exists and of one that does not, enabled or not.
+// TestForeignKeysAreNoOracle: a caller who may not use a key of another account gets the same answer
+// whether or not the key exists or is enabled.
 func TestForeignKeysAreNoOracle(t *testing.T) {
 	c := newSSECast(t)
 	foreign := c.CreateAccount(t, "foreign")
@@ -211,15 +209,15 @@ func TestForeignKeysAreNoOracle(t *testing.T) {
 	}
 }
 
-// message is the sentence of an error document.
+// message returns the message of an error document.
 func message(body string) string {
 	_, after, _ := strings.Cut(body, "<Message>")
 	text, _, _ := strings.Cut(after, "</Message>")
 	return text
 }
 
-// TestAKeyChangeBindsTheNextRequest: taking a permission on a key away, or the key, binds
-// the next request and one whose body is still coming in, on each way.
+// TestAKeyChangeBindsTheNextRequest: if a permission on a key is removed, or the key is, the next
+// request is refused, and so is one whose body is still arriving.
 func TestAKeyChangeBindsTheNextRequest(t *testing.T) {
 	c := newSSECast(t)
 	bucket := c.bucketOf("binds", sse{})
@@ -293,8 +291,8 @@ func shut(t *testing.T, what string, err error) {
 	}
 }
 
-// TestReadsInFlight: a GET whose key is disabled while its bytes go out was decided
-// before and ends; the next one is refused.
+// TestReadsInFlight: if the key is disabled while a GET sends its bytes, the GET completes, because it
+// was decided before. The next one is refused.
 func TestReadsInFlight(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("in-flight", sse{}), c.newKey()

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// encryptionHeaders are what a request without an SDK sends.
+// headers returns the headers of a request without an SDK.
 func (e sse) headers() http.Header {
 	h := http.Header{}
 	for name, value := range map[string]*string{
@@ -29,7 +29,7 @@ func (e sse) headers() http.Header {
 	return h
 }
 
-// describedBy is how the headers of an answer describe the encryption.
+// describedBy returns the encryption that an answer's headers describe.
 func describedBy(h http.Header) described {
 	const name = "X-Amz-Server-Side-Encryption"
 	return described{
@@ -38,8 +38,8 @@ func describedBy(h http.Header) described {
 	}
 }
 
-// writePaths are all ways to write an object: each writes a body and returns what its
-// answers say, by their operations.
+// writePaths returns all ways to write an object. Each writes a body and returns the encryption in its
+// answers, by operation.
 func (c sseCast) writePaths() map[string]func(bucket, key, body string, e sse) map[string]described {
 	return map[string]func(bucket, key, body string, e sse) map[string]described{
 		"PutObject": func(bucket, key, body string, e sse) map[string]described {
@@ -104,9 +104,9 @@ func (c sseCast) completed(u *sseUpload, said map[string]described) map[string]d
 	return said
 }
 
-// TestEveryWriteAndEncryption: each way to write, with each way of encryption, asked for
-// or by default: the answers, HEAD and GET say what was asked for, the bytes come back,
-// and no ETag or part's ETag under a key of KMS is an MD5.
+// TestEveryWriteAndEncryption: each way to write, with each way of encryption, requested or by default.
+// The answers, HEAD and GET name the encryption, GET returns the bytes, and no ETag of an object or a
+// part under a KMS key is an MD5.
 func TestEveryWriteAndEncryption(t *testing.T) {
 	c := newSSECast(t)
 	key, yes, no := c.newKey(), true, false
@@ -170,7 +170,7 @@ func TestEveryWriteAndEncryption(t *testing.T) {
 	}
 }
 
-// in is the cast for a subtest.
+// in returns the cast for a subtest.
 func (c sseCast) in(t *testing.T) sseCast { c.t, c.TB = t, t; return c }
 
 func (c sseCast) bucketOf(name string, e sse) string {
@@ -179,7 +179,7 @@ func (c sseCast) bucketOf(name string, e sse) string {
 	return name
 }
 
-// TestEncryptionRequestsThatContradictThemselves are refused, and store nothing.
+// TestEncryptionRequestsThatContradictThemselves: such requests are refused, and store nothing.
 func TestEncryptionRequestsThatContradictThemselves(t *testing.T) {
 	c := newSSECast(t)
 	key, bucket := c.newKey(), c.bucketOf("contradict", sse{})
@@ -238,8 +238,8 @@ func TestEncryptionRequestsThatContradictThemselves(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchKey")
 }
 
-// TestEncryptionContext: the caller's own pairs are bound, echoed by writes alone, kept
-// for reads, and not taken over by a copy.
+// TestEncryptionContext: the caller's own pairs are bound to the data key. Only the answers to writes
+// return them. Reads use the stored pairs, and a copy does not inherit them.
 func TestEncryptionContext(t *testing.T) {
 	c := newSSECast(t)
 	key, bucket := c.newKey(), c.bucketOf("pairs", sse{})
@@ -266,7 +266,7 @@ func TestEncryptionContext(t *testing.T) {
 	wantCode(t, err, 403, "AccessDenied")
 	a := send(t, c.Server, raw{method: "GET", target: "/pairs/red"})
 	if a.status != 200 || a.header.Get("X-Amz-Server-Side-Encryption-Context") != "" {
-		t.Errorf("GET tells the pairs: %v", a.header)
+		t.Errorf("GET returns the pairs: %v", a.header)
 	}
 	up, began, err := c.begin(u.s3, bucket, "parts", red)
 	c.ok(err)
@@ -287,9 +287,8 @@ func TestEncryptionContext(t *testing.T) {
 	wantCode(t, err, 403, "AccessDenied")
 }
 
-// TestCopiesChooseTheirEncryption: a copy goes by its own headers, else by the target
-// bucket's default, and never by its source's. A changed encryption makes a copy onto
-// itself legal.
+// TestCopiesChooseTheirEncryption: a copy uses the encryption in its headers, else the target bucket's
+// default, and never its source's. A copy onto itself is allowed if it changes the encryption.
 func TestCopiesChooseTheirEncryption(t *testing.T) {
 	c := newSSECast(t)
 	key, other := c.newKey(), c.newKey()

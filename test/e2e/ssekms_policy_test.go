@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// TestPoliciesThatDemandKMS: AWS's example policies that deny other encryption hold for
-// every write, let uploads in parts through that began with the header, and compare the
-// key's ARN, however the key was named.
+// TestPoliciesThatDemandKMS: AWS's example policies that deny other encryption apply to every write.
+// They allow uploads in parts that began with the header, and compare the key's ARN, whichever name the
+// request has.
 func TestPoliciesThatDemandKMS(t *testing.T) {
 	c := newSSECast(t)
 	key, other := c.newKey(), c.newKey()
@@ -90,8 +90,8 @@ func TestPoliciesThatDemandKMS(t *testing.T) {
 	}
 }
 
-// TestManagedKeyIsTheAccounts: the key that S3 manages may be used by whoever of the
-// account S3 lets in, as at AWS, and by nobody whose own policy denies it.
+// TestManagedKeyIsTheAccounts: as at AWS, every principal of the account with the permission in S3 may
+// use the key that S3 manages, unless its own policy denies that.
 func TestManagedKeyIsTheAccounts(t *testing.T) {
 	c := newSSECast(t)
 	bucket := c.bucketOf("accounts", sse{})
@@ -110,8 +110,8 @@ func TestManagedKeyIsTheAccounts(t *testing.T) {
 	wantCode(t, err, 403, "AccessDenied")
 }
 
-// TestPresignedUnderKMS: a URL carries the authority of who signed it, over the key,
-// too; headers of encryption that were signed have to be sent.
+// TestPresignedUnderKMS: a presigned URL uses its signer's permissions on the key, too. Signed headers
+// of encryption have to be sent.
 func TestPresignedUnderKMS(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("signed", sse{}), c.newKey()
@@ -125,7 +125,7 @@ func TestPresignedUnderKMS(t *testing.T) {
 	get, err := p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("k")})
 	c.ok(err)
 	if a := follow(t, c.Server, put, "x"); a.status != 403 {
-		t.Errorf("without the key: %d %s", a.status, a.body)
+		t.Errorf("without the permission on the key: %d %s", a.status, a.body)
 	}
 	c.grants("signer", everywhere("s3:*", "kms:GenerateDataKey", "kms:Decrypt"))
 	a := follow(t, c.Server, put, "x", func(r *http.Request) { r.Header.Del("X-Amz-Server-Side-Encryption") })
@@ -141,11 +141,11 @@ func TestPresignedUnderKMS(t *testing.T) {
 	}
 	c.grants("signer", everywhere("s3:*"))
 	if a := follow(t, c.Server, get, ""); a.status != 403 {
-		t.Errorf("after the permission was taken: %d %s", a.status, a.body)
+		t.Errorf("after the permission was removed: %d %s", a.status, a.body)
 	}
 }
 
-// updated asks for UpdateObjectEncryption.
+// updated sends UpdateObjectEncryption.
 func (c sseCast) updated(by *s3.Client, bucket, key, under string, bucketKey bool) error {
 	_, err := by.UpdateObjectEncryption(c.Context(), &s3.UpdateObjectEncryptionInput{
 		Bucket: &bucket, Key: &key, ObjectEncryption: &types.ObjectEncryptionMemberSSEKMS{
@@ -155,8 +155,8 @@ func (c sseCast) updated(by *s3.Client, bucket, key, under string, bucketKey boo
 	return err
 }
 
-// TestUpdateObjectEncryption: an object moves under another key in place. Nothing else of
-// it changes, and whoever may not use the old key or the new one moves nothing.
+// TestUpdateObjectEncryption moves an object under another key in place. Nothing else of it changes,
+// and a caller without a permission on the old key or the new one is refused.
 func TestUpdateObjectEncryption(t *testing.T) {
 	c := newSSECast(t)
 	bucket, first, second := c.bucketOf("updated", sse{}), c.newKey(), c.newKey()
@@ -209,7 +209,7 @@ func TestUpdateObjectEncryption(t *testing.T) {
 	}
 }
 
-// TestUpdateObjectEncryptionRefuses is what moves nothing, and what AWS says of it.
+// TestUpdateObjectEncryptionRefuses: objects that can't be moved, and AWS's errors for them.
 func TestUpdateObjectEncryptionRefuses(t *testing.T) {
 	c := newSSECast(t)
 	bucket, first, second := c.bucketOf("kept", sse{}), c.newKey(), c.newKey()

@@ -16,12 +16,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// sseCast is a server with keys of KMS, for tests of what S3 does with them.
+// sseCast is a server with KMS keys, for tests of how S3 uses them.
 type sseCast struct{ kmsCast }
 
 func newSSECast(t *testing.T) sseCast { return sseCast{newKMSCast(t)} }
 
-// everywhere is an identity policy that allows actions on everything.
+// everywhere returns an identity policy that allows actions on every resource.
 func everywhere(actions ...string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` + strings.Join(actions, `","`) +
 		`"],"Resource":"*"}]}`
@@ -36,8 +36,7 @@ func (c sseCast) grants(user, document string) {
 	c.ok(err)
 }
 
-// delegating is a key policy that leaves everything to the account's IAM, with further
-// statements.
+// delegating returns a key policy that lets the account's IAM policies decide, with further statements.
 func (c sseCast) delegating(more ...string) string {
 	all := append([]string{
 		`{"Effect":"Allow","Principal":{"AWS":"` + c.account + `"},"Action":"kms:*","Resource":"*"}`,
@@ -54,7 +53,7 @@ func (c sseCast) keyPolicy(key, document string) {
 	c.ok(err)
 }
 
-// sse is what a write says about encryption.
+// sse is the encryption that a write asks for.
 type sse struct {
 	algorithm types.ServerSideEncryption
 	key       string
@@ -71,7 +70,7 @@ func pointer(s string) *string {
 	return &s
 }
 
-// contextHeader is the encryption context as its header carries it.
+// contextHeader returns the header of the encryption context.
 func (e sse) contextHeader() *string {
 	if e.context == "" {
 		return nil
@@ -125,7 +124,7 @@ func (c sseCast) defaults(bucket string, e sse) {
 	}))
 }
 
-// described is how an answer says that something is encrypted.
+// described is the encryption that an answer describes.
 type described struct {
 	algorithm types.ServerSideEncryption
 	key       string
@@ -143,7 +142,7 @@ func (c sseCast) head(bucket, key string) described {
 	return describe(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled)
 }
 
-// isMD5 reports an ETag that is the MD5 of the body.
+// isMD5 reports whether an ETag is the MD5 of the body.
 func isMD5(etag *string, body string) bool {
 	return aws.ToString(etag) == fmt.Sprintf(`"%x"`, md5.Sum([]byte(body)))
 }
@@ -204,7 +203,7 @@ func (u *sseUpload) complete() (*s3.CompleteMultipartUploadOutput, error) {
 	})
 }
 
-// bigEnough is a part that need not be the last one.
+// bigEnough returns a part that need not be the last one.
 func bigEnough(mark string) string {
 	return mark + string(bytes.Repeat([]byte("0123456789abcdef"), 5<<16))
 }

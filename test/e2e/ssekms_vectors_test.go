@@ -14,9 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// TestEncryptionVectors: decisions about encryption that were recorded from AWS or stand
-// on its pages, by the numbers that they have in this project. E10 and E25 to E30 are
-// about KMS alone and stand with its tests.
+// TestEncryptionVectors: decisions about encryption that were recorded from AWS or are on its pages, by
+// their numbers in this project. E10 and E25 to E30 are about KMS alone; its own tests have them.
 func TestEncryptionVectors(t *testing.T) {
 	c := newSSECast(t)
 	for i, v := range []struct {
@@ -85,7 +84,7 @@ func vectorNoSetting(c sseCast, bucket string) {
 	}
 }
 
-// vectorContext has a user who may use the key for one encryption context alone.
+// vectorContext: a user may use the key with one encryption context only.
 func vectorContext(c sseCast, bucket string, bucketKey bool) {
 	key := c.newKey()
 	c.defaults(bucket, sse{algorithm: "aws:kms", key: key, bucketKey: &bucketKey})
@@ -112,8 +111,8 @@ func vectorContext(c sseCast, bucket string, bucketKey bool) {
 	}
 }
 
-// vectorPut has a user with exactly some permissions put an object under a key whose
-// policy delegates to IAM.
+// vectorPut: a user with exactly some permissions puts an object under a key whose policy delegates to
+// IAM.
 func vectorPut(c sseCast, bucket string, status int, actions ...string) {
 	u := c.actor(bucket, actions...)
 	_, err := c.put(u.s3, bucket, "k", "x", underKMS(c.newKey()))
@@ -134,7 +133,7 @@ func vectorGet(c sseCast, bucket string) {
 	wantCode(c.t, err, 403, "AccessDenied")
 	for _, said := range []string{u.arn, "kms:Decrypt", key} {
 		if err == nil || !strings.Contains(err.Error(), said) {
-			c.Errorf("does not name %s: %v", said, err)
+			c.Errorf("the error does not name %s: %v", said, err)
 		}
 	}
 	_, err = u.s3.HeadObject(c.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("k")})
@@ -217,7 +216,7 @@ func vectorStates(c sseCast, bucket string) {
 		wantCode(c.t, err, 400, code)
 		wantCode(c.t, putErr, 400, code)
 		if err != nil && !strings.Contains(err.Error(), key) {
-			c.Errorf("does not name the key: %v", err)
+			c.Errorf("the error does not name the key: %v", err)
 		}
 	}
 	both("")
@@ -367,7 +366,7 @@ func vectorRange(c sseCast, bucket string) {
 	}
 }
 
-// vectorsOfCustomerKeys are those of SSE-C; further ones stand in ssec_test.go.
+// vectorsOfCustomerKeys has the vectors of SSE-C; ssec_test.go has further ones.
 func vectorsOfCustomerKeys(t *testing.T) {
 	s, bucket := secured(t, "vectors-ssec")
 	mine, other := newOwnKey("mine"), newOwnKey("other")
@@ -402,7 +401,7 @@ func vectorsOfCustomerKeys(t *testing.T) {
 			}
 		})
 	}
-	for name, keys := range map[string][2]ownKey{ // of the beginning and of the part
+	for name, keys := range map[string][2]ownKey{ // of CreateMultipartUpload and of UploadPart
 		"E19f no key in a part":  {mine, {}},
 		"E19f a key in a part":   {{}, mine},
 		"E19g another in a part": {mine, other},
@@ -425,7 +424,7 @@ func vectorsOfCustomerKeys(t *testing.T) {
 	})
 }
 
-// set changes a header of encryption, or removes it.
+// set sets a header of encryption, or removes it.
 func set(name, value string) func(http.Header) {
 	return func(h http.Header) {
 		full := strings.TrimSuffix("X-Amz-Server-Side-Encryption-"+name, "-")

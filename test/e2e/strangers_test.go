@@ -18,7 +18,7 @@ import (
 	"watertight/test/harness"
 )
 
-// claim is an authorization header with a made-up signature, for a key.
+// claim returns an authorization header for a key, with a made-up signature.
 func claim(key, service string) string {
 	day := time.Now().UTC().Format("20060102")
 	return "X-Amz-Date: " + day + "T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/" + day +
@@ -26,13 +26,13 @@ func claim(key, service string) string {
 		"/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64) + "\r\n"
 }
 
-// hostile are beginnings of requests that never end, or end in a refusal.
+// hostile returns beginnings of requests that never end, or that are refused.
 func hostile() map[string]string {
 	const form = "Host: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n"
 	const document = "Host: h\r\nContent-Type: application/xml\r\nContent-Length: 4000000\r\n"
 	const deep = "<Delete>" + "<a><a><a><a><a><a><a><a><a><a>"
 	many := strings.Repeat("N.a.a.a.a.a.a.a=&", 1000)
-	var odd strings.Builder // many of one kind take a lot while they are read
+	var odd strings.Builder // parameters that take much memory while they are read
 	for i := range 2000 {
 		fmt.Fprintf(&odd, "x%03x:\r\n", i)
 	}
@@ -77,9 +77,9 @@ func write(t *testing.T, s *harness.Server, c net.Conn, r raw) *http.Response {
 	return res
 }
 
-// TestStrangersShutNoOneOut: however many unauthenticated connections there
-// are, and whatever they send or do not send, new callers get in, those who are
-// connected stay, and the unauthenticated connections are dropped.
+// TestStrangersShutNoOneOut: however many unauthenticated connections there are, and whatever they
+// send, new callers can connect, connected ones stay connected, and unauthenticated connections are
+// dropped.
 func TestStrangersShutNoOneOut(t *testing.T) {
 	const most, many = 8, 20
 	for name, text := range hostile() {
@@ -107,14 +107,13 @@ func TestStrangersShutNoOneOut(t *testing.T) {
 				}
 			}
 			if gone < many+2-most {
-				t.Errorf("%d of %d strangers were given up, with room for %d", gone, many, most)
+				t.Errorf("%d of %d strangers were dropped, with room for %d", gone, many, most)
 			}
 		})
 	}
 }
 
-// upload begins an upload and returns once the server waits for its body, or
-// the refusal.
+// upload begins an upload. It returns once the server waits for the body or has refused the request.
 func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn, *http.Response) {
 	t.Helper()
 	req := signedRequest(t, s, raw{method: "PUT", target: path, hash: "UNSIGNED-PAYLOAD", key: id, secret: secret})
@@ -126,9 +125,9 @@ func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn,
 	return c, res
 }
 
-// TestOneKeyShutsNoOneOut: if stalled uploads of one key hold most
-// connections, that key is told to slow down. Other keys and the root user get
-// in, unauthenticated connections make no difference, and the uploads go on.
+// TestOneKeyShutsNoOneOut: if stalled uploads of one key hold most connections, that key gets SlowDown.
+// Other keys and the root user can connect, unauthenticated connections make no difference, and the
+// uploads can continue.
 func TestOneKeyShutsNoOneOut(t *testing.T) {
 	const most = 16
 	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = most })
@@ -165,7 +164,7 @@ func TestOneKeyShutsNoOneOut(t *testing.T) {
 		stalled = append(stalled, c)
 	}
 	if _, status := begin("one", most); status != http.StatusServiceUnavailable {
-		t.Errorf("one more of the same key: %d", status)
+		t.Errorf("one more upload of the same key: %d", status)
 	}
 	if _, status := begin("two", 0); status != http.StatusContinue {
 		t.Errorf("another key: %d", status)
@@ -187,9 +186,8 @@ func TestOneKeyShutsNoOneOut(t *testing.T) {
 	}
 }
 
-// TestStrangersFillOnlyTheirShare: unauthenticated clients that send large
-// forms and stop before the end are told to slow down, whether they claim a key
-// or not. Callers and the root user are not affected.
+// TestStrangersFillOnlyTheirShare: unauthenticated clients that send large forms and stop before the
+// end get SlowDown, whether they claim a key or not. Callers and the root user are not affected.
 func TestStrangersFillOnlyTheirShare(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.MaxDocumentMemory = 1 << 20 })
 	_, user, _ := newUser(t, s, "caller")
@@ -208,7 +206,7 @@ func TestStrangersFillOnlyTheirShare(t *testing.T) {
 		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 	}
 	deadline := time.Now().Add(30 * time.Second)
-	for { // until the halves have come
+	for { // until the first halves have arrived
 		a := send(t, s, whole)
 		if a.status == http.StatusServiceUnavailable {
 			break
@@ -237,9 +235,8 @@ func TestStrangersFillOnlyTheirShare(t *testing.T) {
 	}
 }
 
-// TestFormsAndDocumentsAreBounded: a form or document without a verified
-// signature is limited to a small size, whatever it declares, and is not read
-// at all if it could not be allowed.
+// TestFormsAndDocumentsAreBounded: a form or document without a verified signature is limited to a small
+// size, whatever length it declares, and is not read at all if the request can't be allowed.
 func TestFormsAndDocumentsAreBounded(t *testing.T) {
 	s, bucket := openServer(t, "open")
 	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {

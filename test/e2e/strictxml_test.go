@@ -11,8 +11,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestDocumentsThatDestroy: what a document that protects or destroys data says twice, or in
-// words that S3 does not know, is refused and never guessed.
+// TestDocumentsThatDestroy: a document that protects or destroys data is refused if it has a repeated or
+// an unknown element.
 func TestDocumentsThatDestroy(t *testing.T) {
 	s := harness.Start(t)
 	bucket := aws.String("strict")

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// record is what these tests read of an audit event.
+// record is the part of an audit event that these tests read.
 type record struct {
 	EventName, ErrorCode string
 	UserIdentity         struct {
@@ -48,9 +48,8 @@ func (c cast) events() (all []record, text string) {
 	return all, text
 }
 
-// TestSessionsInTheAuditLog: events say who got which session, by which means, and
-// whose it was when it was used. No token and no secret is in the audit log or in the
-// program's log.
+// TestSessionsInTheAuditLog: events say who made which session and how, and whose session a request
+// used. Neither the audit log nor the program's log contains a token or a secret.
 func TestSessionsInTheAuditLog(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	web := f.trusting("web", "")
@@ -86,7 +85,7 @@ func TestSessionsInTheAuditLog(t *testing.T) {
 		return i.Type == "WebIdentityUser" && i.UserName == "somebody" && i.IdentityProvider == f.provider &&
 			r.RequestParameters.RoleArn == web && r.Resources[0].ARN == web
 	})
-	// what was not verified is not in the event
+	// unverified claims are not in the event
 	find("AssumeRoleWithWebIdentity", "InvalidIdentityToken", func(r *record) bool {
 		return r.UserIdentity.Type == "AWSAccount" && r.RequestParameters.RoleArn == web
 	})
@@ -110,7 +109,7 @@ func TestSessionsInTheAuditLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if strings.Contains(text, secret) || strings.Contains(f.Logs.String(), secret) {
-				t.Errorf("%s is written down", name)
+				t.Errorf("%s is in a log", name)
 			}
 		})
 	}

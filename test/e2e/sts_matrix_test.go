@@ -15,9 +15,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestSTSMatrix walks every operation of STS as each kind of caller; the golden
-// file is what a reviewer reads. The role trusts the account, so that its
-// sessions and users are judged by their own policies.
+// TestSTSMatrix calls every operation of STS as each kind of caller. Reviewers read the golden file. The
+// role trusts the account, so that the policies of its sessions and users decide.
 func TestSTSMatrix(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -87,7 +86,7 @@ func TestSTSMatrix(t *testing.T) {
 			as(one, `{"Effect":"Deny","Action":"sts:`+name+`","Resource":"*"}`),
 			as(`{"Effect":"Allow","NotAction":"sts:` + name + `","Resource":"*"}`), ask(name, &root),
 		}
-		as(`{"Effect":"Allow","Action":"*","Resource":"*"}`) // what the sessions act with
+		as(`{"Effect":"Allow","Action":"*","Resource":"*"}`) // the permissions of the sessions
 		for _, who := range []someone{
 			c.session(token.Credentials), c.session(mfa.Credentials), role, c.session(federated.Credentials),
 		} {

@@ -15,7 +15,7 @@ import (
 // device is an enrolled MFA device; next is a code that was not used yet.
 type device struct{ serial, next string }
 
-// device enrols one for a user, or with "root" for the root user.
+// device enrols a device for a user, or with "root" for the root user.
 func (c cast) device(name, user string) device {
 	c.Helper()
 	serial, seed := enrol(c, c.root, name, user)
@@ -29,8 +29,8 @@ func wrong(code string) string {
 	return "000000"
 }
 
-// TestSessionTokenWithMFA: a code makes a session that has MFA, once; without
-// one a session may not use IAM.
+// TestSessionTokenWithMFA: a session with MFA needs a code, and each code makes one session. A session
+// without MFA may not use IAM.
 func TestSessionTokenWithMFA(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -63,7 +63,7 @@ func TestSessionTokenWithMFA(t *testing.T) {
 			with, err := who.sts.GetSessionToken(ctx, in)
 			c.ok(err)
 			_, err = who.sts.GetSessionToken(ctx, in)
-			expect(t, err, "AccessDenied") // each code once
+			expect(t, err, "AccessDenied") // a code counts once
 			_, err = c.session(plain.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
 			expect(t, err, "InvalidClientTokenId")
 			_, err = c.session(with.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
@@ -78,11 +78,11 @@ func TestSessionTokenWithMFA(t *testing.T) {
 	_, err := other.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{SerialNumber: &d.serial, TokenCode: &d.next})
 	expect(t, err, "AccessDenied")
 	_, err = user.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{SerialNumber: &d.serial, TokenCode: &d.next})
-	expect(t, err, "") // and the try cost its owner nothing
+	expect(t, err, "") // the attempt does not count against the owner
 }
 
-// TestAssumeRoleWithMFA: a trust policy that wants MFA is satisfied by a code in
-// the call, or by a session that was made with one; a wrong code opens nothing.
+// TestAssumeRoleWithMFA: if a trust policy requires MFA, the call needs a code or a session that was
+// made with one. A wrong code is refused.
 func TestAssumeRoleWithMFA(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -103,7 +103,7 @@ func TestAssumeRoleWithMFA(t *testing.T) {
 		t.Errorf("a wrong code: %v", err)
 	}
 	_, err = u.sts.AssumeRole(ctx, assume(*free.Arn, "one", with(wrong(d.next))))
-	expect(t, err, "AccessDenied") // the code was not required, and it is wrong
+	expect(t, err, "AccessDenied") // a wrong code is refused even if none is required
 	out, err := u.sts.AssumeRole(ctx, assume(*r.Arn, "one", with(d.next)))
 	c.ok(err)
 	c.ok(list(c, c.session(out.Credentials)))
@@ -114,7 +114,7 @@ func TestAssumeRoleWithMFA(t *testing.T) {
 	c.ok(err)
 	s, err := c.session(token.Credentials).sts.AssumeRole(ctx, assume(*r.Arn, "two"))
 	c.ok(err)
-	// MFA opened the role. The role's session was made without a code.
+	// MFA was needed to assume the role, but the role's session does not have it.
 	expect(t, list(c, c.session(s.Credentials)), "AccessDenied")
 	plain, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	c.ok(err)

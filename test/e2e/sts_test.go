@@ -17,7 +17,7 @@ import (
 	"watertight/test/harness"
 )
 
-// stsClient is an SDK client that nothing in the environment can lead astray.
+// stsClient returns an SDK client that ignores the environment.
 func stsClient(s *harness.Server, key, secret, token string) *sts.Client {
 	return sts.New(sts.Options{
 		BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
@@ -25,7 +25,7 @@ func stsClient(s *harness.Server, key, secret, token string) *sts.Client {
 	})
 }
 
-// code is the API's error code, or "".
+// code returns the API's error code, or "".
 func code(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {
@@ -54,7 +54,7 @@ func TestSessionTokens(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if _, err := session.GetSessionToken(t.Context(), &sts.GetSessionTokenInput{}); code(err) != "AccessDenied" {
-		t.Errorf("a session makes a session: %v", err)
+		t.Errorf("a session can make a session: %v", err)
 	}
 	if info, err := root.GetAccessKeyInfo(t.Context(), &sts.GetAccessKeyInfoInput{
 		AccessKeyId: c.AccessKeyId,

@@ -285,7 +285,7 @@ func TestBucketTags(t *testing.T) {
 	}
 }
 
-// TestTagsOfForms: a form carries a document.
+// TestTagsOfForms: a form has the tags in an XML document.
 func TestTagsOfForms(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "form-tags")
@@ -314,8 +314,8 @@ func TestTagsOfForms(t *testing.T) {
 	}
 }
 
-// TestStorageClasses: classes whose promises hold here are stored and returned; those
-// that promise an archive are refused.
+// TestStorageClasses: classes that the server can implement are stored and returned; archive classes
+// are refused.
 func TestStorageClasses(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "classes")

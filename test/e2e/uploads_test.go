@@ -83,8 +83,8 @@ func sumOf(a digest.Algorithm, pieces ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// TestCompositeChecksumOfAll: S3 takes the checksum of an upload with the number
-// of its parts and without, and verifies both.
+// TestCompositeChecksumOfAll: the checksum of an upload is accepted with and without the number of
+// parts, and verified in both forms.
 func TestCompositeChecksumOfAll(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key := newBucket(t, s, "composite"), aws.String("k")
@@ -111,7 +111,7 @@ func TestCompositeChecksumOfAll(t *testing.T) {
 	}
 }
 
-// TestUploader: the SDK's own uploader, 20 MiB, with every checksum it knows.
+// TestUploader: the SDK's own uploader sends 20 MiB with every checksum that it knows.
 func TestUploader(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "uploader")
@@ -157,7 +157,7 @@ func TestUploader(t *testing.T) {
 	}
 }
 
-// TestMultipartReads: ranges across parts, parts by number, attributes.
+// TestMultipartReads reads ranges across parts, parts by number, and attributes.
 func TestMultipartReads(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key := newBucket(t, s, "reads"), aws.String("dir/k")
@@ -276,7 +276,7 @@ func attributes(
 	}
 }
 
-// TestMultipartErrors: each refusal has the right code, and leaves nothing behind.
+// TestMultipartErrors: each refusal has the right code, and stores nothing.
 func TestMultipartErrors(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	bucket, key := newBucket(t, s, "errors"), aws.String("k")
@@ -447,9 +447,9 @@ func TestMultipartErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := complete(t, s, bucket, key, id, small) // as a client does that lost the answer
+	again, err := complete(t, s, bucket, key, id, small) // as a client does if it lost the answer
 	if err != nil || *again.ETag != *done.ETag {
-		t.Errorf("once more: %+v, %v", again, err)
+		t.Errorf("the second time: %+v, %v", again, err)
 	}
 	_, err = complete(t, s, bucket, key, id, next)
 	wantCode(t, err, 404, "NoSuchUpload")
@@ -461,7 +461,7 @@ func TestMultipartErrors(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchUpload")
 }
 
-// TestUploadPartCopy: parts of other objects, by range and condition.
+// TestUploadPartCopy copies parts from other objects, by range and with conditions.
 func TestUploadPartCopy(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key, from := newBucket(t, s, "part-copy"), aws.String("k"), newBucket(t, s, "part-source")
@@ -536,11 +536,11 @@ func TestUploadPartCopy(t *testing.T) {
 		header: http.Header{"X-Amz-Copy-Source": {source}}, key: other.AccessKeyID, secret: other.SecretAccessKey,
 	}
 	if a := send(t, s, r); a.status != 403 {
-		t.Errorf("a stranger copies: %d", a.status)
+		t.Errorf("a stranger can copy: %d", a.status)
 	}
 }
 
-// TestUploadListings: pages of uploads and of parts.
+// TestUploadListings lists uploads and parts in pages.
 func TestUploadListings(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "uploads")
@@ -610,7 +610,7 @@ func TestUploadListings(t *testing.T) {
 	}
 }
 
-// TestConditionalComplete: a change of the key during the upload is a conflict.
+// TestConditionalComplete: if the key changes during an upload, a conditional completion gets 409.
 func TestConditionalComplete(t *testing.T) {
 	s := harness.Start(t)
 	for _, status := range []types.BucketVersioningStatus{"", "Enabled", "Suspended"} {

@@ -14,12 +14,12 @@ import (
 	"watertight/test/harness"
 )
 
-// versioned is a bucket and what a test does with it.
+// versioned is a bucket with helpers for its versions.
 type versioned struct {
 	t      *testing.T
 	s      *harness.Server
 	bucket *string
-	names  map[string]string // what was stored, by version id
+	names  map[string]string // the stored texts by version id
 }
 
 func newVersioned(t *testing.T, s *harness.Server, name string) *versioned {
@@ -63,7 +63,7 @@ func (v *versioned) delete(key string, id *string) *s3.DeleteObjectOutput {
 	return out
 }
 
-// get returns what a key or a version holds, or the code of the refusal.
+// get returns the text of a key or a version, or the error code.
 func (v *versioned) get(key string, id *string) string {
 	v.t.Helper()
 	out, err := v.s.S3.GetObject(v.t.Context(), &s3.GetObjectInput{Bucket: v.bucket, Key: &key, VersionId: id})
@@ -83,8 +83,8 @@ func (v *versioned) get(key string, id *string) string {
 	return string(b)
 }
 
-// all lists a key's versions, newest first: what they hold, DM for a marker,
-// null= before a null version, * after the latest.
+// all lists the texts of a key's versions, newest first: DM for a marker, null= before a null version,
+// * after the latest.
 func (v *versioned) all(key string) string {
 	v.t.Helper()
 	out, err := v.s.S3.ListObjectVersions(v.t.Context(), &s3.ListObjectVersionsInput{Bucket: v.bucket, Prefix: &key})
@@ -127,7 +127,7 @@ func TestVersioningStates(t *testing.T) {
 		}
 	}
 	if v.put("k", "a0") != "" || v.put("k", "a") != "" {
-		t.Error("an unversioned bucket tells version ids")
+		t.Error("an unversioned bucket returns version ids")
 	}
 	check("V1: put twice while Off", "null=a*", "a")
 	v.turn("Enabled")
@@ -151,7 +151,7 @@ func TestVersioningStates(t *testing.T) {
 	check("V4: undelete", "b* null=a", "b")
 	v.turn("Suspended")
 	if id := v.put("k", "c"); id != "" {
-		t.Errorf("a put while Suspended tells the id %q", id)
+		t.Errorf("a put while Suspended returns the id %q", id)
 	}
 	check("V6: suspended, put", "null=c* b", "c")
 	if out := v.delete("k", nil); !aws.ToBool(out.DeleteMarker) || *out.VersionId != "null" {
@@ -172,7 +172,7 @@ func TestVersioningStates(t *testing.T) {
 		t.Errorf("delete of a version: %+v", out)
 	}
 	check("V12: delete a version", "e*", "e")
-	v.delete("k", &v1) // it is gone already
+	v.delete("k", &v1) // already deleted
 	v.delete("never-stored", nil)
 	if all := v.all("never-stored"); all != "DM*" {
 		t.Errorf("V11: delete of a key never stored: %q", all)
@@ -225,13 +225,13 @@ func TestVersioningRefusals(t *testing.T) {
 	}
 }
 
-// TestVersionHeaders: what answers say about versions and markers.
+// TestVersionHeaders: the headers of answers about versions and markers.
 func TestVersionHeaders(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "headers")
 	v.put("plain", "x")
 	if a := send(t, s, raw{method: "GET", target: "/headers/plain"}); a.header.Get("X-Amz-Version-Id") != "" {
-		t.Error("an unversioned bucket tells version ids")
+		t.Error("an unversioned bucket returns version ids")
 	}
 	v.turn("Enabled")
 	v1 := v.put("k", "one")
@@ -362,7 +362,7 @@ func TestListObjectVersions(t *testing.T) {
 						t.Fatal(err)
 					}
 					if m := len(page.Versions) + len(page.DeleteMarkers) + len(page.CommonPrefixes); m > int(max) {
-						t.Errorf("a page of %d holds %d", max, m)
+						t.Errorf("a page of %d has %d entries", max, m)
 					}
 					n += len(page.Versions) + len(page.DeleteMarkers)
 					prefixes += len(page.CommonPrefixes)
@@ -426,7 +426,7 @@ func TestVersionsAreOneSequence(t *testing.T) {
 	}
 }
 
-// TestEmptyAVersionedBucket lists and deletes as clients do, page by page.
+// TestEmptyAVersionedBucket lists and deletes page by page, as clients do.
 func TestEmptyAVersionedBucket(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "emptied")
@@ -458,7 +458,7 @@ func TestEmptyAVersionedBucket(t *testing.T) {
 	}
 }
 
-// TestVersionsOfLargeObjects: replaced bytes go, kept ones stay.
+// TestVersionsOfLargeObjects: the bytes of replaced versions are removed, those of kept ones stay.
 func TestVersionsOfLargeObjects(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "large")

@@ -28,7 +28,7 @@ func startVirtual(t *testing.T) (*harness.Server, string) {
 	return s, port
 }
 
-// TestVirtualHost uses the SDK's own style, with every name resolved to the listener.
+// TestVirtualHost uses the SDK's default style, with every name resolved to the listener.
 func TestVirtualHost(t *testing.T) {
 	s, port := startVirtual(t)
 	var hosts []string
@@ -81,7 +81,7 @@ func TestVirtualHost(t *testing.T) {
 			if all := strings.Join(hosts, " "); !strings.Contains(all, bucket+"."+domain) {
 				t.Errorf("the SDK went to %s; this test needs the bucket in the name", all)
 			}
-			// The domain itself is the service.
+			// The domain itself names no bucket.
 			all, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{Prefix: &bucket})
 			if err != nil || len(all.Buckets) != 1 {
 				t.Errorf("buckets of the domain: %+v, %v", all, err)
@@ -141,7 +141,7 @@ func TestHostNames(t *testing.T) {
 			}
 		})
 	}
-	// A signature is for one host: it opens nothing under another.
+	// A signature is for one host, and is refused under another.
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.Endpoint+"/k", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -55,8 +55,8 @@ func TestUnsignedACLHeaders(t *testing.T) {
 	}
 }
 
-// TestVersionsBehindAnOpenOne (RustFS GHSA-3ppv): each version is judged by its
-// own ACL, whatever the current version's ACL allows and however it is read.
+// TestVersionsBehindAnOpenOne (RustFS GHSA-3ppv): each version is decided by its own ACL, whatever the
+// current version's ACL allows, in every kind of read.
 func TestVersionsBehindAnOpenOne(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	v := &versioned{t: t, s: l.s, bucket: l.bucket, names: map[string]string{}}
@@ -112,13 +112,13 @@ func TestVersionsBehindAnOpenOne(t *testing.T) {
 	l.put("k", "")
 	for name, r := range reads("") {
 		if a := send(t, l.s, r); a.status != 403 {
-			t.Errorf("%s of the version that took the open one's place: %d", name, a.status)
+			t.Errorf("%s of the version that replaced the open one: %d", name, a.status)
 		}
 	}
 }
 
-// TestOpenObjectAmongOthers (Ceph CVE-2016-7031; VaultS3 4.4.67): an open object
-// opens neither the listing nor other objects, and an open listing opens no object.
+// TestOpenObjectAmongOthers (Ceph CVE-2016-7031; VaultS3 4.4.67): a public object makes neither the
+// listing nor other objects public, and a public listing makes no object public.
 func TestOpenObjectAmongOthers(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	neighbours := []string{"a/open/", "a/open/x", "a/openx", "a/ope", "a/", "a", "A/open", "a/open%2F", "b/open"}
@@ -155,8 +155,8 @@ func TestOpenObjectAmongOthers(t *testing.T) {
 	check(403)
 }
 
-// TestOneParseOfAnOpenKey (s3-proxy CVE-2026-42882): the key whose ACL is judged
-// is the key that is read, however it is spelt.
+// TestOneParseOfAnOpenKey (s3-proxy CVE-2026-42882): the ACL that decides is that of the key that is
+// read, however the request encodes the key.
 func TestOneParseOfAnOpenKey(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("a/b", types.ObjectCannedACLPublicRead)

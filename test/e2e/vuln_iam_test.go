@@ -23,7 +23,7 @@ import (
 // The tests of this file are about bugs of other S3 servers. Each first checks that
 // allowed access works, and then that other access does not.
 
-// queryOf is a request of the Query dialect.
+// queryOf returns a request of the Query dialect.
 func queryOf(service, form string) raw {
 	return raw{
 		method: "POST", target: "/", body: form, service: service,
@@ -31,8 +31,7 @@ func queryOf(service, form string) raw {
 	}
 }
 
-// adminPaths are the paths at which other servers have data that strangers must not
-// read.
+// adminPaths returns paths at which other servers have data that strangers must not read.
 var adminPaths = []string{
 	"/minio/bootstrap/v1/verify", "/minio/bootstrap/v1/health", "/minio/admin/v3/info", "/minio/admin/v3/list-users",
 	"/minio/admin/v3/export-iam",
@@ -88,8 +87,8 @@ func TestBootstrapTellsStrangersNothing(t *testing.T) {
 	}
 }
 
-// TestHeadersAreNoConditionKeys (RustFS GHSA-6r96): who a caller is, where it
-// comes from and what it proved are never taken from a header that it sends.
+// TestHeadersAreNoConditionKeys (RustFS GHSA-6r96): the values of condition keys about the caller are
+// never taken from a header that the caller sends.
 func TestHeadersAreNoConditionKeys(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "keys")
@@ -128,7 +127,7 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 		`"StringEquals":{"aws:PrincipalType":"%s"}`:         "User",
 		`"Bool":{"aws:SecureTransport":"%s"}`:               "false",
 		`"IpAddress":{"aws:SourceIp":"%s"}`:                 "127.0.0.1/32",
-		`"StringEqualsIfExists":{"aws:SourceAccount":"%s"}`: "root", // absent, whatever is sent
+		`"StringEqualsIfExists":{"aws:SourceAccount":"%s"}`: "root", // always absent
 	} {
 		t.Run(condition, func(t *testing.T) {
 			allow := func(value string) {
@@ -156,8 +155,8 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 	}
 }
 
-// TestSetOperators (RustFS GHSA-v9cp): the truth table of ForAllValues and
-// ForAnyValue, negated and not, over sets that overlap in part, and over none.
+// TestSetOperators (RustFS GHSA-v9cp) has the truth table of ForAllValues and ForAnyValue, negated and
+// not, for sets that overlap in part and for empty ones.
 func TestSetOperators(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -192,9 +191,8 @@ func TestSetOperators(t *testing.T) {
 	}
 }
 
-// TestExportsHoldNoSecret (MinIO CVE-2024-55949; RustFS GHSA-566f, GHSA-vcwh,
-// GHSA-3495): nothing that can be read about users, with every permission to
-// read, holds a secret or a seed.
+// TestExportsHoldNoSecret (MinIO CVE-2024-55949; RustFS GHSA-566f, GHSA-vcwh, GHSA-3495): no answer to
+// a caller with all read permissions contains a secret or a seed.
 func TestExportsHoldNoSecret(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -223,7 +221,7 @@ func TestExportsHoldNoSecret(t *testing.T) {
 			*k.AccessKey.SecretAccessKey, seed, s.SecretAccessKey, url.QueryEscape(*k.AccessKey.SecretAccessKey),
 		} {
 			if strings.Contains(a.body, secret) {
-				t.Errorf("%s tells a secret", name)
+				t.Errorf("%s returns a secret", name)
 			}
 		}
 	}
@@ -243,7 +241,7 @@ func TestEveryAdministrationIsAuthorized(t *testing.T) {
 	key := keyOf(t, root, "powerless")
 	for _, row := range s.Operations("iam") {
 		if why := dispatch.Openness(row); why != "" {
-			t.Errorf("%s asks for nothing: %s", row.Name(), why)
+			t.Errorf("%s needs no permission: %s", row.Name(), why)
 		}
 		r := queryOf("iam", iamParams(row.Name(), account))
 		r.key, r.secret = key.AccessKeyID, key.SecretAccessKey
@@ -263,9 +261,8 @@ var requestID = regexp.MustCompile(`<(RequestId|HostId)>[^<]*</`)
 
 // TestNamesAreNotGuessed (MinIO GHSA-jv87, RustFS GHSA-3p3x): a caller who may
 // not read users gets the same answer whether a user exists or not. An unknown
-// key, an inactive one and one whose session is over get the same answer, and a
-// wrong secret gets no further than an unknown key. That both cost the same
-// work follows from the code of authn; no clock decides it here.
+// key, an inactive one and one of an expired session get the same answer, and so does a wrong secret.
+// That both cost the same work follows from the code of authn; this test measures no time.
 func TestNamesAreNotGuessed(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -293,7 +290,7 @@ func TestNamesAreNotGuessed(t *testing.T) {
 	} {
 		if there, missing := said(name, "there"), said(name, "nobody"); there != missing ||
 			!strings.HasPrefix(there, "403") {
-			t.Errorf("%s:\nof a user who is there %s\nof one who is not      %s", name, there, missing)
+			t.Errorf("%s:\nof an existing user %s\nof a missing one    %s", name, there, missing)
 		}
 	}
 	k, err := root.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("inactive")})
@@ -338,9 +335,8 @@ func TestNamesAreNotGuessed(t *testing.T) {
 	}
 }
 
-// TestNothingSecretInTheLog (Ceph CVE-2018-16889; RustFS GHSA-r54g, GHSA-8cm2,
-// GHSA-333v): everything is logged, down to debugging, while secrets, tokens,
-// seeds, codes and signatures go in and out, rightly and wrongly.
+// TestNothingSecretInTheLog (Ceph CVE-2018-16889; RustFS GHSA-r54g, GHSA-8cm2, GHSA-333v): the log at
+// debug level contains no secret, token, seed, code or signature, of valid and of invalid requests.
 func TestNothingSecretInTheLog(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "logged")
@@ -402,14 +398,14 @@ func TestNothingSecretInTheLog(t *testing.T) {
 	for name, secret := range secrets {
 		t.Run(name, func(t *testing.T) {
 			if strings.Contains(log, secret) {
-				t.Errorf("%s stands in the log", name)
+				t.Errorf("%s is in the log", name)
 			}
 		})
 	}
 }
 
-// TestIAMTakesAnything: whatever an operation is sent, it answers with a client error
-// that does not reveal how the server works.
+// TestIAMTakesAnything: every invalid input gets a client error that does not reveal how the server
+// works.
 func TestIAMTakesAnything(t *testing.T) {
 	s := harness.Start(t)
 	names := func(value string) string {
@@ -457,7 +453,7 @@ func TestIAMTakesAnything(t *testing.T) {
 		})
 	}
 	if log := s.Logs.String(); strings.Contains(log, "level=ERROR") {
-		t.Errorf("something went wrong inside: %s", log[strings.Index(log, "level=ERROR"):][:200])
+		t.Errorf("an internal error: %s", log[strings.Index(log, "level=ERROR"):][:200])
 	}
 }
 
@@ -471,7 +467,7 @@ func newTarget(t *testing.T, root *iam.Client) (account string) {
 	return strings.Split(*u.User.Arn, ":")[4]
 }
 
-// keyOf makes a user with a key.
+// keyOf makes a user with an access key.
 func keyOf(t *testing.T, root *iam.Client, name string) harness.Credentials {
 	t.Helper()
 	if _, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
@@ -484,7 +480,7 @@ func keyOf(t *testing.T, root *iam.Client, name string) harness.Credentials {
 	return harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}
 }
 
-// putPolicy gives a user one policy of these statements.
+// putUserPolicy gives a user one policy with these statements.
 func putUserPolicy(t *testing.T, root *iam.Client, name string, statements ...string) {
 	t.Helper()
 	_, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{

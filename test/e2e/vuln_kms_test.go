@@ -24,11 +24,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// The tests of this file are about bugs of other S3 servers, where keys of KMS could have
-// them. Each first checks that allowed access works, and then that other access does not.
+// The tests of this file are about bugs of other S3 servers that could occur with KMS keys. Each first
+// checks that allowed access works, and then that other access does not.
 
-// TestUnsignedKeyHeaders (RustFS GHSA-g8w9, GHSA-xm99): a header that was not signed
-// chooses neither the key of a write nor its encryption context.
+// TestUnsignedKeyHeaders (RustFS GHSA-g8w9, GHSA-xm99): an unsigned header can choose neither the key
+// of a write nor its encryption context.
 func TestUnsignedKeyHeaders(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("unsigned-keys", sse{}), c.newKey()
@@ -58,9 +58,9 @@ func TestUnsignedKeyHeaders(t *testing.T) {
 	}
 }
 
-// TestCopyIsNoWayAroundAKey (SeaweedFS #9546; RustFS GHSA-mx42, GHSA-wfxj): whoever may
-// read an object but not use its key takes it to no place where it needs no key. S3 uses
-// the caller's permission on the key, never its own.
+// TestCopyIsNoWayAroundAKey (SeaweedFS #9546; RustFS GHSA-mx42, GHSA-wfxj): a caller who may read an
+// object but not use its key can't copy it to a place where it needs no key. S3 uses the caller's
+// permission on the key, never its own.
 func TestCopyIsNoWayAroundAKey(t *testing.T) {
 	c := newSSECast(t)
 	bucket, own := c.bucketOf("locked", sse{}), c.bucketOf("open", sse{})
@@ -114,8 +114,8 @@ func document(statements ...string) string {
 	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
 }
 
-// TestHeadersAreNoKeyConditions (RustFS GHSA-6r96): through which service a key is used,
-// by whom and for what is not the client's to say.
+// TestHeadersAreNoKeyConditions (RustFS GHSA-6r96): a client can't choose the values of condition keys
+// about the service, the caller and the purpose of a key's use.
 func TestHeadersAreNoKeyConditions(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("conditions", sse{}), c.newKey()
@@ -150,7 +150,7 @@ func TestHeadersAreNoKeyConditions(t *testing.T) {
 				}
 			}
 			if !strings.Contains("kms:ViaService kms:EncryptionContext:aws:s3:arn aws:ViaAWSService", name) {
-				return // S3 does not set it either
+				return // S3 does not set this condition key either
 			}
 			if _, _, err := c.get(u.s3, bucket, "k"); err != nil {
 				t.Error("through S3:", err)
@@ -159,9 +159,9 @@ func TestHeadersAreNoKeyConditions(t *testing.T) {
 	}
 }
 
-// TestSessionTakesNoKeyAlong (MinIO CVE-2022-24842, CVE-2024-24747, CVE-2025-62506;
-// RustFS GHSA-5354): a session that its policy narrowed uses no key that the policy does
-// not allow, whatever its role, the key's policy and its grants allow.
+// TestSessionTakesNoKeyAlong (MinIO CVE-2022-24842, CVE-2024-24747, CVE-2025-62506; RustFS GHSA-5354):
+// a session with a session policy can't use a key that this policy does not allow, whatever its role,
+// the key's policy and its grants allow.
 func TestSessionTakesNoKeyAlong(t *testing.T) {
 	c := newSSECast(t)
 	bucket, key := c.bucketOf("session", sse{}), c.newKey()
@@ -192,8 +192,8 @@ func TestSessionTakesNoKeyAlong(t *testing.T) {
 }
 
 // TestEveryKeyOperationIsAuthorized (MinIO CVE-2020-11012, CVE-2026-40344; RustFS
-// GHSA-f5cv, GHSA-796f, GHSA-pfcq): no operation of KMS is content with who the caller
-// is, or with a permission of another service, or with a signature that is wrong.
+// GHSA-f5cv, GHSA-796f, GHSA-pfcq): every operation of KMS needs a valid signature and a permission of
+// KMS.
 func TestEveryKeyOperationIsAuthorized(t *testing.T) {
 	c := newKMSCast(t)
 	key := c.newKey()
@@ -223,9 +223,8 @@ func TestEveryKeyOperationIsAuthorized(t *testing.T) {
 	}
 }
 
-// TestNoMaterialIsTold (Ceph CVE-2018-16889; RustFS GHSA-r54g, GHSA-8cm2, GHSA-333v;
-// MinIO CVE-2024-55949): material that somebody imported stands in no answer of any
-// operation, in no log, no event and no file.
+// TestNoMaterialIsTold (Ceph CVE-2018-16889; RustFS GHSA-r54g, GHSA-8cm2, GHSA-333v; MinIO
+// CVE-2024-55949): no answer, log, event or file contains imported material.
 func TestNoMaterialIsTold(t *testing.T) {
 	c := newSSECast(t)
 	ctx := t.Context()
@@ -247,7 +246,7 @@ func TestNoMaterialIsTold(t *testing.T) {
 			"base64": strings.TrimRight(base64.StdEncoding.EncodeToString(material), "="),
 		} {
 			if bytes.Contains(b, []byte(text)) {
-				t.Errorf("%s holds the material (%s)", where, how)
+				t.Errorf("%s contains the material (%s)", where, how)
 			}
 		}
 	}
@@ -330,7 +329,7 @@ func TestSaysUnderAKeyAndIs(t *testing.T) {
 	for _, algorithm := range []string{"aws:kms", "aws:kms:dsse"} {
 		key := c.newKey()
 		how := sse{algorithm: s3types.ServerSideEncryption(algorithm), key: key}
-		c.defaults(bucket, how) // for bodies in frames
+		c.defaults(bucket, how) // for aws-chunked bodies
 		for name, size := range map[string]int{"one": 1, "inline": 100, "blob": 10_000} {
 			t.Run(algorithm+" "+name, func(t *testing.T) {
 				text := strings.Repeat(marker+" ", size)
@@ -369,8 +368,8 @@ func TestSaysUnderAKeyAndIs(t *testing.T) {
 }
 
 // TestNoFallbackWithoutAKey (RustFS #3520, #3551): a write whose key can't be used is
-// refused and stores nothing, whether it or the bucket's default names the key; no other
-// key and no weaker encryption takes its place. No two ciphertexts are the same.
+// refused and stores nothing, whether the request or the bucket's default names the key. No other key
+// and no weaker encryption is used instead. No two ciphertexts are the same.
 func TestNoFallbackWithoutAKey(t *testing.T) {
 	c := newSSECast(t)
 	ctx := t.Context()
@@ -425,9 +424,8 @@ func TestNoFallbackWithoutAKey(t *testing.T) {
 }
 
 // TestKeyNamesClimbNowhere (SeaweedFS CVE-2026-54917, CVE-2026-55874; Ceph CVE-2021-3524;
-// SeaweedFS CVE-2024-40120): no text in the place of a key's name means another key, breaks
-// a header or a record, or ends in an error of the server. A bare id never means a key of
-// another account.
+// SeaweedFS CVE-2024-40120): no text as a key's name selects another key, corrupts a header or a record,
+// or causes a server error. A bare id never names a key of another account.
 func TestKeyNamesClimbNowhere(t *testing.T) {
 	c := newSSECast(t)
 	foreign := c.CreateAccount(t, "foreign")

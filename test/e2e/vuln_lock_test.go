@@ -14,9 +14,9 @@ import (
 
 // Like vuln_wire_test.go, but about Object Lock.
 
-// TestNoWayAroundALock (MinIO CVE-2023-25812; RustFS GHSA-j548; RHBZ 1989752): no request of
-// the root user weakens COMPLIANCE, and a Deny of s3:BypassGovernanceRetention binds whoever
-// may do everything else.
+// TestNoWayAroundALock (MinIO CVE-2023-25812; RustFS GHSA-j548; RHBZ 1989752): no request of the root
+// user weakens COMPLIANCE, and a Deny of s3:BypassGovernanceRetention applies to users who may do
+// everything else.
 func TestNoWayAroundALock(t *testing.T) {
 	v := newVault(t)
 	id := v.put("k", v.retained(compliance, 2*day))
@@ -53,7 +53,7 @@ func TestNoWayAroundALock(t *testing.T) {
 		*v.bucket))
 	v.kept(v.destroy(v.c, "governed", governed, true), "governed", governed)
 	v.kept(v.retain("", nil, "governed", true), "governed", governed)
-	// A copy over the key, and an upload, leave the version as it is.
+	// A copy over the key, and an upload, do not change the version.
 	_, err = v.c.CopyObject(t.Context(), &s3.CopyObjectInput{
 		Bucket: v.bucket, Key: aws.String("k"), CopySource: aws.String("vault/governed"),
 	})

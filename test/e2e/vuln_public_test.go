@@ -18,8 +18,7 @@ import (
 // The tests of this file are about bugs of other S3 servers with public access. Each
 // first checks that allowed access works, and then that other access does not.
 
-// openServer is a server whose account blocks nothing, and a bucket that
-// blocks nothing.
+// openServer returns a server with a bucket. Neither the account nor the bucket blocks public access.
 func openServer(t *testing.T, name string) (*harness.Server, *string) {
 	t.Helper()
 	s := harness.Start(t)
@@ -50,9 +49,8 @@ func ask(t *testing.T, s *harness.Server, method, target string, header ...strin
 	return send(t, s, raw{method: method, target: target, header: h, unsigned: true})
 }
 
-// TestGateForEveryAnonymousOperation (RustFS GHSA-x298): whatever gives
-// anonymous callers access, Block Public Access comes after it. Every row of
-// the table that a public policy opens is closed by RestrictPublicBuckets.
+// TestGateForEveryAnonymousOperation (RustFS GHSA-x298): Block Public Access applies however anonymous
+// callers get access. RestrictPublicBuckets refuses every row of the table that a public policy allows.
 func TestGateForEveryAnonymousOperation(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -60,7 +58,7 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 	for i, row := range s.Operations("s3") {
 		if at := row.Route().String(); !strings.Contains(at, "{Bucket}") || row.Name() == "CreateBucket" ||
 			row.Route().Sender() == dialect.Preflight || row.Name() == "DeleteBucket" {
-			continue // no bucket, not yet a bucket, anonymous by design, or nothing left
+			continue // no bucket, not yet a bucket, anonymous by design, or it deletes the bucket
 		}
 		name := fmt.Sprint("gate-", i)
 		bucket := newBucket(t, s, name)
@@ -89,7 +87,7 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 		}
 	}
 	if opened < 30 {
-		t.Errorf("the policy opened %d operations", opened)
+		t.Errorf("the policy allowed %d operations", opened)
 	}
 }
 
@@ -116,17 +114,16 @@ func TestForwardedAddress(t *testing.T) {
 		"X-Amz-Source-Ip", "Aws-Sourceip",
 	} {
 		if a := ask(t, s, "GET", "/forwarded/object", h, "203.0.113.7"); a.status != 403 {
-			t.Errorf("%s moves the sender: %d", h, a.status)
+			t.Errorf("%s changes the source address: %d", h, a.status)
 		}
 	}
 	if a := ask(t, s, "GET", "/forwarded/object", "Forwarded", "for=203.0.113.7"); a.status != 403 {
-		t.Error("Forwarded moves the sender", a.status)
+		t.Error("Forwarded changes the source address", a.status)
 	}
 }
 
-// TestPublicPrefix (Ceph CVE-2016-7031, VaultS3 4.4.67): a policy that opens a
-// prefix opens that prefix and nothing else. It does not allow listing, and a
-// Deny is not wider than written.
+// TestPublicPrefix (Ceph CVE-2016-7031, VaultS3 4.4.67): a policy that makes a prefix public makes
+// nothing else public. It does not allow listing, and a Deny applies exactly as written.
 func TestPublicPrefix(t *testing.T) {
 	s, bucket := openServer(t, "prefix")
 	store(t, s, bucket, "public/a", "public/b/c", "public/hidden/d", "public", "publicity", "private/e", "Public/f",
@@ -155,7 +152,7 @@ func TestPublicPrefix(t *testing.T) {
 			t.Errorf("%s: %d", method, a.status)
 		}
 	}
-	// Listing may be opened for a prefix, too, and for no other.
+	// Listing can be made public for one prefix only, too.
 	if err := putPolicy(t, s.S3,
 		bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::prefix",`+
 			`"Condition":{"StringLike":{"s3:prefix":"public/*"}}}`); err != nil {
@@ -187,10 +184,10 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := send(t, s, raw{method: "PUT", target: "/drop-box/in", body: "x", unsigned: true}); a.status != 200 {
-		t.Fatal("the box takes nothing", a.status)
+		t.Fatal("the public bucket refuses a write", a.status)
 	}
 	if a := send(t, s, post{bucket: "drop-box", unsigned: true}.build(t, s)); a.status != 204 {
-		t.Fatal("the box takes no form", a.status)
+		t.Fatal("the public bucket refuses a form", a.status)
 	}
 	for _, way := range []string{
 		"/drop-box/../private/secret", "/drop-box/..%2fprivate/secret", "/drop-box/%2e%2e/private/secret",
@@ -217,16 +214,15 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 		})
 	}
 	if got := strings.Join(keysOf(t, s, "private"), " "); got != "secret" {
-		t.Error("the other bucket holds", got)
+		t.Error("the other bucket has", got)
 	}
 	if got := contents(t, s, "private", "secret"); got != "of secret" {
 		t.Errorf("%q", got)
 	}
 }
 
-// TestVersionIsAnotherAction (RustFS GHSA-3ppv): the permission to read objects
-// does not include reading their versions, and vice versa: directly, in part,
-// or as the source of a copy.
+// TestVersionIsAnotherAction (RustFS GHSA-3ppv): the permission to read objects does not include reading
+// their versions, nor the other way round: directly, in part, or as the source of a copy.
 func TestVersionIsAnotherAction(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -262,7 +258,7 @@ func TestVersionIsAnotherAction(t *testing.T) {
 						got = 200
 					}
 					if query == "?versionId=null" && allowed == 200 {
-						allowed = 404 // there is none; a caller who may not list gets 403
+						allowed = 404 // it is missing; a caller who may not list gets 403
 					}
 					if got != allowed && !(allowed == 404 && got == 403) {
 						t.Errorf("%s, %s %s: %d, want %d", action, c.what, query, got, allowed)
@@ -343,7 +339,7 @@ func TestConditionsBeforeAuthorization(t *testing.T) {
 		t.Fatal(open.status)
 	}
 	if a := ask(t, s, "GET", "/conditional/present", "If-None-Match", etag); a.status != 304 {
-		t.Error("the bucket is open, but the condition is not judged", a.status)
+		t.Error("the bucket is public, but the condition is ignored", a.status)
 	}
 	// response-* needs a signature (S3 API reference, GetObject).
 	if a := ask(t, s, "GET",
@@ -370,7 +366,7 @@ func TestConditionsBeforeAuthorization(t *testing.T) {
 						"X-Amz-Server-Side-Encryption",
 					} {
 						if a.header.Get(h) != "" {
-							t.Errorf("%s %v, %s tells its %s", method, header, what, h)
+							t.Errorf("%s %v, %s reveals its %s", method, header, what, h)
 						}
 					}
 				}

@@ -12,8 +12,8 @@ import (
 
 // Like vuln_wire_test.go, but about how requests are stored.
 
-// internalHeaders are headers in which some server stores how an object is stored,
-// and headers that look like those.
+// internalHeaders returns headers in which other servers keep internal data of an object, and similar
+// ones.
 func internalHeaders() []string {
 	return []string{
 		"X-Amz-Meta-X-Amz-Iv", "X-Amz-Meta-X-Amz-Key", "X-Amz-Meta-X-Amz-Unencrypted-Content-Length",
@@ -43,8 +43,8 @@ type stored struct {
 	name string // of the header that was sent along
 }
 
-// check reads the object, with the same header sent along: its bytes, its
-// length, its encryption and its metadata are what they were without it.
+// check reads the object, with the same header. Its bytes, length, encryption and metadata must be the
+// same as without it.
 func (o stored) check(a answer) {
 	o.t.Helper()
 	if a.status/100 != 2 {
@@ -75,8 +75,7 @@ func (o stored) check(a answer) {
 }
 
 // TestInternalHeaders (MinIO GHSA-3rh2): only headers of the S3 API decide how
-// an object is stored, on every path. Anything that begins with x-amz-meta- is
-// text.
+// an object is stored, on every path. The values of x-amz-meta-* are plain metadata.
 func TestInternalHeaders(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	newBucket(t, s, "inner")
@@ -103,7 +102,7 @@ func TestInternalHeaders(t *testing.T) {
 			o.check(uploadRaw(t, s, "/inner/"+o.key, text, h, k.header("x-amz-")))
 		}
 	}
-	// Headers of this server's own are never passed over.
+	// This server's own headers are never ignored.
 	for _, name := range []string{"X-Watertight-Data-Key", "X-Watertight-Blob"} {
 		for _, method := range []string{"PUT", "GET", "HEAD", "DELETE"} {
 			a := send(t, s, raw{method: method, target: "/inner/plain/put", header: has(name, "injected")})
@@ -182,7 +181,7 @@ func TestSaysEncryptedAndIs(t *testing.T) {
 		})
 	}
 	if keys := keysOf(t, s, "says"); slices.Contains(keys, "refused") {
-		t.Error("a refused one is stored")
+		t.Error("a refused upload is stored")
 	}
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
 		t.Errorf("plaintext in %q", files)

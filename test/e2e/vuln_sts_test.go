@@ -19,12 +19,11 @@ import (
 	"watertight/test/harness"
 )
 
-// The tests of this file, too, are named after what other S3 servers got wrong.
+// The tests of this file are about bugs of other S3 servers, too.
 
 // TestEscapeOfTheChild (MinIO CVE-2022-24842, CVE-2024-24747, CVE-2025-62506;
-// RustFS GHSA-5354, GHSA-xgr5): whatever policies a parent has and a
-// session is passed, the session may do only what both its parent and its own
-// policies allow.
+// RustFS GHSA-5354, GHSA-xgr5): a session may do only what both its parent's policies and the session
+// policies allow, whatever these are.
 func TestEscapeOfTheChild(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -115,12 +114,12 @@ func TestEscapeOfTheChild(t *testing.T) {
 		}
 	}
 	if opened < 20 {
-		t.Errorf("only %d doors were ever open", opened)
+		t.Errorf("only %d requests were ever allowed", opened)
 	}
 }
 
-// TestRestrictedSessionMintsNothing (the same advisories): a session that its
-// policies narrow can't make a key, a session or a policy that is wider.
+// TestRestrictedSessionMintsNothing (the same advisories): a session with session policies can't make a
+// key, a session or a policy with more permissions.
 func TestRestrictedSessionMintsNothing(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -149,7 +148,7 @@ func TestRestrictedSessionMintsNothing(t *testing.T) {
 	}
 	for name, err := range widen(c.assumed(u, assume(*r.Arn, "whole")), "whole") {
 		if err != nil {
-			t.Errorf("a session that nothing narrows: %s: %v", name, err)
+			t.Errorf("a session without session policies: %s: %v", name, err)
 		}
 	}
 	narrow := may("s3:ListAllMyBuckets", "*")
@@ -182,8 +181,8 @@ func TestRestrictedSessionMintsNothing(t *testing.T) {
 	}
 }
 
-// TestAlgorithmConfusion (MinIO GHSA-5cx5): a token that is signed with
-// something public, or not at all, proves nothing.
+// TestAlgorithmConfusion (MinIO GHSA-5cx5): a token that is signed with a public value, or not at all,
+// is refused.
 func TestAlgorithmConfusion(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	role := f.trusting("r", "")
@@ -212,7 +211,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 			})
 		}
 	}
-	// Each valid algorithm, with a key of another kind.
+	// Each valid algorithm is refused with a key of another kind.
 	for i, c := range []struct {
 		alg, kid string
 		key      any
@@ -231,8 +230,8 @@ func TestAlgorithmConfusion(t *testing.T) {
 }
 
 // TestForgedSessionTokens (RustFS GHSA-ccrv, GHSA-48rf, GHSA-xvfh, GHSA-m77q,
-// GHSA-5qfg): no secret can make a session token, and a web identity always has to
-// show a token.
+// GHSA-5qfg): nobody can make a session token from a secret, and a web identity always has to present a
+// token.
 func TestForgedSessionTokens(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -343,5 +342,5 @@ func TestGuessingCodes(t *testing.T) {
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), "")
 	_, err := u.sts.AssumeRole(ctx,
 		assume(*r.Arn, "one", func(in *sts.AssumeRoleInput) { in.SerialNumber, in.TokenCode = &e.serial, &e.next }))
-	expect(t, err, "AccessDenied") // the same lock, by the other way in
+	expect(t, err, "AccessDenied") // the lock applies to the other operation, too
 }

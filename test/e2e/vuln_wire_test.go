@@ -21,10 +21,10 @@ import (
 	"watertight/test/harness"
 )
 
-// The tests of this file are named after what other S3 servers got wrong: first
-// the door is open where it should be, then it is shut.
+// The tests of this file are about bugs of other S3 servers. Each first checks that allowed access
+// works, and then that other access does not.
 
-// keysOf lists a bucket.
+// keysOf returns the keys of a bucket.
 func keysOf(t *testing.T, s *harness.Server, bucket string) (keys []string) {
 	t.Helper()
 	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
@@ -43,7 +43,7 @@ func keysOf(t *testing.T, s *harness.Server, bucket string) (keys []string) {
 func TestUncheckedSignature(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "modes")
-	framed := "1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwWgw==\r\n\r\n" // as without signatures
+	framed := "1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwWgw==\r\n\r\n" // chunks without signatures
 	for i, hash := range []string{
 		"", "UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
 		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
@@ -150,13 +150,13 @@ func TestFormOfAReader(t *testing.T) {
 		t.Run(action, func(t *testing.T) {
 			allow(action)
 			if a := send(t, s, post{bucket: "forms", file: "x", key: key}.build(t, s)); a.status != want {
-				t.Errorf("who may only %s posts: %d %s, want %d", action, a.status, a.code, want)
+				t.Errorf("a caller with %s only posts: %d %s, want %d", action, a.status, a.code, want)
 			}
 		})
 	}
 }
 
-// climbing are names that lead out of a bucket if a program joins paths.
+// climbing returns names that lead out of a bucket if a program joins paths.
 var climbing = []string{
 	"../outside/secret", "a/../../outside/secret", "..%2foutside%2fsecret", "%2e%2e/outside/secret",
 	`..\outside\secret`, "/../outside/secret", "..%252foutside", "../../../../../../../etc/passwd",
@@ -174,13 +174,13 @@ func TestClimbingNames(t *testing.T) {
 	}
 	before := entries(t, filepath.Dir(s.Data))
 	for _, name := range climbing {
-		// The same spelling in a path, in a copy source, in a batch and in a form.
+		// The same name in a path, in a copy source, in a batch and in a form.
 		send(t, s, raw{method: "PUT", target: "/inside/" + name, body: "overwritten"})
 		a := send(t, s, raw{
 			method: "PUT", target: "/inside/copied", header: http.Header{"X-Amz-Copy-Source": {"inside/" + name}},
 		})
 		if a.status == 200 && strings.Contains(contents(t, s, "inside", "copied"), "secret") {
-			t.Errorf("copied from %q what another bucket holds", name)
+			t.Errorf("%q copied the object of another bucket", name)
 		}
 		body := `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>` + name +
 			`</Key></Object></Delete>`
@@ -222,8 +222,8 @@ func entries(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestNoKeyNoStart (RustFS #3520): without its root key a store with data does
-// not start, and no other key takes its place.
+// TestNoKeyNoStart (RustFS #3520): without its root key a store with data does not start, and no other
+// key is used instead.
 func TestNoKeyNoStart(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "kept")
@@ -233,14 +233,13 @@ func TestNoKeyNoStart(t *testing.T) {
 		t.Error("the server starts without its root key")
 	}
 	if _, err := os.Stat(lost); !os.IsNotExist(err) {
-		t.Errorf("a key was made in the place of the lost one: %v", err)
+		t.Errorf("a new key was made in place of the lost one: %v", err)
 	}
 }
 
 // TestOneDoor (MinIO CVE-2025-27414; SeaweedFS CVE-2026-72920, CVE-2026-55873;
-// RustFS GHSA-h956, GHSA-3g29): the process listens only where it is configured
-// to, and only its owner can use the operator's socket. No side protocol
-// bypasses IAM.
+// RustFS GHSA-h956, GHSA-3g29): the process listens only on the configured addresses, and only its
+// owner can use the operator's socket, so no other protocol bypasses IAM.
 func TestOneDoor(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("reads the process's sockets from /proc")
@@ -289,7 +288,7 @@ func TestOneDoor(t *testing.T) {
 }
 
 // TestHeaderInjection (Ceph CVE-2021-3524, CVE-2020-10753, CVE-2015-5245):
-// nothing that is stored or requested can add a header to an answer.
+// no stored or requested value can add a header to an answer.
 func TestHeaderInjection(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "injected")
@@ -327,9 +326,8 @@ func TestHeaderInjection(t *testing.T) {
 	}
 }
 
-// TestReflectedText (Ceph CVE-2020-1760, CVE-2016-9579; RustFS GHSA-v9fg): an
-// error page is XML that escapes what was sent, and no origin may read answers
-// before a rule allows it.
+// TestReflectedText (Ceph CVE-2020-1760, CVE-2016-9579; RustFS GHSA-v9fg): an error page is XML that
+// escapes the client's text, and no other origin may read answers unless a rule allows it.
 func TestReflectedText(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "reflected")
@@ -349,7 +347,7 @@ func TestReflectedText(t *testing.T) {
 
 // TestOddRequestsEndNothing (versitygw GHSA-v2ch; Ceph CVE-2019-10222,
 // CVE-2020-12059; MinIO CVE-2022-31028): malformed requests are refused, and
-// the server goes on. Stalled clients are in the tests of the server package.
+// the server continues. The server package tests stalled clients.
 func TestOddRequestsEndNothing(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "odd")
@@ -368,7 +366,7 @@ func TestOddRequestsEndNothing(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := connect(t, s.Endpoint, text)
-			// cut in the middle; after a whole request it would cancel the request
+			// in the middle of the request; at its end this would cancel it
 			if !strings.Contains(text, "\r\n\r\n") {
 				c.CloseWrite()
 			}
@@ -384,7 +382,7 @@ func TestOddRequestsEndNothing(t *testing.T) {
 		t.Errorf("afterwards: %d %s", a.status, a.body)
 	}
 	if logs := s.Logs.String(); strings.Contains(logs, "panic") || strings.Contains(logs, "goroutine ") {
-		t.Error("the log tells of a panic")
+		t.Error("the log has a panic")
 	}
 	if keys := keysOf(t, s, "odd"); !slices.Equal(keys, []string{"after"}) {
 		t.Errorf("stored: %q", keys)
@@ -416,7 +414,7 @@ func TestQuotesInNames(t *testing.T) {
 				t.Errorf("prefix %q: %+v, %v", name, out, err)
 			}
 			if got := contents(t, s, "quotes", name); got != name {
-				t.Errorf("%q holds %q", name, got)
+				t.Errorf("%q contains %q", name, got)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ type federation struct {
 	cast
 	*harness.Issuer
 	provider string
-	anybody  *sts.Client // who signs nothing
+	anybody  *sts.Client // signs nothing
 }
 
 func newFederation(
@@ -59,7 +59,7 @@ func federate(
 	return f
 }
 
-// trusting makes a role that trusts the provider under a condition.
+// trusting makes a role that trusts the provider with a condition.
 func (f federation) trusting(name, condition string) string {
 	f.Helper()
 	r := f.role(f.root, name,
@@ -90,7 +90,7 @@ func TestWebIdentity(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			out, err := f.assume(role, f.Token(algorithm, f.Claims(nil)))
 			if err != nil {
-				t.Fatalf("%s: the door is shut where it should be open: %v\n%s", algorithm, err, f.Logs)
+				t.Fatalf("%s: a valid token is refused: %v\n%s", algorithm, err, f.Logs)
 			}
 			if *out.SubjectFromWebIdentityToken != "somebody" || *out.Audience != "watertight" ||
 				*out.Provider != f.URL ||
@@ -226,7 +226,7 @@ func TestWebIdentityConditions(t *testing.T) {
 			map[string]any{"https://aws.amazon.com/source_identity": "anna"},
 			map[string]any{"https://aws.amazon.com/source_identity": "otto"},
 		},
-		// Claims of a token are not facts about the request.
+		// Claims of a token are no values for condition keys about the request.
 		{
 			`{"Bool":{"aws:SecureTransport":"false"},"Null":{"aws:MultiFactorAuthPresent":"true",` +
 				`"aws:PrincipalTag/x":"true"}}`,
@@ -254,8 +254,7 @@ func TestWebIdentityConditions(t *testing.T) {
 	expect(t, err, "AccessDenied")
 }
 
-// TestWebIdentitySession: session policies and durations; and the session ends
-// with the provider it came from.
+// TestWebIdentitySession: session policies and durations apply, and the session ends with its provider.
 func TestWebIdentitySession(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	role := f.trusting("r", "")
@@ -294,8 +293,8 @@ func TestWebIdentitySession(t *testing.T) {
 	expect(t, err, "AccessDenied")
 }
 
-// TestIssuerMustBeTrusted: a provider is only contacted at an allowed address,
-// and only trusted with a valid certificate.
+// TestIssuerMustBeTrusted: a provider is contacted at allowed addresses only, and trusted only with a
+// valid certificate.
 func TestIssuerMustBeTrusted(t *testing.T) {
 	type change = func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)
 	thumb := func(print string) change {
@@ -330,7 +329,7 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 	down.Change(nil, nil, true)
 	_, err = down.assume(down.trusting("r", ""), down.Token("RS256", down.Claims(nil)))
 	expect(t, err, "IDPCommunicationError")
-	// Unless the operator allows it, nothing on this machine is reached.
+	// Unless the operator allows it, no address of this machine is contacted.
 	i := harness.StartIssuer(t, "issuer.example")
 	s := harness.Start(t, i.Named)
 	g := federation{
@@ -347,7 +346,7 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 	_, err = g.assume(g.trusting("r", ""), i.Token("RS256", i.Claims(nil)))
 	expect(t, err, "InvalidIdentityToken")
 	if i.Fetched() != 0 {
-		t.Error("the provider on this machine was reached")
+		t.Error("the provider on this machine was contacted")
 	}
 }
 

@@ -27,7 +27,7 @@ func find(id string) (string, bool, error) {
 	return "", false, nil
 }
 
-// spell writes a list as account-or-group:permission.
+// spell formats a list as account-or-group:permission.
 func spell(l List) string {
 	var all []string
 	for _, g := range l {
@@ -38,7 +38,7 @@ func spell(l List) string {
 
 func TestCanned(t *testing.T) {
 	me := owner + ":FULL_CONTROL"
-	for name, want := range map[string][2]string{ // of the bucket owner's object, and of another's
+	for name, want := range map[string][2]string{ // for an object of the bucket's owner, and for another account's
 		"private":                   {"", ""},
 		"public-read":               {me + " AllUsers:READ", me + " AllUsers:READ"},
 		"public-read-write":         {me + " AllUsers:READ AllUsers:WRITE", me + " AllUsers:READ AllUsers:WRITE"},
@@ -178,7 +178,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// What a bucket without ACLs takes says nothing new.
+// TestEnforced: a bucket with ACLs disabled accepts only ACLs that say what is true anyway.
 func TestEnforced(t *testing.T) {
 	mine := List{{Account: owner, Permission: FullControl}}
 	for i, c := range []struct {
@@ -219,11 +219,11 @@ func TestRecord(t *testing.T) {
 			f := record.Read(l.Append(record.Start(nil), 7))
 			for f.Next() {
 				if !back.Take(&f) {
-					t.Fatal("not read back", l)
+					t.Fatal("the record can't be read", l)
 				}
 			}
 			if f.Err() != nil || !reflect.DeepEqual(back, l) {
-				t.Errorf("%v is read back as %v", l, back)
+				t.Errorf("%v is decoded as %v", l, back)
 			}
 		})
 	}
@@ -232,7 +232,7 @@ func TestRecord(t *testing.T) {
 			f := record.Read(record.Pair(record.Start(nil), 7, bad[0], bad[1]))
 			var l List
 			if f.Next(); l.Take(&f) {
-				t.Errorf("%q is a grant: %v", bad, l)
+				t.Errorf("%q is accepted as a grant: %v", bad, l)
 			}
 		})
 	}

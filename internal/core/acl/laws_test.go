@@ -13,7 +13,7 @@ import (
 )
 
 // The tables of the S3 user guide, "Mapping of ACL permissions and access policy
-// permissions", written down once more.
+// permissions", independent of the code.
 func tables() (bucket, object map[Permission][]policy.Action) {
 	bucket = map[Permission][]policy.Action{
 		Read:    {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"},
@@ -44,7 +44,7 @@ func others() []policy.Action {
 
 type caller struct {
 	who      policy.Principal
-	identity bool // its own policies allow everything
+	identity bool // the caller's own policies allow everything
 }
 
 func callers() []caller {
@@ -89,8 +89,7 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 }
 
 // TestRandomLists: a document allows exactly what the tables say, to exactly
-// those that the list names; and with all four settings on, a grant to a group
-// allows nothing.
+// the grantees in the list. With all four settings on, a grant to a group allows nothing.
 func TestRandomLists(t *testing.T) {
 	var seed [8]byte
 	rand.Read(seed[:])
@@ -143,7 +142,7 @@ func check(
 				laws.Public.IgnorePublicACLs = ignore
 				got := policy.Decide(laws, r).Effect == policy.Allow
 				want := allowed(&c, l, of, a, ignore)
-				if c.who.Account == owner { // the ACL can add to its own account what a group gives
+				if c.who.Account == owner { // a grant to a group also applies to the owner's account
 					want = c.identity ||
 						allowed(&caller{who: c.who, identity: true},
 							slices.DeleteFunc(slices.Clone(l), func(g Grant) bool {

@@ -32,23 +32,23 @@ func (f *fresh) objects(n Counts) (all Changes) {
 
 func TestAlarms(t *testing.T) {
 	type step struct {
-		after time.Duration // since the step before
+		after time.Duration // since the previous step
 		n     Counts
-		want  string // kind of the alarm, "" is none
+		want  string // kind of the alarm, "" for none
 	}
 	for _, c := range []struct {
 		name   string
 		limits Limits
 		steps  []step
 	}{
-		{"the limit itself is none", limits(), []step{{0, Counts{10, 20, 5}, ""}, {0, Counts{1}, "overwrites"}}},
+		{"no alarm at the limit itself", limits(), []step{{0, Counts{10, 20, 5}, ""}, {0, Counts{1}, "overwrites"}}},
 		{"a batch at once", limits(), []step{{0, Counts{0, 1000, 0}, "deletes"}}},
 		{"each kind alone", limits(), []step{{0, Counts{9, 19, 5}, ""}, {0, Counts{0, 0, 1}, "key_changes"}}},
 		{"once in a window", limits(), []step{
 			{0, Counts{11}, "overwrites"}, {99 * time.Second, Counts{11}, ""},
 			{2 * time.Second, Counts{1}, "overwrites"},
 		}},
-		{"slow changes are none", limits(), []step{
+		{"no alarm for slow changes", limits(), []step{
 			{0, Counts{6}, ""}, {60 * time.Second, Counts{4}, ""}, {60 * time.Second, Counts{4}, ""},
 			{60 * time.Second, Counts{4}, ""},
 		}},
@@ -86,7 +86,7 @@ func TestSubjectsAreCountedApart(t *testing.T) {
 	for i := range 4 {
 		s := Subject{Bucket: [8]byte{byte(i % 2)}, Principal: fmt.Sprint(i / 2)}
 		if _, raised := c.Add(start(), s, objects.objects(Counts{10})); raised {
-			t.Fatal("an alarm for the changes of another subject")
+			t.Fatal("another subject's changes raised an alarm")
 		}
 	}
 }
@@ -99,14 +99,14 @@ func TestForget(t *testing.T) {
 		}
 		c.Forget(s)
 		if _, raised := c.Add(start(), s, objects.objects(Counts{10})); raised {
-			t.Fatal("what was forgotten counts")
+			t.Fatal("forgotten changes count")
 		}
 		c.Forget(s)
 	}
 }
 
-// TestMemoryIsBounded: however many principals write, and however many objects each, the
-// counts of one that goes on stay.
+// TestMemoryIsBounded: however many principals write, and however many objects each writes, the
+// counts of an active principal stay.
 func TestMemoryIsBounded(t *testing.T) {
 	l := limits()
 	l.Most = Counts{math.MaxInt, math.MaxInt, 30}
@@ -134,7 +134,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestMarksFit: the size that a history is counted with is that of its marks.
+// TestMarksFit: the cache counts a history with the size of its marks.
 func TestMarksFit(t *testing.T) {
 	l, objects := limits(), fresh(0)
 	l.Most = Counts{math.MaxInt, math.MaxInt, math.MaxInt}
@@ -145,11 +145,11 @@ func TestMarksFit(t *testing.T) {
 		t.Fatal("the largest history does not fit in the cache")
 	}
 	if is, counted := limit.Footprint(h), c.counts.Bytes(); is > counted {
-		t.Errorf("%d bytes are counted as %d", is, counted)
+		t.Errorf("the cache counts %d bytes as %d", is, counted)
 	}
 }
 
-// TestObjectsCountOnce: the same object again is no other one, while it is known.
+// TestObjectsCountOnce: an object that changes again counts once, as long as it is remembered.
 func TestObjectsCountOnce(t *testing.T) {
 	one := func(key, version string, n Counts) (all Changes) {
 		all.Add(Change{key, version, n})
@@ -189,9 +189,9 @@ func TestObjectsCountOnce(t *testing.T) {
 	}
 }
 
-// TestAgainstAllInstants: an alarm is raised only where the objects of the last window are
-// more than the limit, and always where those of a window less one slice are. After an
-// alarm the objects beyond the limit count with each change.
+// TestAgainstAllInstants: an alarm is raised only if the last window had more objects than the
+// limit, and always if a window that is one slice shorter had. After an alarm each change of an
+// object beyond the limit counts.
 func TestAgainstAllInstants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := Limits{Window: 100 * time.Second, Most: Counts{rapid.IntRange(1, 20).Draw(t, "most"), 0, 0}}
@@ -226,10 +226,10 @@ func TestAgainstAllInstants(t *testing.T) {
 				objects = n
 			}
 			if raised && (quiet || objects <= l.Most[0]) {
-				t.Fatalf("an alarm that should not be at %v", at)
+				t.Fatalf("unexpected alarm at %v", at)
 			}
 			if _, sure := within(l.Window - l.Window/slices); !raised && !quiet && sure > l.Most[0] {
-				t.Fatalf("no alarm at %v", at)
+				t.Fatalf("missing alarm at %v", at)
 			}
 			if raised {
 				last = at

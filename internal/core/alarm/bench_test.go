@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkAdd is what each overwrite and each deletion costs.
+// BenchmarkAdd measures what each overwrite and each deletion costs.
 func BenchmarkAdd(b *testing.B) {
 	l := limits()
 	l.Most[Overwrites] = 1000

@@ -85,7 +85,7 @@ func TestCreateRefuses(t *testing.T) {
 		return err
 	}
 	if err := create(coretest.Account, "taken", ""); err != nil {
-		t.Errorf("once more in us-east-1: %v", err)
+		t.Errorf("creating it again in us-east-1: %v", err)
 	}
 	_, err := s.Create(t.Context(),
 		grant(t, coretest.Account, "taken", "s3:CreateBucket",
@@ -101,7 +101,7 @@ func TestCreateRefuses(t *testing.T) {
 	wants(t, create(other, "Upper", ""), fault.KindInvalid, "InvalidBucketName", "BucketName", "Upper")
 	wants(t, create(other, "fine", "us-east-2"), fault.KindInvalid, "IllegalLocationConstraintException")
 	if l, err := s.List(t.Context(), listGrant(t, other), ListInput{}); err != nil || len(l.Buckets) != 0 {
-		t.Error("a refused bucket was made", l, err)
+		t.Error("a refused request created a bucket", l, err)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestDelete(t *testing.T) {
 	}
 	for p, err := range dump(t, store) {
 		if bytes.Contains(p.Key, []byte(coretest.Account+"/")) || err != nil {
-			t.Errorf("left over: %q %v", p.Key, err)
+			t.Errorf("record left: %q %v", p.Key, err)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func TestOneOfManyMakesTheBucket(t *testing.T) {
 	}
 	group.Wait()
 	if len(won) != 1 {
-		t.Fatalf("%d made it", len(won))
+		t.Fatalf("%d requests created the bucket", len(won))
 	}
 	if laws, err := s.Laws(t.Context(), "wanted", time.Now()); err != nil || laws.Owner != <-won {
 		t.Error(laws, err)

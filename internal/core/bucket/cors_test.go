@@ -57,7 +57,7 @@ func TestCORSMatch(t *testing.T) {
 // the origin.
 func TestCORSWildcardOverlap(t *testing.T) {
 	if matches("http://a*a.example", "http://a.example") {
-		t.Error("one character counts twice")
+		t.Error("one character matched both parts")
 	}
 }
 
@@ -142,10 +142,10 @@ func TestCORSRecord(t *testing.T) {
 		}
 		got, err := decodeCORS(encodeCORS(c))
 		if err != nil || !reflect.DeepEqual(got, c) {
-			t.Fatalf("%+v came back as %+v, %v", c, got, err)
+			t.Fatalf("%+v is decoded as %+v, %v", c, got, err)
 		}
 	})
 	if _, err := decodeCORS([]byte{1, 0x0a, 5}); err == nil {
-		t.Error("a torn record is read")
+		t.Error("a truncated record is accepted")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// defaultOf is a bucket's default encryption as a write reads it.
+// defaultOf returns a bucket's default encryption as a write reads it.
 func defaultOf(t *testing.T, s *Store, name string) (e DefaultEncryption) {
 	t.Helper()
 	err := s.store.View(t.Context(), func(r kv.Reader) error {
@@ -26,7 +26,7 @@ func defaultOf(t *testing.T, s *Store, name string) (e DefaultEncryption) {
 	return e
 }
 
-// TestDefaultEncryption: what is put is shown and is what writes go by, and a later
+// TestDefaultEncryption: reads return the configuration that was put, and writes use it. A later
 // configuration replaces all of it but the setting for customers' keys.
 func TestDefaultEncryption(t *testing.T) {
 	s := open(t)
@@ -64,10 +64,10 @@ func TestDefaultEncryption(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := s.GetEncryption(t.Context(), g, "box"); err != nil || got != c.shown {
-				t.Errorf("shown: %+v %v", got, err)
+				t.Errorf("read: %+v %v", got, err)
 			}
 			if got := defaultOf(t, s, "box"); got != c.write {
-				t.Errorf("written with: %+v", got)
+				t.Errorf("writes use: %+v", got)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestDefaultEncryptionRefuses(t *testing.T) {
 }
 
 // TestCustomerKeysInNewBuckets: new buckets block customers' keys unless the operator
-// chose otherwise, and buckets that are there keep their setting.
+// chose otherwise, and existing buckets keep their setting.
 func TestCustomerKeysInNewBuckets(t *testing.T) {
 	s := open(t)
 	before := s.make(t, coretest.Account, "before")

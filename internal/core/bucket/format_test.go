@@ -107,7 +107,7 @@ func TestStoredForm(t *testing.T) {
 	coretest.Golden(t, "testdata/records.golden", all)
 }
 
-// later is a field that only a later program knows, by its number.
+// later returns a field of this number, which only a later program knows.
 func later(protects bool) []byte {
 	if protects {
 		return record.Uint(nil, record.Ancillary-1, 1)
@@ -115,8 +115,8 @@ func later(protects bool) []byte {
 	return record.String(nil, record.Ancillary, "later")
 }
 
-// TestLaterFields: changing a setting keeps the fields of a later program that may be
-// kept; a field that protects the setting is never ignored.
+// TestLaterFields: a change of a setting keeps a later program's fields if their numbers permit
+// that; a field that may protect something is never ignored.
 func TestLaterFields(t *testing.T) {
 	s := open(t)
 	ctx, name := t.Context(), "box"
@@ -143,9 +143,9 @@ func TestLaterFields(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		key    []byte
-		record []byte // where there is none yet
+		record []byte // the record, if the test has none yet
 		change func() error
-		whole  bool // it is replaced as a whole, so that nothing is kept
+		whole  bool // the record is replaced as a whole, so no field is kept
 	}{
 		{"the bucket", bucketKey(name), nil, func() error {
 			return s.SetVersioning(ctx, grant(t, coretest.Account, name, "s3:PutBucketVersioning"), name,
@@ -188,7 +188,7 @@ func TestLaterFields(t *testing.T) {
 			}
 			locked := edit(c.key, func(old []byte) []byte { return append(bytes.Clone(old), later(true)...) })
 			if err := c.change(); !errors.Is(err, record.ErrUnknown) || fault.From(err).Kind != fault.KindInternal {
-				t.Errorf("it is changed: %v", err)
+				t.Errorf("the change is accepted: %v", err)
 			}
 			if got := edit(c.key, nil); !bytes.Equal(got, locked) {
 				t.Errorf("%x becomes %x", locked, got)
@@ -198,8 +198,8 @@ func TestLaterFields(t *testing.T) {
 	}
 }
 
-// TestALaterProgramsBucketIsNotDeleted: a field that protects the bucket keeps an
-// older program from deleting it.
+// TestALaterProgramsBucketIsNotDeleted: a program does not delete a bucket that has a protecting
+// field of a later program.
 func TestALaterProgramsBucketIsNotDeleted(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "box")
@@ -214,7 +214,7 @@ func TestALaterProgramsBucketIsNotDeleted(t *testing.T) {
 	}
 	set(append(b.encode(), later(true)...))
 	if err := remove(); !errors.Is(err, record.ErrUnknown) {
-		t.Errorf("it is deleted: %v", err)
+		t.Errorf("the bucket is deleted: %v", err)
 	}
 	set(append(b.encode(), later(false)...))
 	if err := remove(); err != nil {

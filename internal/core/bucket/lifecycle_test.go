@@ -45,7 +45,7 @@ func wholeLifecycle() lifecycle.Configuration {
 	}}
 }
 
-// TestLifecycleRecord: what is stored is read as it was, and the older form, too.
+// TestLifecycleRecord: a configuration is decoded as it was encoded, also in the older form.
 func TestLifecycleRecord(t *testing.T) {
 	old := lifecycle.Configuration{Rules: []lifecycle.Rule{{
 		ID: "old", Status: lifecycle.Enabled, Prefix: new(""),
@@ -58,13 +58,14 @@ func TestLifecycleRecord(t *testing.T) {
 			}
 			got, err := decodeLifecycle(encodeLifecycle(c))
 			if err != nil || !reflect.DeepEqual(got, c) {
-				t.Errorf("%+v is read as %+v: %v", c, got, err)
+				t.Errorf("%+v is decoded as %+v: %v", c, got, err)
 			}
 		})
 	}
 }
 
-// FuzzLifecycleRecord: no bytes make a panic, and what is read is written as it was.
+// FuzzLifecycleRecord: no record makes the decoder panic, and a decoded configuration survives
+// encoding and decoding.
 func FuzzLifecycleRecord(f *testing.F) {
 	f.Add(encodeLifecycle(wholeLifecycle()))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -76,16 +77,16 @@ func FuzzLifecycleRecord(f *testing.F) {
 			return
 		}
 		if c.Check(newRuleID) != nil {
-			return // no writer made it
+			return // no encoder makes this record
 		}
 		if again, err := decodeLifecycle(encodeLifecycle(c)); err != nil || !reflect.DeepEqual(again, c) {
-			t.Errorf("%+v is read as %+v: %v", c, again, err)
+			t.Errorf("%+v is decoded as %+v: %v", c, again, err)
 		}
 	})
 }
 
-// TestLifecycle: a configuration counts from the next request on, and its removal, too.
-// A bucket without one reads no record for it.
+// TestLifecycle: a configuration counts from the next request on, and so does its removal.
+// Requests on a bucket without one read no record for it.
 func TestLifecycle(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "box")

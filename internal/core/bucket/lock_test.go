@@ -103,8 +103,8 @@ func TestDefaultRetentionIsChecked(t *testing.T) {
 	}
 }
 
-// TestUnreadableObjectLock: a configuration that this program does not understand
-// refuses the bucket, so that nothing is stored or removed as if there was none.
+// TestUnreadableObjectLock: a bucket with a configuration that this program does not
+// understand is refused, so that nothing is stored or removed as if there were none.
 func TestUnreadableObjectLock(t *testing.T) {
 	for name, fields := range map[string][]byte{
 		"unknown state":             record.Uint(nil, fieldObjectLock, 2),

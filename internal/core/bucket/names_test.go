@@ -36,7 +36,7 @@ func FuzzCheckName(f *testing.F) {
 		if CheckName(name) == nil &&
 			(len(name) < 3 || len(name) > 63 || strings.ContainsAny(name, "/\x00 ABC_") ||
 				strings.Contains(name, "..")) {
-			t.Fatalf("%q passes", name)
+			t.Fatalf("%q is accepted", name)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// census knows who exists: users by their ARN, accounts by their id.
+// census lists the existing users by ARN and accounts by id.
 type census map[string]string
 
 func (c census) ID(_ kv.Reader, p policy.PrincipalName) (string, bool, error) {
@@ -48,7 +48,7 @@ func (s *Store) put(t testing.TB, account, text string, lockOut bool) error {
 	return s.PutPolicy(t.Context(), grant(t, account, "box", "s3:PutBucketPolicy"), "box", text, lockOut)
 }
 
-// TestPutPolicyRefuses: every message is AWS's.
+// TestPutPolicyRefuses: the messages of all refusals are AWS's.
 func TestPutPolicyRefuses(t *testing.T) {
 	s := openPolicies(t)
 	statement := func(parts string) string { return `{"Version":"2012-10-17","Statement":[{` + parts + `}]}` }
@@ -122,7 +122,7 @@ func TestPutPolicyRefuses(t *testing.T) {
 		})
 	}
 	if laws, err := s.Laws(t.Context(), "box", time.Now()); err != nil || laws.Documents != nil {
-		t.Errorf("something was put: %+v %v", laws, err)
+		t.Errorf("a policy was stored: %+v %v", laws, err)
 	}
 	for _, text := range []string{
 		with(me, get, all, none), with(me, `"s3:*"`, all, none), with(me, `"*"`, `"arn:aws:s3:::box"`, none),
@@ -184,7 +184,7 @@ func TestPolicyBinds(t *testing.T) {
 	}
 	s.make(t, coretest.Account, "box")
 	if denies("s3:GetObject") {
-		t.Error("the policy outlived its bucket")
+		t.Error("the policy is still there after its bucket was deleted")
 	}
 	_, err := s.GetPolicy(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicy"), "box")
 	wants(t, err, fault.KindNotFound, "NoSuchBucketPolicy", "BucketName", "box")
@@ -199,7 +199,7 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 			`"},"Action":"s3:*","Resource":"arn:aws:s3:::box"}}`, false); err != nil {
 		t.Fatal(err)
 	}
-	damaged := New(s.store, region, s.principals) // with nothing compiled
+	damaged := New(s.store, region, s.principals) // with an empty cache
 	err := s.store.Update(t.Context(), func(tx kv.Tx) error {
 		b, err := Read(tx, "box")
 		tx.Set(policyKey(b.ID), []byte{9, 9})
@@ -239,8 +239,8 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestPolicyDemands: every method refuses a grant for something else, and another
-// account.
+// TestPolicyDemands: every method refuses a grant for another action or resource, and callers
+// of other accounts.
 func TestPolicyDemands(t *testing.T) {
 	s := openPolicies(t)
 	all := policy.PublicAccess{}
@@ -276,7 +276,7 @@ func TestPolicyDemands(t *testing.T) {
 	}
 }
 
-// entry is an audit event that can be found again.
+// entry is an audit event that the test can find in the store.
 type entry struct{ committed int }
 
 func (e *entry) Entry() (key, value []byte, err error) {
@@ -286,7 +286,7 @@ func (e *entry) Note(string, ...string) {}
 func (e *entry) Committed()             { e.committed++ }
 
 // TestPublicChangesAreAudited: each change of public access commits with its
-// event, and a refused one with none.
+// event, and a refused change without one.
 func TestPublicChangesAreAudited(t *testing.T) {
 	s := openPolicies(t)
 	if err := s.store.Update(t.Context(), func(tx kv.Tx) error {
@@ -355,7 +355,7 @@ func TestPublicChangesAreAudited(t *testing.T) {
 	}
 }
 
-// A record of any bytes is read, or refused; what is refused blocks.
+// FuzzPublicRecords: every record is either read or refused, and a refused one blocks public access.
 func FuzzPublicRecords(f *testing.F) {
 	f.Add((&AccountPublic{Access: blockAll(), From: time.Unix(1, 0), Until: time.Unix(2, 0), Reason: "r"}).encode())
 	f.Add((&storedPolicy{text: "{}", bound: principal.Bindings{{Name: alice, ID: "AIDA"}}}).encode())
@@ -371,7 +371,7 @@ func FuzzPublicRecords(f *testing.F) {
 		}
 		err := s.store.View(t.Context(), func(r kv.Reader) error {
 			if a, err := readAccountPublic(r, coretest.Account); err != nil && a.At(time.Now()) != blockAll() {
-				t.Errorf("%x opens: %+v", v, a)
+				t.Errorf("%x does not block: %+v", v, a)
 			}
 			if d := s.documents(r, &b); len(d) != 1 {
 				t.Errorf("%x: the bucket has no policy document", v)

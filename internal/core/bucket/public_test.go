@@ -33,8 +33,8 @@ func (s *Store) public(t testing.TB, b Bucket, at time.Time) (p policy.PublicAcc
 	return p
 }
 
-// The stricter setting wins; an account that never set anything has all four, and an
-// exception holds only between its two instants.
+// TestPublicIsMerged: the stricter setting wins. An account without a setting has all four on, and
+// an exception holds only between its two instants.
 func TestPublicIsMerged(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "first")
@@ -42,7 +42,7 @@ func TestPublicIsMerged(t *testing.T) {
 	own := policy.PublicAccess{IgnorePublicACLs: true}
 	b.Public = own
 	if got := s.public(t, b, now); got != blockAll() {
-		t.Error("the account said nothing", got)
+		t.Error("account without a setting:", got)
 	}
 	s.say(t, coretest.Account, AccountPublic{Access: policy.PublicAccess{BlockPublicPolicy: true}})
 	if got := s.public(t, b, now); got != (policy.PublicAccess{IgnorePublicACLs: true, BlockPublicPolicy: true}) {
@@ -67,7 +67,7 @@ func TestPublicIsMerged(t *testing.T) {
 	}
 }
 
-// A setting that the record does not hold blocks.
+// TestPublicUnsetBlocks: a setting that the record does not have blocks.
 func TestPublicUnsetBlocks(t *testing.T) {
 	b := Bucket{ID: ID{1}, Owner: coretest.Account}
 	value := record.String(record.Bytes(record.Start(nil), fieldID, b.ID[:]), fieldOwner, b.Owner)
@@ -75,7 +75,7 @@ func TestPublicUnsetBlocks(t *testing.T) {
 		t.Error(got, err)
 	}
 	if got, err := decode("b", record.Uint(value, fieldPublic, 15)); err != nil || got.Public != blockAll() {
-		t.Error("a record of the first kind", got, err)
+		t.Error("a record without the bit that settings have:", got, err)
 	}
 	for i, want := range []Settings{
 		{}, {PublicNone: true}, {Public: policy.PublicAccess{BlockPublicACLs: true}}, {Public: blockAll()},
@@ -89,7 +89,7 @@ func TestPublicUnsetBlocks(t *testing.T) {
 	}
 }
 
-// A setting that cannot be read blocks all public access.
+// TestPublicMalformed: a setting that cannot be read blocks all public access.
 func TestPublicMalformed(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "first")

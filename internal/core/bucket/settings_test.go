@@ -13,7 +13,7 @@ import (
 )
 
 // TestReportNamesAccountsOfTheACL: an account that a bucket's ACL names has access
-// whatever is blocked, and the operator is told.
+// whatever is blocked, and the operator's report names it.
 func TestReportNamesAccountsOfTheACL(t *testing.T) {
 	s := openPolicies(t)
 	if err := s.SetOwnership(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketOwnershipControls"), "box",
@@ -32,8 +32,8 @@ func TestReportNamesAccountsOfTheACL(t *testing.T) {
 	}
 }
 
-// TestPeersDecideWhatIsPublic: the same policy is public or not by what is known of
-// where requests come from, when it is put, shown and previewed.
+// TestPeersDecideWhatIsPublic: whether a policy is public depends on the addresses that callers
+// share; putting, reading and previewing it agree on that.
 func TestPeersDecideWhatIsPublic(t *testing.T) {
 	const text = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
 		`"Resource":"arn:aws:s3:::box/*","Condition":{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}}]}`

@@ -31,7 +31,7 @@ func TestTags(t *testing.T) {
 	wants(t, s.PutTags(t.Context(), get, "first", nil), fault.KindDenied, "AccessDenied")
 	_, err = s.GetTags(t.Context(), put, "first")
 	wants(t, err, fault.KindDenied, "AccessDenied")
-	for range 2 { // there is nothing to remove the second time
+	for range 2 { // the second time there is nothing to remove
 		if err := s.PutTags(t.Context(), put, "first", nil); err != nil {
 			t.Fatal(err)
 		}

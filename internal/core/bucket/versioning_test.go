@@ -35,7 +35,7 @@ func TestVersioning(t *testing.T) {
 			"IllegalVersioningConfigurationException")
 	}
 	if state() != Enabled {
-		t.Error("there is a way back to Off")
+		t.Error("versioning can be set back to Off")
 	}
 	for _, g := range []authz.Grant{{}, get, grant(t, coretest.Account, "second", "s3:PutBucketVersioning")} {
 		wants(t, s.SetVersioning(t.Context(), g, "first", VersioningInput{State: Suspended}), fault.KindDenied,
@@ -50,7 +50,7 @@ func TestVersioning(t *testing.T) {
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
-// TestVersioningKeepsTheOtherSettings although the whole record is written again.
+// TestVersioningKeepsTheOtherSettings: they stay although the whole record is written again.
 func TestVersioningKeepsTheOtherSettings(t *testing.T) {
 	s := open(t)
 	want := s.make(t, coretest.Account, "first")

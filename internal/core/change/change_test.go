@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// event is an audit record that counts.
+// event is an audit record that counts its commits.
 type event struct {
 	err       error
 	committed int
@@ -29,7 +29,7 @@ func grant(t *testing.T, r authz.Record) authz.Grant {
 	return coretest.Grant(t, coretest.Root(coretest.Account, r), arn.Any(), "s3:ListAllMyBuckets")
 }
 
-// at reads two keys: of the change and of the event.
+// at reads two keys, that of the change and that of the event.
 func at(t *testing.T, s kv.Store) (change, told string) {
 	t.Helper()
 	err := s.View(t.Context(), func(r kv.Reader) error {
@@ -101,14 +101,14 @@ func TestZeroGrantIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	if x, _ := at(t, s); x != "" {
-		t.Error("changed all the same")
+		t.Error("the change was committed")
 	}
 }
 
 func TestBackgroundNeedsAReason(t *testing.T) {
 	s := coretest.Store(t)
 	if err := change.Background(t.Context(), s, "", set); err == nil {
-		t.Error("went through")
+		t.Error("an empty reason was accepted")
 	}
 	if err := change.Background(t.Context(), s, "a test", set); err != nil {
 		t.Error(err)

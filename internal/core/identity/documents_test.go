@@ -8,8 +8,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// TestCachedPoliciesAreCounted: the cache counts what the worst policy of a size costs,
-// so that any number of them stays within its share of memory.
+// TestCachedPoliciesAreCounted: the cache counts a policy with the most memory that one of its
+// size can take, so that any number of them stays within the cache's share of memory.
 func TestCachedPoliciesAreCounted(t *testing.T) {
 	const most = 16 << 20
 	d := NewDocuments(most)

@@ -42,13 +42,13 @@ func newHouse(t testing.TB) house {
 	return house{t, s, k}
 }
 
-// may is a grant of the root user.
+// may returns a grant of the root user.
 func (h house) may(action policy.Action, r arn.ARN) authz.Grant {
 	h.t.Helper()
 	return coretest.Grant(h.t, coretest.Root(coretest.Account, nil), r, action)
 }
 
-// on is the ARN an entity has now.
+// on returns an entity's present ARN.
 func (h house) on(k EntityKind, name string) arn.ARN {
 	h.t.Helper()
 	s, err := h.Subject(h.t.Context(), coretest.Account, k, name)
@@ -102,7 +102,7 @@ func (h house) put(k EntityKind, name, policyName, document string) error {
 		Inline{policyName, document})
 }
 
-// decides says what the laws of a principal make of an S3 read.
+// decides returns how the laws of a principal decide on an S3 read.
 func (h house) decides(p policy.Principal) policy.Effect {
 	h.t.Helper()
 	l, err := h.Laws(h.t.Context(), p)
@@ -156,7 +156,7 @@ func TestEntitiesComeAndGo(t *testing.T) {
 			h.fails(h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), h.on(k, "alice")), k, "alice"),
 				"NoSuchEntity")
 			if again := h.create(k, "alice"); again.ID == e.ID {
-				t.Error("an id came back")
+				t.Error("an id was used again")
 			}
 		})
 	}
@@ -216,15 +216,14 @@ func TestRenameKeepsWhatHangsOnAUser(t *testing.T) {
 		t.Errorf("%+v, %v, %v", c.Principal, found, err)
 	}
 	if h.decides(c.Principal) != policy.Allow {
-		t.Error("the user lost its policies with its name")
+		t.Error("the renamed user lost its policies")
 	}
 	if h.on(User, "old") != u.ARN() {
 		t.Error("the old name is still taken")
 	}
 }
 
-// TestLawsChangeWithTheNextRequest goes through every way to change what a
-// user may do.
+// TestLawsChangeWithTheNextRequest tries every way to change the permissions of a user.
 func TestLawsChangeWithTheNextRequest(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
@@ -299,11 +298,11 @@ func TestRoleSessionsHaveTheirRolesLaws(t *testing.T) {
 	h.ok(h.attach(Role, "r", admin))
 	p := policy.Principal{Kind: policy.RoleSession, Account: coretest.Account, Role: r.ARN(), ID: r.ID + ":s"}
 	if h.decides(p) != policy.Allow {
-		t.Error("a session of the role may not do what the role may")
+		t.Error("a session of the role lacks the role's permissions")
 	}
 	p.ID = "AROAXXXXXXXXXXXXXXXXX:s"
 	if h.decides(p) != policy.ImplicitDeny {
-		t.Error("a session of a role that is gone has laws")
+		t.Error("a session of a deleted role has laws")
 	}
 	u := h.create(User, "u")
 	h.ok(h.attach(User, "u", admin))
@@ -426,7 +425,7 @@ func TestUsesOfPolicies(t *testing.T) {
 	h.ok(h.Delete(t.Context(), h.may("iam:DeleteRole", r.ARN()), Role, "r"))
 	p, err = h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), own)
 	if err != nil || p.Attached != 1 || p.Bounding != 0 {
-		t.Errorf("a role that is gone still counts: %+v, %v", p, err)
+		t.Errorf("a deleted role still counts: %+v, %v", p, err)
 	}
 	foreign := "arn:aws:iam::444455556666:policy/own"
 	h.fails(h.attach(User, "u", foreign), "NoSuchEntity")
@@ -450,7 +449,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 		if at == 160 {
 			want = 160
 		}
-		for flushes := range 3 { // it is told while it waits, while it is written, and from the store
+		for flushes := range 3 { // the use is known before it is written, while it is written, and from the store
 			user, use, err := h.KeyLastUsed(t.Context(), h.may("iam:GetAccessKeyLastUsed", u.ARN()), k.AccessKeyID)
 			if err != nil || user != "u" || use.At.Unix() != want || use.Service != "s3" || use.Region != "us-east-1" {
 				t.Errorf("at %d, after %d flushes: %s %+v %v", at, flushes, user, use, err)
@@ -463,7 +462,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	if _, found, err := h.Lookup(t.Context(), k.AccessKeyID); err != nil || found {
 		t.Error("a deleted key is found", err)
 	}
-	// The root user's keys are its own: a user with the permission has none of them.
+	// A user with the permission does not get the root user's keys.
 	all, err := policy.Parse(policy.Identity, []byte(allowAll))
 	h.ok(err)
 	caller := authz.NewCaller(u.Principal(), authz.Situation{At: time.Unix(5, 0)})
@@ -475,7 +474,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	h.fails(err, "AccessDenied")
 }
 
-// generous allows everything.
+// generous returns a policy that allows everything.
 type generous struct{ all *policy.Document }
 
 func (f generous) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {

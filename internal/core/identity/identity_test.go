@@ -14,7 +14,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// noDevices and noSessions are rooms without either.
+// noDevices and noSessions stand for the rooms of MFA devices and sessions, and are empty.
 type noDevices struct{}
 
 func (noDevices) Owned(kv.Reader, string, string) (int, error) { return 0, nil }
@@ -84,7 +84,7 @@ func TestBootstrapTwiceAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	if len(made) != 1 {
-		t.Errorf("%d first accounts", len(made))
+		t.Errorf("%d first accounts were made", len(made))
 	}
 }
 
@@ -119,7 +119,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 			}
 			if err != nil {
 				if strings.Contains(err.Error(), secret) {
-					t.Error("the error tells the secret")
+					t.Error("the error contains the secret")
 				}
 				return
 			}
@@ -166,7 +166,7 @@ func TestAccount(t *testing.T) {
 		t.Error(found, err)
 	}
 	if _, _, err := NewOperator(s).CreateAccount(t.Context(), nil, "", time.Unix(1, 0)); err == nil {
-		t.Error("an account without a name")
+		t.Error("an account without a name was made")
 	}
 }
 
@@ -186,7 +186,7 @@ func TestKeyIDIsTakenOnce(t *testing.T) {
 		t.Error("another account took the key")
 	}
 	if _, found, _ := s.Account(t.Context(), a.ID); found {
-		t.Error("half an account was made")
+		t.Error("a part of the account was stored")
 	}
 }
 
@@ -199,7 +199,7 @@ func TestOnlyRootHasLaws(t *testing.T) {
 	v := policy.Decide(policy.Laws{Identity: root.Identity, ResourceOwner: "111122223333"},
 		policy.Request{Principal: RootPrincipal("111122223333"), Action: "s3:GetObject"})
 	if v.Effect != policy.Allow {
-		t.Error("the root user may not", v)
+		t.Error("the root user is denied", v)
 	}
 	for _, k := range []policy.PrincipalKind{
 		policy.Nobody, policy.Anonymous, policy.User, policy.RoleSession, policy.FederatedUser, policy.Service,
@@ -215,7 +215,7 @@ func TestOnlyRootHasLaws(t *testing.T) {
 func TestKeyOfAnUnknownKindIsRefused(t *testing.T) {
 	k := storedKey{Key: Key{Secret: "0123456789abcdef", Active: true}, account: "111122223333", kind: 2}
 	if _, err := decodeKey("AKIAAAAAAAAAAAAAAAAA", k.encode()); err == nil {
-		t.Error("it was taken for a root key")
+		t.Error("it was accepted as a root key")
 	}
 	k.kind, k.Active = ofRoot, false
 	if got, err := decodeKey("AKIAAAAAAAAAAAAAAAAA", k.encode()); err != nil || got.Active {
@@ -234,10 +234,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add(record.Start(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := decodeAccount("x", b); err == nil && a.CanonicalID == "" {
-			t.Error("an account without a canonical id")
+			t.Error("decoded an account without a canonical id")
 		}
 		if k, err := decodeKey("x", b); err == nil && (k.Secret == "" || k.kind != ofRoot) {
-			t.Error("a key that anyone can use")
+			t.Error("decoded a key without a secret or holder")
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestResetRootKeys(t *testing.T) {
 		t.Fatal("the key is not new", err)
 	}
 	if _, found, err := s.Lookup(t.Context(), old.AccessKeyID); found || err != nil {
-		t.Errorf("the old key is still there: %v", err)
+		t.Errorf("the old key still exists: %v", err)
 	}
 	c, found, err := s.Lookup(t.Context(), k.AccessKeyID)
 	if err != nil || !found || c.Secret != k.Secret || c.Principal.Account != a.ID {
@@ -295,7 +295,7 @@ func TestBootstrapOfAChangedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	show := func(Account, Key) error {
-		t.Error("a key is shown")
+		t.Error("a key is printed")
 		return nil
 	}
 	if again, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{

@@ -20,7 +20,7 @@ func (h house) reporter(on arn.ARN) authz.Grant {
 		authz.Need{Action: "iam:GetServiceLastAccessedDetails", Resource: arn.Any()})
 }
 
-// reports is what a report says: service, second, who, how many.
+// reports returns the lines of a report: service, second, who, how many.
 func (h house) reports(name string) (id, said string) {
 	h.t.Helper()
 	on, err := arn.Parse(name)
@@ -43,9 +43,8 @@ func (h house) reports(name string) (id, said string) {
 	return id, said
 }
 
-// TestLastAccessed: who used which service when is told while it waits, while it
-// is written and from the store, of users, roles, groups and policies; what is
-// made anew under an old name has used nothing.
+// TestLastAccessed: reports on users, roles, groups and policies know a use before it is written,
+// while it is written, and from the store. A new entity with an old name has used nothing.
 func TestLastAccessed(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
@@ -97,21 +96,20 @@ func TestLastAccessed(t *testing.T) {
 	h.ok(h.kv.View(ctx, func(r kv.Reader) error {
 		v, err := r.Get(accessesKey(u.ID))
 		if v != nil {
-			t.Error("a deleted user's record is left")
+			t.Error("a deleted user's record still exists")
 		}
 		return err
 	}))
 	h.create(User, "u")
 	h.ok(h.attach(User, "u", own))
 	if _, said := h.reports(u.ARN().String()); said != "s3 0  0; sts 0  0; " {
-		t.Error("a new user of an old name:", said)
+		t.Error("a new user with an old name:", said)
 	}
 	_, err := h.GetLastAccessed(ctx, h.reporter(u.ARN()), job, page.Request{})
 	h.fails(err, "NoSuchEntity")
 }
 
-// TestMadeUpJobs: anyone can make up an id; one that the server can't have given out
-// is not found.
+// TestMadeUpJobs: a job with an id that the server can't have given out is not found.
 func TestMadeUpJobs(t *testing.T) {
 	h := newHouse(t)
 	u := h.create(User, "u")
@@ -133,7 +131,7 @@ func TestMadeUpJobs(t *testing.T) {
 		_, err := h.GenerateLastAccessed(t.Context(), h.reporter(on), on.String())
 		h.fails(err, "NoSuchEntity")
 	}
-	// An id is not enough to get the report.
+	// The id alone does not give access to the report.
 	_, err = h.GetLastAccessed(t.Context(), h.may("iam:GetServiceLastAccessedDetails", arn.Any()), good, page.Request{})
 	h.fails(err, "AccessDenied")
 }

@@ -10,7 +10,7 @@ import (
 
 // crowd fills a store with accounts of at most 5,000 users each and, in each,
 // managed policies of which every user has five, and returns a key of each user.
-// It writes records as Create and its like do, but many at once.
+// It writes the same records as the Create methods, but many in one transaction.
 func crowd(b *testing.B, h house, users, policies int) (keys []string) {
 	b.Helper()
 	const batch = 500
@@ -66,9 +66,9 @@ func write(h house, n, batch int, each func(tx kv.Tx, i int)) {
 	}
 }
 
-// BenchmarkRequests is what identity does for each request: the caller is found
-// by its key, and its laws are gathered. Many users and policies must cost no
-// more than a few; the users take turns.
+// BenchmarkRequests measures what identity does for each request: it finds the caller by its key
+// and collects its laws. The users take turns. Many users and policies must cost no more than a
+// few.
 func BenchmarkRequests(b *testing.B) {
 	for _, size := range []struct{ users, policies int }{{10, 10}, {10_000, 1_000}} {
 		b.Run(fmt.Sprintf("%dUsers%dPolicies", size.users, size.policies), func(b *testing.B) {

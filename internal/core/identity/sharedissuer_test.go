@@ -14,7 +14,7 @@ import (
 
 const github = "token.actions.githubusercontent.com"
 
-// bearers is a trust policy for the tokens of an issuer.
+// bearers returns a trust policy for the tokens of an issuer.
 func bearers(t testing.TB, principal, condition string) (*policy.Document, error) {
 	t.Helper()
 	text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal +

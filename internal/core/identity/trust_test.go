@@ -49,7 +49,7 @@ func TestTrustFollowsTheUser(t *testing.T) {
 					}
 					d, err := h.Trust(e)
 					if err != nil {
-						return nil // a caller that cannot read it refuses
+						return nil // authorization refuses if there is no document
 					}
 					effect = policy.Decide(policy.Laws{
 						Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true,
@@ -60,7 +60,7 @@ func TestTrustFollowsTheUser(t *testing.T) {
 				return effect
 			}
 			if assumes(u.Principal()) != policy.Allow {
-				t.Errorf("%s: the user who is named may not", name)
+				t.Errorf("%s: the named user is denied", name)
 			}
 			if name == "plain" {
 				to := EntityARN(coretest.Account, User, "/", "v")
@@ -75,14 +75,14 @@ func TestTrustFollowsTheUser(t *testing.T) {
 				moved := *u
 				moved.Name = "v"
 				if assumes(moved.Principal()) != policy.Allow {
-					t.Error("the user lost the role with its name")
+					t.Error("the renamed user lost the role")
 				}
 				rename("v", "u", to, u.ARN())
 			}
 			h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
 			again := h.create(User, "u")
 			if assumes(again.Principal()) == policy.Allow {
-				t.Errorf("%s: another user of the same name may", name)
+				t.Errorf("%s: another user with the same name is allowed", name)
 			}
 			shown, err := h.Get(ctx, h.may("iam:GetRole", at), Role, "r")
 			h.ok(err)
@@ -128,7 +128,7 @@ func TestRecordsComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err == nil {
-				t.Errorf("%s is read", name)
+				t.Errorf("%s is accepted", name)
 			}
 		})
 	}

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestUnknownFieldsOfSmallRecords: records that are written again as a whole are
-// refused where a later program added to them; nothing that it wrote gets lost.
+// TestUnknownFieldsOfSmallRecords: a record that is written again as a whole is refused if it has
+// a field of a later program, so that the field is not lost.
 func TestUnknownFieldsOfSmallRecords(t *testing.T) {
 	const account = "111122223333"
 	store := coretest.Store(t)

@@ -55,7 +55,7 @@ func TestResourcesOfWrittenPolicies(t *testing.T) {
 }
 
 // TestManagedPoliciesSayTheirVersion: without it ${...} would be plain text;
-// policies that live in an entity are taken all the same.
+// inline policies are accepted without it.
 func TestManagedPoliciesSayTheirVersion(t *testing.T) {
 	h := newHouse(t)
 	h.create(User, "u")

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// machine is a system's clock, and one that nobody can set.
+// machine has a system's clock, and one that nobody can set.
 type machine struct {
 	now     time.Time
 	elapsed time.Duration
@@ -21,7 +21,7 @@ type machine struct {
 
 func begin() *machine { return &machine{now: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)} }
 
-// run lets time pass by both clocks, and has the clock observe each minute of it.
+// run lets time pass on both clocks. The tested clock observes them every minute.
 func (m *machine) run(c *Clock, d time.Duration) {
 	for ; d > 0; d -= time.Minute {
 		m.now, m.elapsed = m.now.Add(time.Minute), m.elapsed+time.Minute
@@ -63,7 +63,7 @@ func TestSetBack(t *testing.T) {
 	}
 }
 
-// TestJump: a jump forward ends nothing before both clocks have agreed on it for an hour.
+// TestJump: a jump forward ends no protection before it has lasted for an hour.
 func TestJump(t *testing.T) {
 	m := begin()
 	c := m.open(t, coretest.Store(t))
@@ -73,7 +73,7 @@ func TestJump(t *testing.T) {
 		t.Errorf("the jump is believed at once: %v", got)
 	}
 	if got := c.Reached(m.now); !got.Equal(m.now) {
-		t.Errorf("what begins begins at %v", got)
+		t.Errorf("a protection begins at %v", got)
 	}
 	m.run(c, 50*time.Minute)
 	if got := c.Passed(m.now); got.After(was.Add(50 * time.Minute)) {
@@ -82,11 +82,11 @@ func TestJump(t *testing.T) {
 	m.now = m.now.AddDate(0, 0, 1) // another jump begins the hour anew
 	m.run(c, 50*time.Minute)
 	if got := c.Passed(m.now); got.After(was.Add(100 * time.Minute)) {
-		t.Errorf("two jumps are believed: %v", got)
+		t.Errorf("the second jump is believed within the hour of the first: %v", got)
 	}
 	m.run(c, 15*time.Minute)
 	if got := c.Passed(m.now); !got.Equal(m.now) {
-		t.Errorf("after an hour it is still %v", got)
+		t.Errorf("after an hour the clock still shows %v", got)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestJumpIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestStartAgain: what the store has seen counts after a start.
+// TestStartAgain: the newest instant in the store counts after a start.
 func TestStartAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		stopped        time.Duration // by the system's clock
@@ -123,14 +123,14 @@ func TestStartAgain(t *testing.T) {
 			m.now = m.now.Add(c.stopped)
 			clock := m.open(t, store)
 			if got := clock.Passed(m.now).Sub(stop); got != c.at {
-				t.Errorf("after the start it is %v later, not %v", got, c.at)
+				t.Errorf("after the start the clock shows %v more, not %v", got, c.at)
 			}
 			m.run(clock, time.Hour)
 			if c.stopped > tolerance {
 				m.run(clock, time.Minute)
 			}
 			if got := clock.Passed(m.now).Sub(stop); got != c.anHourThen {
-				t.Errorf("an hour later it is %v later, not %v", got, c.anHourThen)
+				t.Errorf("an hour later the clock shows %v more, not %v", got, c.anHourThen)
 			}
 		})
 	}
@@ -185,7 +185,7 @@ func TestKeptAtMostOnceAMinute(t *testing.T) {
 	first := stored()
 	m.now, m.elapsed = m.now.Add(30*time.Second), 30*time.Second
 	if keep(); !stored().Equal(first) {
-		t.Error("written again after 30 s")
+		t.Error("the instant was written again after 30 s")
 	}
 	m.now, m.elapsed = m.now.Add(30*time.Second), time.Minute
 	c.Passed(m.now)
@@ -195,7 +195,7 @@ func TestKeptAtMostOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestUnreadableClock: a record that this program does not understand is never ignored.
+// TestUnreadableClock: Open fails if it does not understand the record.
 func TestUnreadableClock(t *testing.T) {
 	for name, value := range map[string][]byte{
 		"no record": {9}, "no instant": record.Start(nil),

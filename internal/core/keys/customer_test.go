@@ -59,7 +59,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 			wrapped[:n], append(append(bytes.Clone(wrapped[:n]), wrapped[n]^1), wrapped[n+1:]...),
 		} {
 			if got, err := r.Open(t.Context(), g, mine, bad, []byte("one")); err == nil || got != (seal.StreamKey{}) {
-				t.Errorf("cut or changed at %d: %v", n, err)
+				t.Errorf("truncated or changed at %d: %v", n, err)
 			}
 		}
 	}
@@ -70,10 +70,10 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := r.Open(t.Context(), g, mine, service, []byte("one")); err == nil {
-		t.Error("a customer's key opens what needs none")
+		t.Error("a customer's key opens a data key that needs none")
 	}
 	if len(service) >= len(wrapped) {
-		t.Error("the schemes have one size")
+		t.Error("both schemes have wrapped keys of the same size")
 	}
 	if _, _, err := r.Generate(context.Background(), authz.Grant{}, mine, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate with a zero grant:", err)
@@ -84,7 +84,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	}
 }
 
-// TestServerKeysSeeNoDataKey: what the server's keys open is not the data key.
+// TestServerKeysSeeNoDataKey: the server's keys alone don't reveal the data key.
 func TestServerKeysSeeNoDataKey(t *testing.T) {
 	r, g := New(rooted(), nil), grant(t)
 	plain, wrapped, err := r.Generate(t.Context(), g, customer(1), []byte("one"))
@@ -99,8 +99,8 @@ func TestServerKeysSeeNoDataKey(t *testing.T) {
 	}
 }
 
-// The scheme of SSE-C, worked out once more from RFC 5869 and SP 800-38D
-// without the code above, and pinned: stored keys must open for ever.
+// TestCustomerVector computes the scheme of SSE-C from RFC 5869 and SP 800-38D, independent of the
+// package, and fixes the result: stored keys must open for ever.
 func TestCustomerVector(t *testing.T) {
 	const want = "0200000001" + "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf" + customerVector
 	hash := func(key []byte, m ...[]byte) []byte {

@@ -51,7 +51,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	again, wrappedAgain, _ := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if again == plain || bytes.Equal(wrapped[5:headerSize], wrappedAgain[5:headerSize]) {
-		t.Fatal("a key or a salt came twice")
+		t.Fatal("a key or a salt was repeated")
 	}
 }
 
@@ -71,7 +71,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for n := range wrapped {
 		if _, err := r.Open(t.Context(), g, Choice{}, wrapped[:n], []byte("one")); err == nil {
-			t.Errorf("cut to %d bytes it opens", n)
+			t.Errorf("truncated to %d bytes it opens", n)
 		}
 		changed := bytes.Clone(wrapped)
 		changed[n] ^= 1
@@ -94,8 +94,8 @@ func TestZeroGrantIsRefused(t *testing.T) {
 	}
 }
 
-// The scheme, worked out once more from RFC 5869 and SP 800-38D without the
-// code above, and pinned: stored keys must open for ever.
+// TestVector computes the scheme from RFC 5869 and SP 800-38D, independent of the package, and
+// fixes the result: stored keys must open for ever.
 func TestVector(t *testing.T) {
 	const want = "0100000001" + "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf" +
 		"8335cb7f3351ccea00e77e14db4d75619af0b6466ffd6776b839e43bfb6f4382" + "aa47ce23a405865af009dd11a2fcdc2d"
@@ -184,7 +184,7 @@ func TestGenerations(t *testing.T) {
 			}
 			newest := New(seal.NewRing(all.Current()), nil)
 			if _, err := newest.Open(t.Context(), g, choice, first, []byte("one")); err == nil {
-				t.Error("opens without its generation")
+				t.Error("a data key opens without its generation")
 			}
 			if _, err := newest.Open(t.Context(), g, choice, second, []byte("one")); err != nil {
 				t.Error("the newest generation did not wrap:", err)

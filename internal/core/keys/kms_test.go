@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// fakeKMS is keys of KMS in memory: one material for each.
+// fakeKMS holds KMS keys in memory, with one material each.
 type fakeKMS struct {
 	material map[arn.ARN]seal.Key
 	refuses  error
@@ -56,8 +56,8 @@ func newFake() *fakeKMS {
 	return &fakeKMS{material: map[arn.ARN]seal.Key{kmsARN(1): seal.NewKey(), kmsARN(2): seal.NewKey()}}
 }
 
-// TestUnderKMS: exactly the key, the encryption context, the binding and the number
-// of layers that a data key was made with open it.
+// TestUnderKMS: a data key opens only with the key, the encryption context, the binding and the
+// number of layers that it was made with.
 func TestUnderKMS(t *testing.T) {
 	for _, two := range []bool{false, true} {
 		t.Run(fmt.Sprint("two layers ", two), func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestUnderKMS(t *testing.T) {
 					t.Errorf("byte %d changed: %v", n, err)
 				}
 				if _, err := r.Open(t.Context(), g, mine, wrapped[:n], []byte("one")); err == nil {
-					t.Errorf("cut to %d bytes it opens", n)
+					t.Errorf("truncated to %d bytes it opens", n)
 				}
 			}
 		})
@@ -116,7 +116,7 @@ func same(a, b seal.StreamKey) bool {
 }
 
 // TestLayersHaveOwnKeys: the two data keys of DSSE-KMS are not the same, and neither
-// opens in the other's place.
+// opens in place of the other.
 func TestLayersHaveOwnKeys(t *testing.T) {
 	kms := newFake()
 	r, g, mine := New(rooted(), kms), grant(t), UnderKMS(kmsARN(1), nil, true)
@@ -126,22 +126,22 @@ func TestLayersHaveOwnKeys(t *testing.T) {
 	}
 	inner, outer, ok := pieces(wrapped)
 	if !ok || len(inner) != len(outer) {
-		t.Fatal("it can't be taken apart")
+		t.Fatal("the two wrapped keys can't be separated")
 	}
 	exchanged := append(append(append([]byte{}, wrapped[:3]...), outer...), inner...)
 	if _, err := r.Open(t.Context(), g, mine, exchanged, nil); err == nil {
-		t.Error("exchanged, they open")
+		t.Error("they open in each other's place")
 	}
 }
 
-// TestDataKeysDoNotRepeat: no data key and no wrapped form comes twice, whatever the
-// choice. A nonce can therefore not repeat: each data key seals one stream.
+// TestDataKeysDoNotRepeat: no data key and no wrapped form is repeated, whatever the choice. Each
+// data key seals one stream, so no nonce can repeat either.
 func TestDataKeysDoNotRepeat(t *testing.T) {
 	r, g := New(rooted(), newFake()), grant(t)
 	seen := map[string]bool{}
 	note := func(b []byte) {
 		if seen[string(b)] {
-			t.Fatal("a data key or its wrapped form comes twice")
+			t.Fatal("a data key or its wrapped form was repeated")
 		}
 		seen[string(b)] = true
 	}
@@ -160,7 +160,7 @@ func TestDataKeysDoNotRepeat(t *testing.T) {
 	}
 }
 
-// TestFaultsOfKMS: what KMS says stays as it is, and damage is the server's own fault.
+// TestFaultsOfKMS: KMS's errors are passed on unchanged, and damage is an internal error.
 func TestFaultsOfKMS(t *testing.T) {
 	kms := newFake()
 	r, g, mine := New(rooted(), kms), grant(t), UnderKMS(kmsARN(1), nil, false)
@@ -190,7 +190,7 @@ func TestFaultsOfKMS(t *testing.T) {
 	}
 }
 
-// moved is a KMS whose newest material is another one.
+// moved is a KMS whose key has been rotated.
 type moved struct{ from, to seal.Key }
 
 func (m moved) Rewrap(_ context.Context, wrapped, binding []byte) ([]byte, bool, error) {
@@ -204,7 +204,7 @@ func (m moved) Rewrap(_ context.Context, wrapped, binding []byte) ([]byte, bool,
 	return m.to.Wrap(k, binding), true, nil
 }
 
-// TestRewrap: the data key stays, and a second run changes nothing.
+// TestRewrap: the data key stays the same, and a second run changes nothing.
 func TestRewrap(t *testing.T) {
 	for _, two := range []bool{false, true} {
 		t.Run(fmt.Sprint("two layers ", two), func(t *testing.T) {
@@ -228,14 +228,14 @@ func TestRewrap(t *testing.T) {
 				t.Error("the data key is another one:", err)
 			}
 			if _, _, err := Rewrap(t.Context(), to, Choice{}, wrapped, []byte("one")); err == nil {
-				t.Error("it is re-wrapped without its choice")
+				t.Error("a data key is re-wrapped without its choice")
 			}
 		})
 	}
 }
 
-// TestWrapAnew: a data key of the server's alone, opened, is wrapped under a key of KMS
-// and opens there as the same key.
+// TestWrapAnew: a data key that only the server wrapped can be wrapped under a KMS key, and opens
+// there as the same key.
 func TestWrapAnew(t *testing.T) {
 	r, g, mine := New(rooted(), newFake()), grant(t), UnderKMS(kmsARN(1), []byte("c"), false)
 	plain, _, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))

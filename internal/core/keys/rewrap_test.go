@@ -8,8 +8,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// TestRewrapUnderANewGeneration: a data key that is wrapped anew, and anew again, opens with the same
-// choice and binding, and without any older generation. No customer's key is needed.
+// TestRewrapUnderANewGeneration: a data key that is wrapped again, even several times, opens with
+// the same choice and binding, without any older generation. No customer's key is needed.
 func TestRewrapUnderANewGeneration(t *testing.T) {
 	for name, choice := range map[string]Choice{"sse-s3": {}, "sse-c": customer(5)} {
 		t.Run(name, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestRewrapUnderANewGeneration(t *testing.T) {
 					t.Fatal(changed, err)
 				}
 				if _, changed, err := r.Rewrap(again, []byte("one")); changed || err != nil {
-					t.Error("the current generation's is wrapped anew", err)
+					t.Error("a data key of the current generation is wrapped again", err)
 				}
 				wrapped = again
 				newest := New(seal.NewRing(all.Current()), nil)

@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestUseConditions: what is worked out when it is asked for is what follows from the
-// key and the encryption context, and aliases are read only where they are mentioned.
+// TestUseConditions: condition keys that are computed on demand have the values that follow from
+// the key and the encryption context. Aliases are read only if a policy mentions them.
 func TestUseConditions(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{Tags: []tag.Tag{{Key: "Team", Value: "blue"}}})
@@ -55,8 +55,8 @@ func TestUseConditions(t *testing.T) {
 	}
 }
 
-// TestAliasesBindUses: an alias that a policy asks for is looked up with each use, and
-// again by the commit that relied on it.
+// TestAliasesBindUses: if a policy has a condition on aliases, they are read with each use, and
+// again by the commit that relied on them.
 func TestAliasesBindUses(t *testing.T) {
 	e := newEnv(t)
 	w, a := e.iam()
@@ -100,7 +100,7 @@ func TestAliasesBindUses(t *testing.T) {
 	}
 }
 
-// TestDecodedKeys: a record that is kept decoded counts only for what is stored, and
+// TestDecodedKeys: a cached decoded record is used only while the stored record is the same, and
 // transactions never share it.
 func TestDecodedKeys(t *testing.T) {
 	e := newEnv(t)
@@ -140,7 +140,7 @@ func TestKeyIDs(t *testing.T) {
 		"123456781-234-4234-8234-123456789012", "12345678a1234-4234-8234-123456789012",
 	} {
 		if _, ok := parseKeyID(bad); ok {
-			t.Errorf("%q is an id", bad)
+			t.Errorf("%q is accepted as an id", bad)
 		}
 	}
 }

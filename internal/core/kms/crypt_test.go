@@ -40,8 +40,8 @@ func (e *env) decrypt(m Metadata, b []byte, context map[string]string, name stri
 	return e.Decrypt(e.Context(), e.may(m.ARN, "kms:Decrypt"), DecryptInput{Ciphertext: b, Context: context, Key: name})
 }
 
-// TestVector works a ciphertext out once more from RFC 5869 and SP 800-38D, without
-// the code above, and pins it: stored ciphertext must open for ever.
+// TestVector computes a ciphertext from RFC 5869 and SP 800-38D, independent of the package, and
+// fixes the result: stored ciphertext must open for ever.
 func TestVector(t *testing.T) {
 	hash := func(key []byte, m ...[]byte) []byte {
 		h := hmac.New(sha256.New, key)
@@ -53,7 +53,7 @@ func TestVector(t *testing.T) {
 	material, key := testKey(0x10), keyID{0xaa, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15}
 	id := MaterialID(hash(material[:], []byte("watertight kms material id"), key[:]))
 	if id != idOf(material, key) {
-		t.Error("the id of a material is another one")
+		t.Error("the id of a material has changed")
 	}
 	var salt [saltSize]byte
 	for i := range salt {
@@ -101,7 +101,7 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// TestContext: the same pairs open in any order, and no others do.
+// TestContext: a ciphertext opens with the same pairs in any order, and with no others.
 func TestContext(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -130,8 +130,8 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// TestEveryBitCounts: no cut, longer or changed ciphertext opens, and none says more
-// than that it is invalid.
+// TestEveryBitCounts: no truncated, extended or changed ciphertext opens, and the error only says
+// that it is invalid.
 func TestEveryBitCounts(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -157,8 +157,8 @@ func TestEveryBitCounts(t *testing.T) {
 	refused("longer", append(bytes.Clone(b), 0))
 }
 
-// TestPurposes: a service's data key is no ciphertext of the API, nor the other way
-// round, even for who may use the key.
+// TestPurposes: the API does not open a service's data key, and a service does not open ciphertext
+// of the API, even if the caller may use the key.
 func TestPurposes(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -176,8 +176,8 @@ func TestPurposes(t *testing.T) {
 	}
 }
 
-// TestMessageKeysNeverRepeat: no two messages have the same key, so that the nonce may
-// always be zero: their salts differ, and so do materials and purposes.
+// TestMessageKeysNeverRepeat: no two messages have the same key, because their salts, materials or
+// purposes differ. Therefore the nonce may always be zero.
 func TestMessageKeysNeverRepeat(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -233,7 +233,7 @@ func TestWhichKey(t *testing.T) {
 	const says = "The ciphertext refers to a customer master key that does not exist"
 	if _, err := e.decrypt(m, gone, nil, ""); !fault.Is(err, fault.AccessDenied) ||
 		!strings.HasPrefix(fault.From(err).Message, says) {
-		t.Error("ciphertext of no key:", err)
+		t.Error("ciphertext of an unknown key:", err)
 	}
 }
 
@@ -261,7 +261,7 @@ func TestReEncrypt(t *testing.T) {
 	if !fault.Is(err, fault.AccessDenied) {
 		t.Error("without the permission on the other:", err)
 	}
-	// AWS's table lets a source pass whose deletion is pending; here it does not.
+	// AWS's table allows a source key whose deletion is pending; this server does not.
 	e.must("ScheduleKeyDeletion", from)
 	if _, err := e.ReEncrypt(t.Context(), both, in); !fault.Is(err, fault.KMSInvalidStateException) {
 		t.Error("from a key whose deletion is pending:", err)
@@ -304,7 +304,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// TestDryRun: what would succeed says so, and nothing else happens.
+// TestDryRun: a request that would succeed gets DryRunOperation, and changes nothing.
 func TestDryRun(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -316,14 +316,14 @@ func TestDryRun(t *testing.T) {
 				Key: m.ID, Plaintext: Secret("x"), DryRun: true,
 			})
 			if out.Ciphertext != nil {
-				t.Error("Encrypt shows a ciphertext")
+				t.Error("Encrypt returns a ciphertext")
 			}
 			return err
 		},
 		"Decrypt": func() error {
 			out, err := e.Decrypt(ctx, e.may(m.ARN, "kms:Decrypt"), DecryptInput{Ciphertext: b, DryRun: true})
 			if out.Plaintext != nil {
-				t.Error("Decrypt shows the plaintext")
+				t.Error("Decrypt returns the plaintext")
 			}
 			return err
 		},
@@ -336,7 +336,7 @@ func TestDryRun(t *testing.T) {
 				Key: m.ID, Bytes: 32, DryRun: true,
 			})
 			if out.Plaintext != nil {
-				t.Error("GenerateDataKey shows a key")
+				t.Error("GenerateDataKey returns a key")
 			}
 			return err
 		},
@@ -350,7 +350,7 @@ func TestDryRun(t *testing.T) {
 	e.must("DisableKey", m)
 	_, err := e.Encrypt(ctx, e.may(m.ARN, "kms:Encrypt"), EncryptInput{Key: m.ID, Plaintext: Secret("x"), DryRun: true})
 	if !fault.Is(err, fault.DisabledException) {
-		t.Error("what would fail:", err)
+		t.Error("a request that would fail:", err)
 	}
 }
 
@@ -409,18 +409,18 @@ func FuzzDecrypt(f *testing.F) {
 		if p, ok := parseBlob(b); ok {
 			again := append(bytes.Clone(p.header), p.sealed...)
 			if !bytes.Equal(again, b) || len(p.salt) != saltSize {
-				t.Fatal("taken apart, it is another one")
+				t.Fatal("parsing and encoding changes it")
 			}
 		}
 		in := DecryptInput{Ciphertext: b, Context: map[string]string{name: value}}
 		if _, err := e.Decrypt(context.Background(), may, in); err == nil {
-			t.Fatal("opened what was sealed without a context")
+			t.Fatal("a made-up ciphertext opens")
 		}
 	})
 }
 
-// TestPlaintextInPlain: plaintext neither comes nor goes where others can read it, and a
-// caller without the permission hears nothing else.
+// TestPlaintextInPlain: no plaintext is accepted or returned over plain HTTP, and a caller without
+// the permission gets the same answer as over TLS.
 func TestPlaintextInPlain(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -437,7 +437,7 @@ func TestPlaintextInPlain(t *testing.T) {
 		"kms:Decrypt": func(g authz.Grant) error {
 			out, err := e.Decrypt(t.Context(), g, DecryptInput{Key: m.ID, Ciphertext: sealed.Ciphertext})
 			if out.Plaintext != nil {
-				t.Error("plaintext is shown")
+				t.Error("plaintext is returned")
 			}
 			return err
 		},

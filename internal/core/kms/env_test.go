@@ -11,7 +11,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// grantOn is a grant to be made.
+// grantOn describes a grant to be made.
 type grantOn struct {
 	e       *env
 	on      arn.ARN
@@ -23,7 +23,7 @@ func (g grantOn) grant() authz.Grant {
 	return g.e.may(g.on, g.actions...)
 }
 
-// mayAll is a grant for one action on several resources.
+// mayAll returns a grant for one action on several resources.
 func (e *env) mayAll(a policy.Action, on ...arn.ARN) authz.Grant {
 	e.Helper()
 	var needs []authz.Need
@@ -33,7 +33,7 @@ func (e *env) mayAll(a policy.Action, on ...arn.ARN) authz.Grant {
 	return coretest.GrantAll(e.T, coretest.RootAt(coretest.Account, e.at), needs...)
 }
 
-// mayBoth is a grant to move ciphertext from a key to another.
+// mayBoth returns a grant to re-encrypt ciphertext from one key to another.
 func (e *env) mayBoth(from, to Metadata) authz.Grant {
 	e.Helper()
 	return coretest.GrantAll(e.T, coretest.RootAt(coretest.Account, e.at),
@@ -41,7 +41,7 @@ func (e *env) mayBoth(from, to Metadata) authz.Grant {
 		authz.Need{Action: "kms:ReEncryptTo", Resource: to.ARN})
 }
 
-// sweep does what is due.
+// sweep runs the background work.
 func (e *env) sweep() Done {
 	e.Helper()
 	n, err := NewOperator(e.Store).Sweep(e.Context(), e.at, nil)
@@ -51,7 +51,7 @@ func (e *env) sweep() Done {
 	return n
 }
 
-// records are the keys of all records that mention a text in their key or their value.
+// records returns the keys of all records that contain a text in their key or their value.
 func (e *env) records(text string) (all []string) {
 	e.Helper()
 	err := e.store.View(e.Context(), func(r kv.Reader) error {

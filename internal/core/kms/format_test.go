@@ -64,7 +64,8 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
-// TestUnknownFields: what protects refuses the record, and what does not is kept.
+// TestUnknownFields: a record with an unknown field that may protect something is refused; other
+// unknown fields are kept.
 func TestUnknownFields(t *testing.T) {
 	at := time.UnixMicro(1).UTC()
 	k := &keyRecord{region: "r", account: "a", created: at, state: Enabled, policy: "p"}
@@ -94,16 +95,16 @@ func TestUnknownFields(t *testing.T) {
 				t.Errorf("a note: %x, %v", again, err)
 			}
 			if _, err := c.read(record.Uint(c.bytes[:len(c.bytes):len(c.bytes)], 999, 1)); err == nil {
-				t.Error("what may protect is passed over")
+				t.Error("a field that may protect something is ignored")
 			}
 			for n := range c.bytes {
 				if _, err := c.read(c.bytes[:n]); n == 0 && err == nil {
-					t.Error("nothing is a record")
+					t.Error("an empty record is accepted")
 				}
 			}
 		})
 	}
 	if _, err := decodeKey("i", record.Uint(k.encode(), fieldState, 4)); err == nil {
-		t.Error("a state that is never stored is read")
+		t.Error("a state that is never stored is accepted")
 	}
 }

@@ -100,8 +100,8 @@ func TestCreateGrant(t *testing.T) {
 	}
 }
 
-// TestGrantsWithNames: asking again for a grant with a name gives the one that is there;
-// without a name, or when anything differs, it is another one.
+// TestGrantsWithNames: CreateGrant with the same name and parameters returns the existing grant;
+// without a name, or with other parameters, it makes a new one.
 func TestGrantsWithNames(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -110,7 +110,7 @@ func TestGrantsWithNames(t *testing.T) {
 	in.Operations = []string{"Encrypt", "Decrypt", "Encrypt"}
 	again, another := e.makeGrant(&m, in)
 	if again != first || another == token {
-		t.Error("the same grant is another one, or has the same token")
+		t.Error("the second call made another grant, or returned the same token")
 	}
 	for name, change := range map[string]func(*GrantInput){
 		"no name": func(in *GrantInput) { in.Name = "" }, "another name": func(in *GrantInput) { in.Name = "o" },
@@ -122,14 +122,14 @@ func TestGrantsWithNames(t *testing.T) {
 			in := in
 			change(&in)
 			if id, _ := e.makeGrant(&m, in); id == first {
-				t.Error("it is the first one")
+				t.Error("the call returned the first grant")
 			}
 		})
 	}
 }
 
-// TestGrantsDecide: a grant counts from the next request on, and no longer than it is
-// there; its token dies with it.
+// TestGrantsDecide: a grant counts from the next request on, until it is removed. Its token ends
+// with it.
 func TestGrantsDecide(t *testing.T) {
 	e := newEnv(t)
 	w, a := e.iam()
@@ -141,14 +141,14 @@ func TestGrantsDecide(t *testing.T) {
 		return err == nil
 	}
 	if decrypts(nil) {
-		t.Fatal("without a grant")
+		t.Fatal("allowed without a grant")
 	}
 	id, token := e.makeGrant(&m, GrantInput{
 		Grantee: user(coretest.Account, "alice"), Operations: []string{"Decrypt"},
 		Subset: map[string]string{"App": "a"},
 	})
 	if !decrypts(map[string]string{"App": "a", "x": "y"}) || decrypts(map[string]string{"app": "a"}) || decrypts(nil) {
-		t.Error("the constraint is not what decides")
+		t.Error("the constraint has no effect")
 	}
 	g := e.may(m.ARN, "kms:RevokeGrant")
 	for _, step := range []struct {
@@ -165,7 +165,7 @@ func TestGrantsDecide(t *testing.T) {
 		}
 	}
 	if decrypts(map[string]string{"App": "a"}) {
-		t.Error("a grant that was revoked allows")
+		t.Error("a revoked grant still allows")
 	}
 	if err := e.CheckTokens(t.Context(), []string{token}); !fault.Is(err, fault.InvalidGrantTokenException) {
 		t.Errorf("its token: %v", err)
@@ -175,7 +175,7 @@ func TestGrantsDecide(t *testing.T) {
 		t.Error("a user of another account:", err)
 	}
 	if _, err := e.ask(a, e.person(stranger, "root"), "kms:Decrypt", m.ARN, nil); err == nil {
-		t.Error("the grant of a user is not one of the account")
+		t.Error("a user's grant applies to the account's root user")
 	}
 }
 
@@ -222,20 +222,20 @@ func TestRetireGrant(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := e.RetireGrant(t.Context(), g, this, true); !fault.Is(err, fault.DryRunOperationException) {
-					t.Error("only checked:", err)
+					t.Error("dry run:", err)
 				}
 				if err := e.RetireGrant(t.Context(), g, this, false); err != nil {
 					t.Error(err)
 				}
 				if _, err := e.RetireNeeds(t.Context(), e.person(c.of, c.who), this); err == nil {
-					t.Error("a grant that was retired is there")
+					t.Error("a retired grant still exists")
 				}
 			}
 		})
 	}
 }
 
-// TestRetiringIsAboutOneGrant: who may retire one grant may not retire another.
+// TestRetiringIsAboutOneGrant: the permission to retire one grant does not cover another.
 func TestRetiringIsAboutOneGrant(t *testing.T) {
 	e := newEnv(t)
 	_, a := e.iam()
@@ -254,7 +254,7 @@ func TestRetiringIsAboutOneGrant(t *testing.T) {
 	}
 }
 
-// TestGrantsThroughGrants: a grantee with CreateGrant gives no more than it has.
+// TestGrantsThroughGrants: a grantee with CreateGrant can't give more than it has.
 func TestGrantsThroughGrants(t *testing.T) {
 	e := newEnv(t)
 	_, a := e.iam()
@@ -389,8 +389,8 @@ func TestConstraintsAreSmall(t *testing.T) {
 	}
 }
 
-// TestGrantsAreFew: a decision reads a bounded number of grants, and those of its
-// caller alone. A destroyed key takes its grants with it.
+// TestGrantsAreFew: a decision reads a bounded number of grants, and only those of its caller. When
+// a key is destroyed, its grants are, too.
 func TestGrantsAreFew(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -415,7 +415,7 @@ func TestGrantsAreFew(t *testing.T) {
 	}
 	e.change(m.ID, func(k *keyRecord) {
 		if k.grants != maxGrantsOfGrantee+1 {
-			t.Errorf("%d grants are counted", k.grants)
+			t.Errorf("the key's record counts %d grants", k.grants)
 		}
 		k.state, k.ends = PendingDeletion, e.at.Add(-1)
 	})
@@ -423,6 +423,6 @@ func TestGrantsAreFew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if docs, err := e.GrantsTo(t.Context(), m.ARN, bob); err != nil || docs != nil {
-		t.Error("a destroyed key's grants are there:", docs, err)
+		t.Error("a destroyed key's grants still exist:", docs, err)
 	}
 }

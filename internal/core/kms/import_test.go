@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// wrapKWP is RFC 5649, section 4.1, in the form with shifting registers of RFC 3394.
+// wrapKWP implements RFC 5649, section 4.1, with the shifting registers of RFC 3394.
 func wrapKWP(t testing.TB, kek, plain []byte) []byte {
 	t.Helper()
 	block, err := aes.NewCipher(kek)
@@ -50,7 +50,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// TestKeyWrapVectors are those of RFC 5649, section 6.
+// TestKeyWrapVectors has the vectors of RFC 5649, section 6.
 func TestKeyWrapVectors(t *testing.T) {
 	kek := unhex(t, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")
 	for plain, wrapped := range map[string]string{
@@ -70,8 +70,7 @@ func TestKeyWrapVectors(t *testing.T) {
 	}
 }
 
-// TestKeyWrap: what is wrapped is unwrapped, and nothing that was changed, cut or
-// lengthened is.
+// TestKeyWrap: a wrapped key is unwrapped, and a changed, truncated or extended one is refused.
 func TestKeyWrap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plain := rapid.SliceOfN(rapid.Byte(), 1, 70).Draw(rt, "plain")
@@ -91,8 +90,8 @@ func TestKeyWrap(t *testing.T) {
 	})
 }
 
-// TestImport: with each algorithm and each size of key, material comes in, is taken
-// away and given back.
+// TestImport: with each algorithm and each size of wrapping key, material is imported, deleted and
+// imported again.
 func TestImport(t *testing.T) {
 	for spec, algorithms := range map[string][]string{ // large keys take seconds to make
 		"RSA_2048": {"RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_256"}, "RSA_3072": {"RSAES_OAEP_SHA_256"},
@@ -129,7 +128,7 @@ func testImport(e *env, algorithm, spec string) {
 	}
 	b := e.encrypt(m, "text", nil)
 	if b.Material != first.Material {
-		e.Error("it was sealed by", b.Material)
+		e.Error("the data key is under the material", b.Material)
 	}
 	e.must("DeleteImportedKeyMaterial", m)
 	if _, err := e.decrypt(m, b.Ciphertext, nil, ""); !fault.Is(err, fault.KMSInvalidStateException) {
@@ -185,7 +184,7 @@ func TestImportTokens(t *testing.T) {
 		}
 		changed.Token = p.Token[:n]
 		if _, err := e.give(m, changed, wrapped, time.Time{}); !fault.Is(err, fault.InvalidImportTokenException) {
-			t.Errorf("cut at %d: %v", n, err)
+			t.Errorf("truncated at %d: %v", n, err)
 		}
 	}
 	for _, end := range []time.Duration{0, -time.Hour, 366 * 24 * time.Hour} {
@@ -203,7 +202,7 @@ func TestImportTokens(t *testing.T) {
 	}
 }
 
-// TestFewTokens: a key has so many tokens at most, and the oldest gives way.
+// TestFewTokens: a key has a bounded number of tokens; a new one replaces the oldest.
 func TestFewTokens(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{Origin: OriginExternal})
@@ -219,7 +218,7 @@ func TestFewTokens(t *testing.T) {
 			e.must("GetParametersForImport", m)
 		}
 		if got := len(e.records("k/i/" + m.ID)); got != min(n+1, maxTokens) {
-			t.Fatalf("after %d there are %d", n+1, got)
+			t.Fatalf("after %d imports there are %d tokens", n+1, got)
 		}
 	}
 }
@@ -242,8 +241,8 @@ func TestImportParameters(t *testing.T) {
 	}
 }
 
-// TestExpiry: imported material is gone at its instant, before the sweep and after it,
-// and no byte of it stays.
+// TestExpiry: imported material can't be used from its expiry on, before and after the sweep, and
+// no byte of it stays on the disk.
 func TestExpiry(t *testing.T) {
 	e := newEnv(t)
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -288,7 +287,7 @@ func TestExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := e.decrypt(m, b, nil, ""); err != nil {
-		t.Error("given back:", err)
+		t.Error("imported again:", err)
 	}
 }
 
@@ -306,13 +305,13 @@ func FuzzUnwrapMaterial(f *testing.F) {
 			w = RSAESOAEPSHA256
 		}
 		if _, err := unwrapMaterial(private, w, b); err == nil {
-			t.Fatal("opened what nobody sealed")
+			t.Fatal("a made-up token or material was accepted")
 		}
 		if plain, ok := unwrapKWP(kek[:], b); ok && !bytes.Equal(wrapKWP(t, kek[:], plain), b) {
-			t.Fatal("two forms of one key")
+			t.Fatal("one key has two wrapped forms")
 		}
 		if k, ok := parseToken(b); ok && !bytes.Equal(k.encode(), b) {
-			t.Fatal("two forms of one token")
+			t.Fatal("one token has two forms")
 		}
 	})
 }

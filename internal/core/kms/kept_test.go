@@ -51,7 +51,7 @@ func newKeyInUse(t *testing.T, private *rsa.PrivateKey) *keyInUse {
 	return k
 }
 
-// use is one request of a user that wraps a data key, and opens the one that was wrapped
+// use simulates a user's request that wraps a data key, and opens the data key that was wrapped
 // first.
 func (k *keyInUse) use(who string) error {
 	k.Helper()
@@ -82,16 +82,16 @@ func (k *keyInUse) open(g authz.Grant) error {
 	return err
 }
 
-// TestNextUseIsRefused: records of the key are kept decoded, and yet what happens to the
-// key, to its policy, grants and names, and to the user, is known to the next use, and to
-// one that was decided before and opens a data key now.
+// TestNextUseIsRefused: although decoded records of the key are cached, a change of the key, its
+// policy, its grants, its names or the user counts for the next use, and for a use that was
+// decided before and opens a data key now.
 func TestNextUseIsRefused(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		who    string // "both" where it is empty
+		who    string // empty stands for "both"
 		change func(*keyInUse) error
 		code   fault.Code
 		opens  bool // one that was decided before still opens: the decision is about permissions
@@ -167,7 +167,7 @@ func TestNextUseIsRefused(t *testing.T) {
 			if who == "" {
 				who = "both"
 			}
-			for range 3 { // all that is kept is kept by now
+			for range 3 { // fill the caches
 				if err := k.use(who); err != nil || k.got.ID != k.m.ID {
 					t.Fatal(err)
 				}
@@ -183,7 +183,7 @@ func TestNextUseIsRefused(t *testing.T) {
 			}
 			switch err := k.open(k.later(before)); {
 			case c.opens && err != nil, !c.opens && !fault.Is(err, c.code):
-				t.Errorf("what was decided before: %v, want %s", err, c.code)
+				t.Errorf("a use that was decided before: %v, want %s", err, c.code)
 			}
 			if c.undo == nil {
 				return
@@ -192,14 +192,14 @@ func TestNextUseIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := k.use(who); err != nil {
-				t.Error("after it was undone:", err)
+				t.Error("after the change was undone:", err)
 			}
 		})
 	}
 }
 
-// later is a grant that was decided before, for a request whose instant is now: it covers
-// the key whatever its laws say.
+// later returns a grant that was decided before, for a request at this instant. It covers the key
+// whatever the key's policy says by now.
 func (k *keyInUse) later(before authz.Grant) authz.Grant {
 	if k.at.Equal(before.Caller().At()) {
 		return before

@@ -15,8 +15,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// names is a directory of accounts, and of users whose names do not begin with "no".
-// Their ids follow from their names.
+// names is a directory in which every account exists, and every user whose name does not begin
+// with "no". A user's id follows from its name.
 type names struct{}
 
 func (names) ID(_ kv.Reader, e policy.PrincipalName) (string, bool, error) {
@@ -138,7 +138,7 @@ func TestCreateKey(t *testing.T) {
 		{"for MACs", CreateInput{Usage: "GENERATE_VERIFY_MAC"}, "UnsupportedOperationException"},
 		{"multi-Region", CreateInput{MultiRegion: true}, "UnsupportedOperationException"},
 		{"in an HSM", CreateInput{Origin: "AWS_CLOUDHSM"}, "UnsupportedOperationException"},
-		{"with a policy that is none", CreateInput{Policy: "{"}, "MalformedPolicyDocumentException"},
+		{"with an invalid policy", CreateInput{Policy: "{"}, "MalformedPolicyDocumentException"},
 		{"with a long description", CreateInput{Description: string(make([]byte, 8193))}, "ValidationException"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestWrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id, material, ok := KeyOf(wrapped); !ok || id != m.ID || material != m.Material {
-		t.Errorf("it says %s, %x", id, material)
+		t.Errorf("the ciphertext names %s, %x", id, material)
 	}
 	may := e.may(m.ARN, "kms:Decrypt")
 	got, err := e.Unwrap(t.Context(), may, m.ARN, wrapped, []byte("binding"))

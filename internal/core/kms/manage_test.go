@@ -44,7 +44,7 @@ func TestAliases(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := e.alias("UpdateAlias", "alias/none", m, other); !fault.Is(err, fault.NotFoundException) {
-		t.Error("an alias that is not there:", err)
+		t.Error("an alias that does not exist:", err)
 	}
 	if err := e.alias("DeleteAlias", "alias/a", other); err != nil {
 		t.Error(err)
@@ -53,7 +53,7 @@ func TestAliases(t *testing.T) {
 		t.Error("deleted twice:", err)
 	}
 	if left := e.records("/" + other.ID + "/a"); len(left) > 0 {
-		t.Errorf("left are %q", left)
+		t.Errorf("records left: %q", left)
 	}
 	ctx := t.Context()
 	err := e.CreateAlias(ctx, e.may(e.AliasARN(coretest.Account, "alias/b"), "kms:CreateAlias"), "alias/b", m.ID)
@@ -69,7 +69,7 @@ func TestAliases(t *testing.T) {
 	}
 	if err := e.DisableKey(ctx, e.may(m.ARN, "kms:DisableKey"), "alias/a/b-c_D9"); !fault.Is(err,
 		fault.NotFoundException) {
-		t.Error("an alias for managing:", err)
+		t.Error("an alias in place of a key id:", err)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestAliasesOfAKey(t *testing.T) {
 		}
 	}
 	if err := e.alias("CreateAlias", "alias/more", m); !fault.Is(err, fault.LimitExceededException) {
-		t.Error("one more:", err)
+		t.Error("one alias too many:", err)
 	}
 	if err := e.alias("UpdateAlias", "alias/000", m, m); err != nil {
 		t.Error("to the same key:", err)
@@ -142,7 +142,7 @@ func TestListKeys(t *testing.T) {
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("missing are %v", want)
+		t.Errorf("missing: %v", want)
 	}
 	if some, _, err := e.ListKeys(t.Context(), stranger, page.Request{}); err != nil || len(some) != 1 {
 		t.Errorf("another account sees %d, %v", len(some), err)
@@ -197,8 +197,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// TestManagedKeysStay: nobody changes a key that the server manages, whatever is
-// granted.
+// TestManagedKeysStay: nobody can change a key that the server manages, with any grant.
 func TestManagedKeysStay(t *testing.T) {
 	e := newEnv(t)
 	on, err := e.ManagedKey(t.Context(), coretest.Account)
@@ -218,7 +217,7 @@ func TestManagedKeysStay(t *testing.T) {
 		}
 	}
 	if n, err := e.rotations(m, true); err != nil || len(n) != 1 {
-		t.Errorf("it has %d materials, %v", len(n), err)
+		t.Errorf("the key has %d materials, %v", len(n), err)
 	}
 	e.at = e.at.Add(365 * 24 * time.Hour)
 	if n := e.sweep(); n.Rotated != 1 {
@@ -252,7 +251,7 @@ func TestRotation(t *testing.T) {
 		t.Helper()
 		b := e.encrypt(m, fmt.Sprint(len(sealed)), nil)
 		if seen[b.Material] {
-			t.Error("the same material again")
+			t.Error("the rotation kept the material")
 		}
 		seen[b.Material] = true
 		sealed = append(sealed, b)
@@ -266,14 +265,14 @@ func TestRotation(t *testing.T) {
 	note()
 	e.at = start.Add(inDays(100)).Add(-time.Second)
 	if n := e.sweep(); n.Rotated != 0 {
-		t.Error("rotated before it is due")
+		t.Error("rotated before the rotation is due")
 	}
 	if err := e.do("RotateKeyOnDemand", m); !fault.Is(err, fault.ConflictException) {
 		t.Error("just before an automatic rotation:", err)
 	}
 	e.at = e.at.Add(time.Second)
 	if n := e.sweep(); n.Rotated != 1 {
-		t.Error("not rotated when it is due")
+		t.Error("not rotated when the rotation is due")
 	}
 	note()
 	e.must("RotateKeyOnDemand", m)
@@ -289,7 +288,7 @@ func TestRotation(t *testing.T) {
 	}
 	e.must("EnableKey", m)
 	if n := e.sweep(); n.Rotated != 1 || e.sweep().Rotated != 0 {
-		t.Error("a key that is enabled again is not rotated once")
+		t.Error("a key that was enabled again is not rotated exactly once")
 	}
 	note()
 	all, err := e.rotations(m, false)
@@ -341,7 +340,7 @@ func TestRotationLimits(t *testing.T) {
 	}
 	next := e.at.Add(inDays(180))
 	e.at = e.at.Add(inDays(100))
-	for _, days := range []int{0, 180} { // asking again does not put it off
+	for _, days := range []int{0, 180} { // a second request does not delay the rotation
 		if err := e.EnableKeyRotation(t.Context(), may, m.ID, days); err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +350,7 @@ func TestRotationLimits(t *testing.T) {
 	}
 	e.must("ScheduleKeyDeletion", m)
 	if s, err := e.GetKeyRotationStatus(t.Context(), may, m.ID); err != nil || s.Enabled {
-		t.Errorf("while its deletion is pending %+v, %v", s, err)
+		t.Errorf("while the deletion is pending: %+v, %v", s, err)
 	}
 	e.must("CancelKeyDeletion", m)
 	e.must("EnableKey", m)
@@ -360,7 +359,7 @@ func TestRotationLimits(t *testing.T) {
 		e.must("RotateKeyOnDemand", m)
 	}
 	if err := e.do("RotateKeyOnDemand", m); !fault.Is(err, fault.LimitExceededException) {
-		t.Error("once more:", err)
+		t.Error("the second time:", err)
 	}
 }
 
@@ -376,11 +375,11 @@ func TestLastUse(t *testing.T) {
 		return l
 	}
 	if l := get(); !l.At.IsZero() || l.Operation != "" || !l.Created.Equal(m.Created) {
-		t.Errorf("before any use %+v", l)
+		t.Errorf("before any use: %+v", l)
 	}
 	b := e.encrypt(m, "x", nil).Ciphertext
 	if l := get(); !l.At.Equal(e.at) || l.Operation != "Encrypt" {
-		t.Errorf("before it is written %+v", l)
+		t.Errorf("before the use is written: %+v", l)
 	}
 	for range 2 {
 		if err := o.FlushUses(t.Context()); err != nil {
@@ -436,7 +435,7 @@ func TestNewRootKey(t *testing.T) {
 	}
 }
 
-// TestOperatorOpens: the operator opens data keys of disabled keys, and none whose
+// TestOperatorOpens: the operator can open data keys under disabled keys, but not under keys whose
 // material is gone.
 func TestOperatorOpens(t *testing.T) {
 	e := newEnv(t)
@@ -491,7 +490,7 @@ func (e *env) rewrapAll() (n int) {
 	}
 }
 
-// TestCount: the number of keys follows what is made and destroyed, and bounds it.
+// TestCount: the record with the number of keys counts created and destroyed keys, and limits them.
 func TestCount(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{})
@@ -515,6 +514,6 @@ func TestCount(t *testing.T) {
 	e.at = e.at.Add(inDays(7))
 	e.sweep()
 	if left := e.records(coretest.Account); len(left) > 0 {
-		t.Errorf("left are %q", left)
+		t.Errorf("records left: %q", left)
 	}
 }

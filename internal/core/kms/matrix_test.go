@@ -17,10 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// TestMatrix asks authz about a key under each key policy, identity policy, grant and
-// state, directly and through S3. testdata/matrix.golden is for its reader: a column for
-// each grant, and "yes" where kms:Decrypt is allowed. In the other states whoever is
-// allowed hears the state, and whoever is not hears nothing.
+// TestMatrix asks authz about a key with each key policy, identity policy, grant and state,
+// directly and through S3. Reviewers read testdata/matrix.golden: it has a column for each grant,
+// and "yes" if kms:Decrypt is allowed. In the other states, allowed callers learn the state, and
+// others learn nothing.
 func TestMatrix(t *testing.T) {
 	allow := func(who, more string) string {
 		return `{"Effect":"Allow","Principal":{"AWS":"` + who + `"},"Action":"kms:*","Resource":"*"` + more + `}`
@@ -89,7 +89,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// cell is one answer, in all states.
+// cell is one answer of the matrix, the same in all states.
 func cell(t *testing.T, statements, identity string, in GrantInput, account, name, through string) string {
 	t.Helper()
 	e := newEnv(t)

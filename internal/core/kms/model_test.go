@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// model is what a key with imported material should be.
+// model is the expected state of a key with imported material.
 type model struct {
 	state   State // Enabled, Disabled or PendingDeletion
 	ends    time.Time
@@ -36,7 +36,7 @@ func (m *model) at(now time.Time) State {
 	return m.state
 }
 
-// import material into a key, by the steps of a client.
+// imports imports material into a key, with the steps of a client.
 func (e *env) imports(m Metadata, material []byte, validTo time.Time) (Imported, error) {
 	e.Helper()
 	p, err := e.GetParametersForImport(e.Context(), e.may(m.ARN, "kms:GetParametersForImport"), ParametersInput{
@@ -67,9 +67,9 @@ func sealOAEP(t testing.TB, public, plain []byte) []byte {
 	return b
 }
 
-// TestStateMachine: whatever is done to a key with imported material, and whenever the
-// background work runs or does not, its state is the model's, and what it sealed opens
-// exactly in the state Enabled.
+// TestStateMachine: after any operations on a key with imported material, and whether or not the
+// background work has run, the key's state is the model's, and its ciphertext opens exactly in
+// the state Enabled.
 func TestStateMachine(t *testing.T) {
 	e := newEnv(t)
 	material := testKey(77)
@@ -97,14 +97,14 @@ func TestStateMachine(t *testing.T) {
 			}
 			got, err := e.describe(m.ID, m.ARN)
 			if err != nil || got.State != want.at(e.at) {
-				rt.Fatalf("after %s it is %v, want %v; %v", step, got.State, want.at(e.at), err)
+				rt.Fatalf("after %s the key is %v, want %v; %v", step, got.State, want.at(e.at), err)
 			}
 			sealed = want.use(rt, e, m, step, sealed)
 		}
 	})
 }
 
-// parameters are what GetParametersForImport would return, with a given key.
+// parameters returns what GetParametersForImport would return, with a given key.
 func (e *env) parameters(m Metadata, private *rsa.PrivateKey) Parameters {
 	e.Helper()
 	id, _ := parseKeyID(m.ID)
@@ -124,7 +124,7 @@ func (e *env) parameters(m Metadata, private *rsa.PrivateKey) Parameters {
 	return Parameters{Key: m.ARN, Token: k.encode(), PublicKey: public, ValidTo: k.end}
 }
 
-// check takes one step in the store and in the model.
+// check executes one step in the store and in the model.
 func (w *model) check(rt *rapid.T, e *env, m Metadata, step string, p Parameters, encrypted []byte) {
 	var err error
 	now := w.at(e.at)
@@ -174,7 +174,7 @@ func (w *model) check(rt *rapid.T, e *env, m Metadata, step string, p Parameters
 	}
 }
 
-// use seals, and opens what was sealed before.
+// use seals a data key, and opens an older one.
 func (w *model) use(rt *rapid.T, e *env, m Metadata, step string, sealed []byte) []byte {
 	usable := w.at(e.at) == Enabled
 	if sealed != nil {

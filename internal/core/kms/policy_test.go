@@ -11,27 +11,27 @@ import (
 	"watertight/internal/fault"
 )
 
-// iam is a world in which users have IAM policies, and an authority that knows it.
+// iam is an environment in which users have IAM policies, with an authority that uses them.
 func (e *env) iam() (*truth, *authz.Authority) {
 	w := &truth{keys: e.Store, iam: map[string][]*policy.Document{}}
 	w.allow(e.T, coretest.Account, `"*"`)
 	return w, authz.New(w)
 }
 
-// ask is a grant for one action on a key, or the refusal.
+// ask returns a grant for one action on a key, or the refusal.
 func (e *env) ask(
 	a *authz.Authority, c authz.Caller, action policy.Action, on arn.ARN, with map[string][]string,
 ) (authz.Grant, error) {
 	return a.Authorize(e.Context(), c, authz.Need{Action: action, Resource: on, Keys: with})
 }
 
-// statement is a key policy of one statement.
+// statement returns a key policy with one statement.
 func statement(effect, principal, action, more string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"` + effect + `","Principal":` + principal + `,"Action":` +
 		action + `,"Resource":"*"` + more + `}]}`
 }
 
-// TestPutKeyPolicy: what a policy may say, and that it may not lock its writer out.
+// TestPutKeyPolicy: invalid policies are refused, and so are those that lock out their writer.
 func TestPutKeyPolicy(t *testing.T) {
 	const (
 		own   = `{"AWS":"arn:aws:iam::` + coretest.Account + `:root"}`
@@ -138,8 +138,8 @@ func TestPutKeyPolicy(t *testing.T) {
 	}
 }
 
-// TestManagedKeyKeepsItsPolicy: nobody replaces it, makes a grant of it, or uses the key
-// from another account.
+// TestManagedKeyKeepsItsPolicy: nobody can replace the policy, create a grant for the key, or use
+// the key from another account.
 func TestManagedKeyKeepsItsPolicy(t *testing.T) {
 	e := newEnv(t)
 	managed, err := e.ManagedKey(t.Context(), coretest.Account)
@@ -169,8 +169,8 @@ func TestManagedKeyKeepsItsPolicy(t *testing.T) {
 	}
 }
 
-// TestPolicyBindsTheNextRequest: a policy counts from the next request on, for the users
-// that had the names in it when it was written.
+// TestPolicyBindsTheNextRequest: a policy counts from the next request on, for the users who had
+// the names in it when it was written.
 func TestPolicyBindsTheNextRequest(t *testing.T) {
 	e := newEnv(t)
 	_, a := e.iam()
@@ -194,7 +194,7 @@ func TestPolicyBindsTheNextRequest(t *testing.T) {
 	p := alice.Principal()
 	p.ID = userID("another")
 	if _, err := e.ask(a, authz.NewCaller(p, authz.Situation{At: e.at}), "kms:Decrypt", m.ARN, nil); err == nil {
-		t.Error("another user that took the name may use the key")
+		t.Error("a new user with the same name may use the key")
 	}
 	e.change(m.ID, func(k *keyRecord) { k.setPolicy("{", nil) })
 	if _, err := e.ask(a, root, "kms:Decrypt", m.ARN, nil); !fault.Is(err, fault.AccessDenied) {

@@ -12,12 +12,11 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestExtendedGrantsStand: the commit relies on what was read of the key without
-// deciding again, and decides again when that has changed, also where an earlier commit
-// of the request relied on the same witness.
+// TestExtendedGrantsStand: the commit relies on the reads of the first decision, and decides again
+// only if a record has changed, also if an earlier commit of the request used the same witness.
 func TestExtendedGrantsStand(t *testing.T) {
 	for name, c := range map[string]struct {
-		change, before bool // the key is disabled; the witness is used up before
+		change, before bool // the key is disabled; an earlier commit has used the witness
 		stands         bool
 		code           fault.Code
 	}{

@@ -73,7 +73,7 @@ func (e *env) do(name string, m Metadata) error {
 	return nil
 }
 
-// must is do that has to succeed.
+// must calls do and fails the test on an error.
 func (e *env) must(name string, m Metadata) {
 	e.Helper()
 	if err := e.do(name, m); err != nil {
@@ -113,8 +113,8 @@ func (e *env) inState(s State) Metadata {
 	return m
 }
 
-// TestStates: what each state makes of each operation (KMS developer guide, "Key
-// states of AWS KMS keys"), and what it says.
+// TestStates: the result and the message of each operation in each state (KMS developer guide,
+// "Key states of AWS KMS keys").
 func TestStates(t *testing.T) {
 	const ok, invalid, disabled = "", "KMSInvalidStateException", "DisabledException"
 	const unsupported = "UnsupportedOperationException"
@@ -160,7 +160,7 @@ func TestStates(t *testing.T) {
 					says = m.ARN.String() + " is not pending deletion."
 				}
 				if got := fault.From(err).Message; says != "" && got != says {
-					t.Errorf("it says %q, want %q", got, says)
+					t.Errorf("the message is %q, want %q", got, says)
 				}
 			})
 		}
@@ -203,8 +203,8 @@ func TestDeletionWindow(t *testing.T) {
 	}
 }
 
-// TestDestruction: when the window ends the key is gone at that instant; the sweep
-// then leaves no byte of it, and nothing brings it back.
+// TestDestruction: the key is gone as soon as the window ends. Then the sweep leaves no byte of its
+// material, and nothing restores it.
 func TestDestruction(t *testing.T) {
 	e := newEnv(t)
 	m, other := e.create(CreateInput{}), e.create(CreateInput{})
@@ -225,7 +225,7 @@ func TestDestruction(t *testing.T) {
 		t.Error("destroyed before its window has ended")
 	}
 	if got, err := e.describe(m.ID, m.ARN); err != nil || got.State != PendingDeletion {
-		t.Errorf("just before the end %v, %v", got.State, err)
+		t.Errorf("just before the end: %v, %v", got.State, err)
 	}
 	e.at = end
 	for _, name := range []string{"DescribeKey", "CancelKeyDeletion", "Encrypt", "EnableKey"} {
@@ -238,16 +238,16 @@ func TestDestruction(t *testing.T) {
 	}
 	keys, _, err := e.ListKeys(t.Context(), e.may(arn.Any(), "kms:ListKeys"), pageOne())
 	if err != nil || len(keys) != 1 || keys[0].ID != other.ID {
-		t.Errorf("listed are %v, %v", keys, err)
+		t.Errorf("listed: %v, %v", keys, err)
 	}
 	if n := e.sweep(); n.Destroyed != 1 {
 		t.Errorf("swept %+v", n)
 	}
 	if rest := e.records(m.ID); len(rest) > 0 {
-		t.Errorf("left are %q", rest)
+		t.Errorf("records left: %q", rest)
 	}
 	if got, err := e.Subject(t.Context(), coretest.Account, "alias/doomed", e.at); err != nil || got.ID != other.ID {
-		t.Errorf("the alias stands for %s, %v", got.ID, err)
+		t.Errorf("the alias names %s, %v", got.ID, err)
 	}
 	if n := e.sweep(); n != (Done{}) {
 		t.Errorf("swept again %+v", n)

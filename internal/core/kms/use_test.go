@@ -32,7 +32,7 @@ func (f *truth) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Re
 		return f.keys.Laws(ctx, r, at)
 	}
 	owner := r.Account
-	if _, isBucket := r.BucketOf(); isBucket { // everyone may put objects into it
+	if _, isBucket := r.BucketOf(); isBucket { // its policy lets everyone put objects
 		d, err := policy.Parse(policy.Resource, []byte(`{"Statement":{"Effect":"Allow","Principal":"*",`+
 			`"Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*"}}`))
 		return authz.ResourceLaws{Owner: coretest.Account, Documents: []*policy.Document{d}}, err
@@ -63,8 +63,8 @@ func (f *truth) allow(t *testing.T, id, actions string) {
 	f.iam[id] = []*policy.Document{d}
 }
 
-// person is a user of an account, or its root user for the name "root". Its id follows
-// from its name.
+// person returns a user of an account, or its root user for the name "root". The id follows from
+// the name.
 func (e *env) person(account, name string) authz.Caller {
 	s := authz.Situation{
 		At: e.at, SecureChannel: true, Now: func() time.Time { return e.at },
@@ -84,15 +84,15 @@ func userID(name string) string {
 	return "AIDA" + strings.ToUpper(name) + strings.Repeat("X", 20-len(name))
 }
 
-// s3Grant is what a user holds who puts or gets an object.
+// s3Grant returns the grant of a user who puts or gets an object.
 func (e *env) s3Grant(a *authz.Authority, c authz.Caller) (authz.Grant, error) {
 	return a.Authorize(e.Context(), c, authz.Need{Action: "s3:PutObject", Resource: arn.Object("b", "k")})
 }
 
 func object() Context { return Context{Name: "aws:s3:arn", Value: "arn:aws:s3:::b/k"} }
 
-// TestExtendTo: who may use S3 reads nothing without the key, and hears of the key's
-// state only with it.
+// TestExtendTo: permissions in S3 are not enough to read without a permission on the key, and only
+// with that does the caller learn the key's state.
 func TestExtendTo(t *testing.T) {
 	e := newEnv(t)
 	world := &truth{keys: e.Store, iam: map[string][]*policy.Document{}}
@@ -116,7 +116,7 @@ func TestExtendTo(t *testing.T) {
 	for name, c := range map[string]struct {
 		who  authz.Caller
 		key  string
-		code fault.Code // of both uses; "" is allowed
+		code fault.Code // of both uses; "" means allowed
 		does fault.Code // of Decrypt, where it differs
 	}{
 		"IAM allows": {who: e.person(coretest.Account, "both"), key: plain.ID},
@@ -194,14 +194,14 @@ func TestExtendTo(t *testing.T) {
 				if wider.Allows("kms:GenerateDataKey", key.ARN) != (which != "decrypt") ||
 					wider.Allows("kms:Decrypt", key.ARN) != (which != "generate") ||
 					!wider.Allows("s3:PutObject", arn.Object("b", "k")) {
-					t.Errorf("%s: the grant does not cover what was asked", which)
+					t.Errorf("%s: the grant does not cover the use", which)
 				}
 			}
 		})
 	}
 }
 
-// TestUseIsDecidedAgain: what happens to a key while a body comes in refuses the commit.
+// TestUseIsDecidedAgain: if the key changes while a body arrives, the commit is refused.
 func TestUseIsDecidedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(e *env, w *truth, key string)

@@ -21,7 +21,7 @@ func date(s string) *time.Time {
 	return &t
 }
 
-// days expires everything after so many days.
+// expireAfter returns a configuration that expires everything after n days.
 func expireAfter(days int32) Rule {
 	return Rule{ID: "r", Status: Enabled, Filter: &Filter{}, Expiration: &Expiration{Days: &days}}
 }

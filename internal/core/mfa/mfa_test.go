@@ -20,14 +20,14 @@ import (
 	"watertight/test/identitytest"
 )
 
-// appCodes are the codes of an authenticator app.
+// appCodes returns a generator as an authenticator app has it.
 func appCodes(seed []byte) generator { return generator{seed: seed, step: shortStep} }
 
 func code(seed []byte, step int64) string { return appCodes(seed).codeAt(step) }
 
 func step(at time.Time) int64 { return appCodes(nil).stepAt(at) }
 
-// TestCodes has the vectors of RFC 6238, appendix B, cut to six digits.
+// TestCodes has the vectors of RFC 6238, appendix B, shortened to six digits.
 func TestCodes(t *testing.T) {
 	sha1 := appCodes([]byte("12345678901234567890"))
 	sha256 := generator{[]byte("12345678901234567890123456789012"), shortStep, SHA256}
@@ -40,7 +40,7 @@ func TestCodes(t *testing.T) {
 				if got := g.codeAt(g.stepAt(time.Unix(at, 0))); got != want[i] {
 					t.Errorf("%s at %d: %s, want %s", g.algorithm, at, got, want[i])
 				}
-				g.step = longStep // the counter is what counts
+				g.step = longStep // with the same counter, the code is the same
 				if got := g.codeAt(g.stepAt(time.Unix(2*(at-at%shortStep), 0))); got != want[i] {
 					t.Errorf("%s with long steps at %d: %s, want %s", g.algorithm, at, got, want[i])
 				}
@@ -111,7 +111,7 @@ func TestEachStepOnce(t *testing.T) {
 		}
 	}
 	now := step(start)
-	verify(start, now, false) // the code it was enrolled with
+	verify(start, now, false) // the code of the enrolment
 	verify(start, now+1, true)
 	verify(start, now+1, false)
 	later := start.Add(5 * shortStep * time.Second)
@@ -119,8 +119,8 @@ func TestEachStepOnce(t *testing.T) {
 	verify(later, now+7, false)
 	verify(later, now+4, true)
 	verify(later, now+6, true)
-	verify(later, now+5, false) // before one that was used
-	// A clock that went astray is followed.
+	verify(later, now+5, false) // older than a used one
+	// The server follows a clock that drifts.
 	late := later.Add(time.Hour)
 	n := step(late)
 	verify(late, n+10, false)
@@ -159,8 +159,8 @@ func TestLockoutCountsOnlyTheOwnersTries(t *testing.T) {
 	h.OK(right(at.Add(firstLock)))
 }
 
-// TestUsedCodesAreNotWrong: they are refused, but however often they come, they don't lock
-// the device, and they don't take back what wrong ones counted.
+// TestUsedCodesAreNotWrong: used codes are refused. However often they are sent, they neither lock
+// the device nor reset the count of wrong codes.
 func TestUsedCodesAreNotWrong(t *testing.T) {
 	h := newHouse(t)
 	u := h.Account.Create(identity.User, "u")
@@ -188,8 +188,8 @@ func TestUsedCodesAreNotWrong(t *testing.T) {
 	}
 }
 
-// TestRootsSecondFactor: while the root user has a device, its access key alone changes
-// none of them; a session with a code does.
+// TestRootsSecondFactor: while the root user has a device, its access key alone can't change its
+// devices; a session made with a code can.
 func TestRootsSecondFactor(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
@@ -223,7 +223,7 @@ func TestRootsSecondFactor(t *testing.T) {
 	last := coretest.Grant(t, coretest.RootAt(coretest.Account, at), root, "iam:DeactivateMFADevice")
 	h.Fails(h.Deactivate(ctx, last, holder, free.Serial()), "AccessDenied")
 	h.OK(NewOperator(h.Store).Remove(ctx, nil, coretest.Account, free.Serial()))
-	h.enrol("third", holder, root, at) // the first one again
+	h.enrol("third", holder, root, at) // a first device again
 }
 
 func TestDevicesOfUsersAndRoot(t *testing.T) {
@@ -266,15 +266,15 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	}
 	h.OK(h.Deactivate(ctx, h.Grant("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, own))
 	if list(&no) != 1 {
-		t.Error("no device is free")
+		t.Error("no device without an owner is listed")
 	}
 	h.OK(remove(own))
 	h.Fails(remove(own), "NoSuchEntity")
 	h.OK(h.Identities.Delete(ctx, h.Grant("iam:DeleteUser", u.ARN()), identity.User, "u"))
 }
 
-// TestUsedCodesStayUsed when a device is taken from its owner and given again, to the
-// same user or another: only codes of later steps enable it.
+// TestUsedCodesStayUsed: when a device is deactivated and enabled again, for the same user or
+// another, only codes of later steps enable it.
 func TestUsedCodesStayUsed(t *testing.T) {
 	h := newHouse(t)
 	u, other := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "other")

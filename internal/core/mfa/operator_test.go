@@ -19,8 +19,8 @@ const serial = "GAHT12345678"
 
 func hexSeed(seed []byte) Seed { return Seed(hex.EncodeToString(seed)) }
 
-// TestTokens: a hardware token of every kind is imported, enabled by its user as any
-// device, used once a step, locked, and followed when its clock goes astray.
+// TestTokens: a hardware token of every kind is imported, enabled by its user like any device,
+// used once a step, locked, and followed when its clock drifts.
 func TestTokens(t *testing.T) {
 	for _, kind := range []generator{
 		{step: shortStep, algorithm: SHA1}, {step: shortStep, algorithm: SHA256},
@@ -32,7 +32,7 @@ func TestTokens(t *testing.T) {
 			token := kind
 			token.seed = bytes.Repeat([]byte{7}, 20)
 			start := time.Unix(1_700_000_040, 0)
-			const ahead = 11 // its clock went astray on the way here
+			const ahead = 11 // steps by which the token's clock is ahead
 			now := token.stepAt(start) + ahead
 			add := func(codes *[2]string) error {
 				_, err := NewOperator(h.Store).Add(t.Context(), nil, AddInput{
@@ -48,7 +48,7 @@ func TestTokens(t *testing.T) {
 				return h.Enable(t.Context(), h.GrantAt(start, "iam:EnableMFADevice", u.ARN()), Holder{User: "u"},
 					serial, token.codeAt(first), token.codeAt(first+1))
 			}
-			h.Fails(enable(now-1), "InvalidAuthenticationCode") // they were used
+			h.Fails(enable(now-1), "InvalidAuthenticationCode") // used codes
 			h.OK(enable(now + 1))
 			verify := func(at time.Time, step int64) error {
 				return h.Verify(t.Context(), u.Principal(), serial, token.codeAt(step), at)
@@ -74,8 +74,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTokensAreListed where users see them, but not among virtual devices, and removing
-// one takes it from its owner.
+// TestTokensAreListed: tokens are in the lists of users' devices, but not among virtual devices.
+// Removing one takes it from its owner.
 func TestTokensAreListed(t *testing.T) {
 	h := newHouse(t)
 	ctx, o := t.Context(), NewOperator(h.Store)
@@ -114,8 +114,8 @@ func TestTokensAreListed(t *testing.T) {
 	h.Fails(h.Verify(ctx, root, serial, token.codeAt(token.stepAt(at)), at), "AccessDenied")
 }
 
-// TestTheRootUsersName: nobody but the root user makes a device with the name of the root
-// user's, in any case, and one without an owner is not in the operator's way.
+// TestTheRootUsersName: only the root user can create a device with the name of the root user's
+// device, in upper or lower case. One without an owner does not hinder the operator.
 func TestTheRootUsersName(t *testing.T) {
 	h := newHouse(t)
 	u := h.Account.Create(identity.User, "u")

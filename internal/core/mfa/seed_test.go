@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestSeeds: what vendors print is read, and nothing else.
+// TestSeeds: the forms that vendors print are accepted, and no others.
 func TestSeeds(t *testing.T) {
 	want := []byte("12345678901234567890")
 	for name, c := range map[string]struct {
@@ -36,7 +36,7 @@ func TestSeeds(t *testing.T) {
 				t.Errorf("%x, %v", got, err)
 			}
 			if c.text != "" && err != nil && strings.Contains(err.Error(), c.text) {
-				t.Errorf("the error says the seed: %v", err)
+				t.Errorf("the error contains the seed: %v", err)
 			}
 		})
 	}
@@ -48,7 +48,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// FuzzSeed: a seed is read in either form, and nothing makes the reader fail.
+// FuzzSeed: a seed is read in either form, and no text makes the reader panic.
 func FuzzSeed(f *testing.F) {
 	f.Add([]byte("12345678901234567890"), "GEZD GNBV")
 	f.Fuzz(func(t *testing.T, b []byte, text string) {

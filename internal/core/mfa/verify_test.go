@@ -8,7 +8,7 @@ import (
 	"watertight/internal/core/change/coretest"
 )
 
-// TestProveRoot: a proof is one account's, for one code of a device of its root user.
+// TestProveRoot: a proof counts for one account, and needs a code of a device of its root user.
 func TestProveRoot(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
@@ -17,7 +17,7 @@ func TestProveRoot(t *testing.T) {
 	now := start.Unix() / 30
 	header := serial + " " + code(seed, now+1)
 	if _, err := h.ProveRoot(ctx, coretest.RootInPlain(coretest.Account), header); err == nil {
-		t.Error("a code over plain HTTP")
+		t.Error("a code over plain HTTP is accepted")
 	} else {
 		h.Fails(err, "InvalidRequest")
 	}
@@ -44,11 +44,12 @@ func TestProveRoot(t *testing.T) {
 	_, err = h.ProveRoot(ctx, coretest.RootAt(coretest.Account, start), header)
 	h.Fails(err, "AccessDenied")
 	if (Proof{}).By("") {
-		t.Error("the zero proof is somebody's")
+		t.Error("the zero proof counts for an account")
 	}
 }
 
-// TestCodesCountAtTheClocksTime: a request that takes long does not keep an old code alive.
+// TestCodesCountAtTheClocksTime: a code is checked by the time at which it is used, not by the
+// beginning of a long request.
 func TestCodesCountAtTheClocksTime(t *testing.T) {
 	h := newHouse(t)
 	start := time.Unix(1_700_000_010, 0)

@@ -20,7 +20,7 @@ import (
 // guest is an account that owns no bucket.
 const guest = "444455556666"
 
-// laws are those of the stores; every account lets its root user do everything.
+// laws answers from the stores; every account's root user may do everything.
 type laws struct {
 	*env
 	all *policy.Document
@@ -46,7 +46,7 @@ func (laws) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Docume
 
 func (laws) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) { return nil, nil }
 
-// authorize asks for needs as an account's root user, under the laws of the stores.
+// authorize decides on needs as an account's root user.
 func (e *env) authorize(account string, needs ...authz.Need) (authz.Grant, error) {
 	e.tb.Helper()
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
@@ -56,7 +56,7 @@ func (e *env) authorize(account string, needs ...authz.Need) (authz.Grant, error
 	return authz.New(laws{e, all}).Authorize(e.tb.Context(), coretest.Root(account, nil), needs...)
 }
 
-// on are needs for one key.
+// on returns needs for one key.
 func on(key string, actions ...policy.Action) (needs []authz.Need) {
 	for _, a := range actions {
 		needs = append(needs, authz.Need{Action: a, Resource: arn.Object("bkt", key), New: a == "s3:PutObjectAcl"})
@@ -64,7 +64,7 @@ func on(key string, actions ...policy.Action) (needs []authz.Need) {
 	return needs
 }
 
-// own sets the bucket's ownership and lets the guest write.
+// setOwnership sets the bucket's object ownership and lets the guest write.
 func (e *env) setOwnership(o bucket.Ownership) {
 	e.tb.Helper()
 	at := arn.Bucket("bkt")
@@ -83,7 +83,7 @@ func (e *env) setOwnership(o bucket.Ownership) {
 	}
 }
 
-// closed takes the guest's grant away, so that ACLs can be disabled.
+// closed removes the guest's grant, so that ACLs can be disabled.
 func (e *env) closed() {
 	e.tb.Helper()
 	if err := e.buckets.PutACL(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketAcl"), "bkt",
@@ -92,7 +92,7 @@ func (e *env) closed() {
 	}
 }
 
-// write stores an object as an account's root user.
+// storeAs stores an object as an account's root user.
 func (e *env) storeAs(account, key string, asked acl.Request) (Version, error) {
 	e.tb.Helper()
 	needs := on(key, "s3:PutObject")
@@ -108,7 +108,7 @@ func (e *env) storeAs(account, key string, asked acl.Request) (Version, error) {
 	})
 }
 
-// reads reports whether an account may read, through everything.
+// reads reports whether an account may read, with authorization and core.
 func (e *env) reads(account, key string, id *string) bool {
 	e.tb.Helper()
 	n := authz.Need{Action: readAction(id), Resource: arn.Object("bkt", key)}
@@ -166,9 +166,9 @@ func TestOwnerOfObjects(t *testing.T) {
 			mine := c.owner == coretest.Account || c.asked.Canned != ""
 			if e.reads(coretest.Account, "k", nil) != mine || e.reads(guest, "k", nil) != (c.owner == guest) ||
 				e.reads("999999999999", "k", nil) {
-				t.Errorf("%q %q: the wrong ones read", c.ownership, c.asked.Canned)
+				t.Errorf("%q %q: the wrong accounts may read", c.ownership, c.asked.Canned)
 			}
-			// With ACLs disabled it is the bucket owner's, and with ACLs its owner's again.
+			// With ACLs disabled, the bucket's owner owns the object; with ACLs enabled, its owner does again.
 			e.closed()
 			e.setOwnership(bucket.BucketOwnerEnforced)
 			if e.owners("k") != coretest.Account || !e.reads(coretest.Account, "k", nil) || e.reads(guest, "k", nil) {
@@ -213,7 +213,7 @@ func TestEnforcedTakesNoACL(t *testing.T) {
 	wants(t, err, fault.KindDenied, "AccessDenied") // an ACL needs s3:PutObjectAcl
 }
 
-// A version keeps its ACL, and nothing that is made of it inherits it.
+// TestACLOfVersionsCopiesAndUploads: a version keeps its ACL, and copies of it do not inherit it.
 func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
@@ -230,7 +230,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !e.reads(guest, "k", &one.ID) || e.reads(guest, "k", &two.ID) || e.reads(guest, "k", nil) {
-		t.Error("versions do not have ACLs of their own")
+		t.Error("the versions share one ACL")
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectVersionAcl", "s3:PutObjectVersionTagging", "s3:GetObjectVersion")
 	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID},
@@ -251,7 +251,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{
 		Source: from, Bucket: "bkt", Key: "copy", ACL: shared,
 	}); err != nil || !e.reads(guest, "copy", nil) {
-		t.Error("a copy has not the ACL it was asked to have", err)
+		t.Error("a copy lacks the ACL of the request", err)
 	}
 	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID},
 		&acl.Request{Canned: "private"}); err != nil || e.reads(guest, "k", &one.ID) {
@@ -275,8 +275,8 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	}
 }
 
-// An upload that was begun with an ACL ends without it where ACLs were disabled
-// meanwhile.
+// TestUploadEndsEnforced: an upload that was begun with an ACL is completed without it if ACLs were
+// disabled meanwhile.
 func TestUploadEndsEnforced(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
@@ -308,11 +308,11 @@ func TestUploadEndsEnforced(t *testing.T) {
 	}
 	e.setOwnership(bucket.ObjectWriter)
 	if e.owners("k") != coretest.Account || e.reads(guest, "k", nil) {
-		t.Error("what was made with ACLs disabled has another owner")
+		t.Error("an object that was made with ACLs disabled has another owner")
 	}
 }
 
-// The object is replaced between the decision and the read.
+// TestReadAfterReplacement: the object is replaced between the decision and the read.
 func TestReadAfterReplacement(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
@@ -341,14 +341,14 @@ func TestReadAfterReplacement(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, err := e.objects.Get(t.Context(), g, GetInput{Bucket: "bkt", Key: "k"}); err != nil {
-		t.Errorf("judged anew, and refused: %v", err)
+		t.Errorf("the read is not decided again and refused: %v", err)
 	} else {
 		r.Body.Close()
 	}
 }
 
-// A caller who may make objects, but not overwrite those of others, may not while
-// one is made.
+// TestWriteAfterReplacement: a caller who may not overwrite others' objects is refused if one is
+// made while its request is in progress.
 func TestWriteAfterReplacement(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)

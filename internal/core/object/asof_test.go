@@ -16,14 +16,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// past is a version as the naive reading of all records finds it.
+// past is a version as a naive scan of all records finds it.
 type past struct {
 	seq    uint64
 	marker bool
 	id     string
 }
 
-// pasts reads every version, newest first.
+// pasts returns all versions, newest first.
 func (e *env) pasts() map[string][]past {
 	e.tb.Helper()
 	all := map[string][]past{}
@@ -64,7 +64,7 @@ func stateAt(all map[string][]past, at time.Time) map[string]string {
 	return state
 }
 
-// listNaive lists a state after a key.
+// listNaive lists a state, beginning after a key.
 func listNaive(state map[string]string, in *ListInput) (out []string) {
 	var keys []string
 	for key := range state {
@@ -99,9 +99,9 @@ func (e *env) getAsOf(key string, at time.Time) (*Reading, string, error) {
 	return e.get(GetInput{Key: key, VersionID: &id, AsOf: at})
 }
 
-// TestAsOf: reads and listings of any instant find what a naive reading of all records
-// finds, in pages of any size and with any bound of their work; and where nothing was
-// removed for good, what listings had shown at that instant.
+// TestAsOf: reads and listings as of any instant agree with a naive scan of all records, in pages
+// of any size and with any bound on their work. If nothing was removed for good, they agree with
+// the listings that were made at that instant.
 func TestAsOf(t *testing.T) {
 	keys := []string{"a/", "a/b", "a/b/c", "a/c", "b", "b/", "c", "c\xf4\x8f\xbf\xbf", "d/e/f", "d/e/g"}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -201,8 +201,8 @@ func (e *env) checkListing(rt *rapid.T, state map[string]string, at time.Time, k
 
 func bare(row string) string { return strings.TrimSuffix(row, " (prefix)") }
 
-// TestAsOfRefuses times in the future, other instants' tokens, and a read whose version is
-// another one by the time it is read.
+// TestAsOfRefuses: times in the future, tokens of other instants, and reads whose version was
+// replaced after the decision are refused.
 func TestAsOfRefuses(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
@@ -244,12 +244,12 @@ func TestAsOfRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	if _, _, err := e.get(GetInput{Key: "l", AsOf: at}); !fault.Is(err, fault.OperationAborted) {
-		t.Error("a read without a version that was authorized:", err)
+		t.Error("a read without an authorized version:", err)
 	}
 }
 
-// TestAsOfWork: what a read or a page costs does not depend on how many newer or older
-// versions a key has, and a page gives up where objects are rare.
+// TestAsOfWork: the cost of a read or a page does not depend on how many newer or older versions a
+// key has, and a page ends early if there are few objects.
 func TestAsOfWork(t *testing.T) {
 	const versions, middle = 300, 150
 	keys := []string{"a", "b", "c"}
@@ -282,8 +282,8 @@ func TestAsOfWork(t *testing.T) {
 	}
 }
 
-// TestRollbackIsWhatThePastWas: after a rollback, the listing of now is what the listing of
-// that instant was, key by key with the same content.
+// TestRollbackIsWhatThePastWas: after a rollback, the present listing equals the listing as of that
+// instant, and each key has the same content.
 func TestRollbackIsWhatThePastWas(t *testing.T) {
 	keys := []string{"a", "b", "c/d", "c/e"}
 	rapid.Check(t, func(rt *rapid.T) {

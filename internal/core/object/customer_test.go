@@ -27,8 +27,8 @@ func ownKey(seed byte) CustomerKey {
 	}
 }
 
-// TestCustomerKeyIsNotKept looks at what is stored before it is sealed: no key,
-// nothing made of the plaintext.
+// TestCustomerKeyIsNotKept: records contain neither the key nor anything derived from the
+// plaintext, even before they are sealed.
 func TestCustomerKeyIsNotKept(t *testing.T) {
 	e := newEnv(t)
 	mine := ownKey(7)
@@ -89,8 +89,7 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 	}
 }
 
-// TestCustomerKeyInPlain: a key that others may have read is refused for writes and
-// for reads.
+// TestCustomerKeyInPlain: a key that came over plain HTTP is refused for writes and for reads.
 func TestCustomerKeyInPlain(t *testing.T) {
 	e := newEnv(t)
 	mine := ownKey(7)
@@ -163,7 +162,7 @@ func TestCustomerKeyInPlain(t *testing.T) {
 	}
 }
 
-// TestCustomerKeysAreNotPrinted, whether printed directly or inside an input.
+// TestCustomerKeysAreNotPrinted: neither directly nor as a member of an input.
 func TestCustomerKeysAreNotPrinted(t *testing.T) {
 	k := ownKey(7)
 	in := PutInput{Bucket: "bkt", Encryption: Encryption{Customer: k}}
@@ -181,7 +180,7 @@ func TestCustomerKeysAreNotPrinted(t *testing.T) {
 }
 
 // TestCustomerRecord: a version with a customer's key keeps its checksum only sealed,
-// and records from before such keys existed can still be read.
+// and records that are older than such keys can still be read.
 func TestCustomerRecord(t *testing.T) {
 	v := sample()
 	v.encryption, v.sealedSum = customerKey, []byte("sealed")
@@ -207,6 +206,6 @@ func TestCustomerRecord(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := decodeVersion(record.Uint(old, fieldEncryption, 99)); err == nil {
-		t.Error("an unknown encryption is taken for a known one")
+		t.Error("a version with an unknown encryption is accepted")
 	}
 }

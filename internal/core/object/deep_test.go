@@ -12,10 +12,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// million is how deep the listings of this file are.
+// million is the number of keys or versions that the listings of this file pass.
 const million = 1_000_000
 
-// write runs fn for so many numbers, in transactions of bounded size.
+// write runs fn for the numbers below n, in transactions of bounded size.
 func (e *env) write(n int, fn func(tx kv.Tx, i int)) {
 	e.tb.Helper()
 	const batch = 20_000
@@ -32,7 +32,7 @@ func (e *env) write(n int, fn func(tx kv.Tx, i int)) {
 	}
 }
 
-// each runs a benchmark on every engine, over what fill wrote.
+// each runs a benchmark on every engine, after fill has written its records.
 func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, e *env)) {
 	for name, open := range map[string]func() kv.Store{
 		"memory": func() kv.Store { return coretest.Store(b) },
@@ -74,8 +74,8 @@ func objects(n int, key func(int) string) func(*env, *bucket.Bucket) {
 	}
 }
 
-// markers writes keys that end in a delete marker. Their objects were there
-// before, so that the engine holds the traces of as many deletions.
+// markers writes keys whose newest version is a delete marker. Their objects existed before, so the
+// engine holds as many tombstones.
 func markers(n int) func(*env, *bucket.Bucket) {
 	return func(e *env, b *bucket.Bucket) {
 		objects(n, numbered)(e, b)

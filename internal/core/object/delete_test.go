@@ -38,7 +38,7 @@ func TestDelete(t *testing.T) {
 	if d, err := e.delete(DeleteInput{
 		Key: "k", VersionID: ptr(sample().id()),
 	}); err != nil || d.VersionID != sample().id() {
-		t.Error("what isn't there is deleted already:", d, err)
+		t.Error("deleting a missing object:", d, err)
 	}
 	_, err := e.delete(DeleteInput{Key: "k", VersionID: ptr("x")})
 	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "versionId")
@@ -145,7 +145,7 @@ func TestDeleteManyIsOneTransaction(t *testing.T) {
 }
 
 // versions reads a key's versions, newest first, as "id=text" with the ids
-// named by what made them.
+// named by the steps that made them.
 func (e *env) versions(names map[string]string, key string) string {
 	e.tb.Helper()
 	var all []string
@@ -171,8 +171,8 @@ func (e *env) versions(names map[string]string, key string) string {
 	return strings.Join(all, ", ")
 }
 
-// TestStateMachine is the vectors V1 to V12 of versioning: steps, the versions
-// afterwards, and what a plain GET finds. "put x" stores x and names the
+// TestStateMachine has the vectors V1 to V12 of versioning: steps, the versions afterwards, and the
+// result of a GET without a version id. "put x" stores x and names the
 // version; "del NAME" makes a marker of that name; "rm NAME" deletes a version.
 func TestStateMachine(t *testing.T) {
 	for name, c := range map[string]struct{ steps, versions, get string }{

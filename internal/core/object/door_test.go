@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestForgetRefusesVersions: no record of a version is deleted past slot.remove.
+// TestForgetRefusesVersions: only slot.remove can delete the record of a version.
 func TestForgetRefusesVersions(t *testing.T) {
 	defer func() {
 		if recover() == nil {
@@ -27,8 +27,8 @@ func TestForgetRefusesVersions(t *testing.T) {
 	forget(nil, slot{&bucket.Bucket{}, "k"}.version(1))
 }
 
-// guarded is an object "k" one of whose versions has a field of a later program, which may
-// protect it.
+// guarded is an object "k". One of its versions has a field of a later program, which may protect
+// it.
 type guarded struct {
 	*env
 	t      *testing.T
@@ -39,9 +39,8 @@ type guarded struct {
 	part   Part
 }
 
-// TestLaterProgramsProtect: a version with a field that this program does not know is
-// refused on every path that would remove it, and nothing of it is lost. In a batch, other
-// keys are not concerned.
+// TestLaterProgramsProtect: every path that would remove a version with an unknown field is refused,
+// and nothing of the version is lost. In a batch, the other keys are deleted.
 func TestLaterProgramsProtect(t *testing.T) {
 	put := func(g *guarded) error {
 		_, err := g.put(PutInput{Key: "k", Body: strings.NewReader("new"), Size: 3})

@@ -24,16 +24,16 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// long is what goes into a blob.
+// long is a text that is stored in a blob.
 func long() string { return strings.Repeat("longer than inline ", 1000) }
 
-// spy is real payloads in memory, and notes which blobs there should be.
+// spy wraps real payloads in memory, and records which blobs should exist.
 type spy struct {
 	*payload.Store
 	mu      sync.Mutex
 	blobs   map[string]bool // false: neither settled nor dropped
-	early   map[string]bool // removed by another's commit before it was settled
-	vanish  int             // so many openings of blobs fail as gone
+	early   map[string]bool // removed by another request's commit before they were settled
+	vanish  int             // how many openings of blobs fail because the blob is gone
 	written func()          // called after a body was read
 }
 
@@ -102,7 +102,7 @@ func (s *spy) gone(at payload.Location, settled bool) {
 	}
 }
 
-// settled returns the blobs that are kept, and refuses those in flight.
+// settled returns the settled blobs. It fails the test if any is neither settled nor dropped.
 func (s *spy) settled(tb testing.TB) (names []string) {
 	tb.Helper()
 	s.mu.Lock()

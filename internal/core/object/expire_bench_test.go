@@ -11,7 +11,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// BenchmarkLifecycle judges versions, ten of each key, by ten rules. None is due.
+// BenchmarkLifecycle judges ten versions of each key by ten rules. No action is due.
 func BenchmarkLifecycle(b *testing.B) {
 	for _, versions := range []int{100_000, 1_000_000} {
 		b.Run(fmt.Sprint(versions), func(b *testing.B) { judgeAll(b, versions) })

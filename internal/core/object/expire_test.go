@@ -18,7 +18,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// lifecycleEnv is objects whose requests come at the test's own time.
+// lifecycleEnv is an env whose requests are made at the test's own time.
 type lifecycleEnv struct {
 	*env
 	now time.Time
@@ -81,7 +81,7 @@ func (e *lifecycleEnv) lifecycle(most portion) *Lifecycle {
 	return l
 }
 
-// pass goes through all buckets, and begins anew after so many steps.
+// pass goes through all buckets. It begins a new pass after the given number of steps.
 func (e *lifecycleEnv) pass(l *Lifecycle, restart int) (w Worked) {
 	e.tb.Helper()
 	p, steps := l.Begin(e.now, true), 0
@@ -95,12 +95,12 @@ func (e *lifecycleEnv) pass(l *Lifecycle, restart int) (w Worked) {
 		}
 		if steps++; restart > 0 && steps%restart == 0 && steps < 1000 {
 			p = l.Begin(e.now, true)
-			restart++ // or a pass that is always cut never ends
+			restart++ // a pass that is always interrupted would never end
 		}
 	}
 }
 
-// shown is a version as the tests compare it.
+// shown is the part of a version that the tests compare.
 type shown struct {
 	key, id, class string
 	marker, null   bool
@@ -110,7 +110,7 @@ type shown struct {
 	created        time.Time
 }
 
-// state is every version of the bucket, by key, the newest first.
+// state returns all versions of the bucket, by key, the newest first.
 func (e *lifecycleEnv) state(keys []string) map[string][]shown {
 	out := map[string][]shown{}
 	for _, key := range keys {
@@ -123,14 +123,14 @@ func (e *lifecycleEnv) state(keys []string) map[string][]shown {
 	return out
 }
 
-// nextMidnight is written as AWS's page says it: the days are added, and then the time is
-// rounded up to the next day at midnight UTC.
+// nextMidnight follows AWS's page: it adds the days and rounds the result up to the next midnight
+// UTC.
 func nextMidnight(t time.Time, days int32) time.Time {
 	t = t.UTC().AddDate(0, 0, int(days))
 	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, time.UTC)
 }
 
-// naive says what is done to each version at an instant, rule by rule.
+// naive returns what happens to each version at an instant, rule by rule.
 type naive struct {
 	rules []lifecycle.Rule
 	state bucket.Versioning
@@ -168,7 +168,7 @@ func (n *naive) expired(r *lifecycle.Rule, created time.Time) bool {
 	return false
 }
 
-// waterfall is S3's order of classes.
+// waterfall returns a class's place in S3's order.
 func waterfall(class string) int {
 	return slices.Index([]string{"STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR"}, class)
 }
@@ -214,8 +214,8 @@ func (n *naive) class(v *shown, rules []lifecycle.Rule, from time.Time, noncurre
 	return best
 }
 
-// key returns what is left of a key's versions, the newest first. A delete marker that was
-// put on top has no id.
+// key returns the remaining versions of a key, the newest first. A delete marker that expiration
+// added has no id.
 func (n *naive) key(all []shown) (left []shown) {
 	newer := 0
 	for i := range all {
@@ -270,18 +270,18 @@ func (n *naive) key(all []shown) (left []shown) {
 			left = append(left, v)
 		}
 	}
-	// Suspended: the new null marker takes the place of an older null version.
+	// Suspended: the new null marker replaces an older null version.
 	if len(left) > 0 && left[0].id == "" && left[0].null {
 		left = slices.DeleteFunc(left, func(v shown) bool { return v.id == NullVersion })
 	}
 	return left
 }
 
-// lawful reports whether an object version that is gone was old enough, and whether as
-// many newer ones are left as its rule keeps. It holds for any number of passes.
+// lawful reports whether a removed version was old enough, and whether as many newer versions are
+// left as its rule keeps. It applies to any number of passes.
 func (n *naive) lawful(before []shown, i int, after []shown) bool {
 	v := before[i]
-	newer := -1 // the current version is not among them
+	newer := -1 // the current version does not count
 	for _, w := range after {
 		if w.seq > v.seq && (!w.marker || newer < 0) {
 			newer++
@@ -304,7 +304,7 @@ func has(all []shown, seq uint64) bool {
 	return slices.ContainsFunc(all, func(w shown) bool { return w.seq == seq })
 }
 
-// drawRule draws a rule of everything that S3 takes.
+// drawRule draws a rule with any elements that S3 accepts.
 func drawRule(t *rapid.T) lifecycle.Rule {
 	r := lifecycle.Rule{}
 	days := func(most int32) *int32 { return ptr(rapid.Int32Range(1, most).Draw(t, "days")) }
@@ -360,9 +360,9 @@ func drawRule(t *rapid.T) lifecycle.Rule {
 	return r
 }
 
-// TestLifecycleModel: a pass does what a reader of S3's pages would do version by version,
-// in every versioning state, with clocks that go back, and whatever the portions are. A
-// pass that is cut and begun anew lets nothing go that would have stayed.
+// TestLifecycleModel: a pass does the same as a naive evaluation of S3's pages, version by version,
+// in every versioning state, with clocks that go back, and with portions of any size. A pass that
+// is interrupted and begun again removes no version that would have stayed.
 func TestLifecycleModel(t *testing.T) {
 	keys := []string{"a", "a1", "b/1", "b/2", "c"}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -405,8 +405,8 @@ func TestLifecycleModel(t *testing.T) {
 		e.pass(e.lifecycle(most), restart)
 		after := e.state(keys)
 		n := naive{rules, e.bucket().Versioning, e.objects.clock.Passed(e.now)}
-		// A null version that a new null marker replaces between two portions is not seen by the second one: what
-		// was below it is noncurrent since a later instant then.
+		// If a new null marker replaces a null version between two portions, the second portion does not see
+		// that version. The next older version is then noncurrent since a later instant.
 		exact := restart == 0 && (n.state != bucket.Suspended || most == portion{})
 		for _, key := range slices.Sorted(maps.Keys(before)) {
 			want := n.key(before[key])

@@ -19,8 +19,8 @@ func (e *lifecycleEnv) freeze() {
 	}
 }
 
-// TestLifecycleWaitsForFrozen: while somebody is frozen in a bucket its rules do nothing, even
-// if that came between judging and doing; they go on when the freeze is lifted.
+// TestLifecycleWaitsForFrozen: while any principal is frozen in a bucket, the bucket's rules are not
+// executed, even if the freeze came after the judgement. They are executed again once it is lifted.
 func TestLifecycleWaitsForFrozen(t *testing.T) {
 	for _, c := range []struct {
 		name   string

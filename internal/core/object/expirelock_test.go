@@ -8,8 +8,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestLifecycleKeepsLocked: what is due stays while a retention or a legal hold protects
-// it, and the preview says so; delete markers are put on top all the same.
+// TestLifecycleKeepsLocked: a version that is due stays while a retention or a legal hold protects
+// it, and the preview says so. Delete markers are still added.
 func TestLifecycleKeepsLocked(t *testing.T) {
 	e := &lifecycleEnv{env: newEnv(t), now: day(1)}
 	e.versioning(bucket.Enabled)

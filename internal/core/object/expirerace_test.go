@@ -15,8 +15,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestLifecycleRaces: what changes between the judgement and the transaction is not done
-// to what is there then.
+// TestLifecycleRaces: if a key changes between the judgement and the transaction, the action is not
+// executed on its new state.
 func TestLifecycleRaces(t *testing.T) {
 	old := lifecycle.Rule{
 		Expiration:           &lifecycle.Expiration{Days: ptr(int32(1))},
@@ -82,8 +82,8 @@ func TestLifecycleRaces(t *testing.T) {
 	}
 }
 
-// TestLifecycleUploads: uploads are aborted by the days since they began, with their
-// parts, and others stay.
+// TestLifecycleUploads: uploads are aborted, with their parts, once they are old enough; others
+// stay.
 func TestLifecycleUploads(t *testing.T) {
 	e := &lifecycleEnv{env: newEnv(t), now: day(1)}
 	e.configure(lifecycle.Rule{
@@ -126,7 +126,7 @@ func TestLifecycleUploads(t *testing.T) {
 	}
 }
 
-// noted is an audit event that keeps what it is told.
+// noted is an audit event that keeps its notes.
 type noted struct {
 	name  string
 	notes map[string][]string
@@ -137,9 +137,8 @@ func (n *noted) Entry() (key, value []byte, err error) { return []byte("a/" + n.
 func (n *noted) Note(name string, values ...string)    { n.notes[name] = values }
 func (n *noted) Committed()                            { n.ended++ }
 
-// TestLifecyclePass: each change has an event that names rule, keys and versions; a bucket
-// whose configuration can't be read, and a version of a later program, stop nothing else;
-// a bucket is judged once a day.
+// TestLifecyclePass: each change has an event that names rule, keys and versions. A configuration
+// or a version that can't be read does not stop the pass. A bucket is judged once a day.
 func TestLifecyclePass(t *testing.T) {
 	e := &lifecycleEnv{env: newEnv(t), now: day(1)}
 	e.putAt("k", 1, nil, "")
@@ -189,14 +188,14 @@ func TestLifecyclePass(t *testing.T) {
 		t.Errorf("%+v", events)
 	}
 	if w := run(t.Context()); w.Judged != 0 {
-		t.Errorf("it is judged again: %+v", w)
+		t.Errorf("the bucket is judged again: %+v", w)
 	}
 	if e.now = day(6); run(t.Context()).Judged != 1 {
-		t.Error("it is not judged on the next day")
+		t.Error("the bucket is not judged on the next day")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := l.Begin(e.now, true).Step(ctx, e.now); err == nil {
-		t.Error("it goes on after its end")
+		t.Error("the pass continues after its end")
 	}
 }

@@ -96,7 +96,7 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
-// later is a field that only a later program knows, by its number.
+// later returns a field of this number, which only a later program knows.
 func later(protects bool) []byte {
 	if protects {
 		return record.Uint(nil, record.Ancillary-1, 1)
@@ -104,8 +104,8 @@ func later(protects bool) []byte {
 	return record.String(nil, record.Ancillary+500, "later")
 }
 
-// TestUnknownFields: a field of a later program is kept if its number says that it may
-// be; otherwise the record is refused, since the field could protect it.
+// TestUnknownFields: a field of a later program is kept if its number permits that. Otherwise the
+// record is refused, because the field could protect it.
 func TestUnknownFields(t *testing.T) {
 	full := &version{seq: 1, unique: unique{1}, storageClass: "STANDARD"}
 	up := &upload{version: *full, bucket: "bkt"}
@@ -142,7 +142,7 @@ func TestUnknownFields(t *testing.T) {
 				t.Errorf("%x becomes %x: %v", b, got, err)
 			}
 			if got, err := c.again(append(bytes.Clone(c.record), later(true)...)); err == nil {
-				t.Errorf("what protects is passed over: %x", got)
+				t.Errorf("a field that may protect the version is ignored: %x", got)
 			}
 		})
 	}
@@ -150,12 +150,12 @@ func TestUnknownFields(t *testing.T) {
 		t.Error("a version with the field of an upload is read")
 	}
 	if _, err := decodeVersion(append(full.pointer(), later(true)...)); err == nil {
-		t.Error("a pointer with what protects is read")
+		t.Error("a pointer with a field that may protect the version is read")
 	}
 }
 
-// TestUnknownFieldsInListings: reads that need a part of a record only refuse what a
-// later program protects, too, and pass over the rest.
+// TestUnknownFieldsInListings: reads that need only a part of a record also refuse unknown fields
+// that may protect it, and ignore others.
 func TestUnknownFieldsInListings(t *testing.T) {
 	v := sample()
 	v.acl = acl.List{{Account: "111122223333", Permission: acl.Read}}
@@ -174,7 +174,7 @@ func TestUnknownFieldsInListings(t *testing.T) {
 				}
 			}
 			if err := read.read(append(bytes.Clone(read.record), later(true)...)); !errors.Is(err, record.ErrUnknown) {
-				t.Errorf("what protects is passed over: %v", err)
+				t.Errorf("a field that may protect the version is ignored: %v", err)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestLaterFieldsOfVersions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal ||
 				!errors.Is(err, record.ErrUnknown) {
-				t.Errorf("%s of what a later program protects: %v", name, err)
+				t.Errorf("%s of a version that a later program may protect: %v", name, err)
 			}
 			if now := edit(nil); !bytes.Equal(now, locked) {
 				t.Errorf("%s: %x becomes %x", name, locked, now)

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/core/bucket"
 )
 
-// TestHistoryPages: pages of any size list each version once, newest first, whatever the
-// bucket's versioning was when it was written.
+// TestHistoryPages: pages of any size list each version once, newest first, in whichever versioning
+// state the version was written.
 func TestHistoryPages(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		e := newEnv(t)

@@ -17,8 +17,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// slowKeys simulates keys of another server: making or opening one while a view
-// or a transaction is open fails the test.
+// slowKeys simulates keys on another server: it fails the test if one is made or opened while a
+// view or a transaction is open.
 type slowKeys struct {
 	*keys.Ring
 	tb     testing.TB
@@ -96,8 +96,8 @@ func newSlowEnv(t *testing.T) (*env, *slowKeys) {
 	return e, k
 }
 
-// TestKeysAreOpenedOutsideTransactions: opening a key may take a request to
-// another server, and no commit may wait for that.
+// TestKeysAreOpenedOutsideTransactions: opening a key may need a request to another server, and no
+// commit may wait for that.
 func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 	for name, how := range map[string]Encryption{
 		"SSE-S3": {}, "SSE-C": {Customer: ownKey(7)}, "SSE-KMS": {Algorithm: "aws:kms"},

@@ -63,7 +63,7 @@ func (e *env) defaults(d bucket.DefaultEncryption) {
 // pairs is the header of an encryption context.
 func pairs(document string) string { return base64.StdEncoding.EncodeToString([]byte(document)) }
 
-// way is a way of encryption: what a write asks for, and how it is answered.
+// way is a way of encryption: what a write asks for, and what the answer says.
 type way struct {
 	ask     Encryption
 	setting bucket.DefaultEncryption // of the bucket
@@ -135,7 +135,7 @@ func ways(key string) map[string]way {
 	}
 }
 
-// is reports an answer of this way. Of a managed key only its account is known before.
+// is reports whether an answer is of this way. Of a managed key the test knows only the account.
 func (w *way) is(got Encrypted) bool {
 	if want := w.want; want.Key == "" && want.Encryption.UsesKMS() {
 		return strings.HasPrefix(got.Key, "arn:aws:kms:us-east-1:"+coretest.Account+":key/") &&
@@ -144,10 +144,10 @@ func (w *way) is(got Encrypted) bool {
 	return got == w.want
 }
 
-// hides reports that nothing made of the plaintext may be kept.
+// hides reports whether records may contain nothing that is derived from the plaintext.
 func (w *way) hides() bool { return w.want.CustomerKey || w.want.Encryption.UsesKMS() }
 
-// secrets fails the test if a record holds what was made of a plaintext.
+// secrets fails the test if a record contains a digest of the plaintext.
 func (e *env) secrets(texts ...string) {
 	e.tb.Helper()
 	err := e.store.View(e.tb.Context(), func(r kv.Reader) error {
@@ -173,7 +173,7 @@ func (e *env) secrets(texts ...string) {
 	}
 }
 
-// all is a grant for everything that the tests do with "bkt/k" and "bkt/copy".
+// all returns a grant for everything that the tests do with "bkt/k" and "bkt/copy".
 func (e *env) all(c authz.Caller) authz.Grant {
 	e.tb.Helper()
 	var needs []authz.Need
@@ -188,8 +188,8 @@ func (e *env) all(c authz.Caller) authz.Grant {
 	return coretest.GrantAll(e.tb, c, needs...)
 }
 
-// TestEveryWayOfEncryption: each write path seals in each way, says so, and each read
-// path opens it again; nothing made of the plaintext is kept where digests are hidden.
+// TestEveryWayOfEncryption: each write path can seal in each way and says so, and each read path
+// opens the result. Where digests are hidden, records contain none.
 func TestEveryWayOfEncryption(t *testing.T) {
 	for name := range ways(strings.Repeat("0", 36)) {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestEveryWayOfEncryption(t *testing.T) {
 	}
 }
 
-// reads reads an object in every way that there is.
+// everyRead reads an object in every possible way.
 func (e *env) everyRead(t *testing.T, g authz.Grant, w *way, key, text string, mine CustomerKey) {
 	t.Helper()
 	in := GetInput{Bucket: "bkt", Key: key, Customer: mine, Checksums: true}
@@ -323,7 +323,7 @@ func (e *env) uploadInParts(t *testing.T, g authz.Grant, w *way, text string, mi
 	}
 }
 
-// spiedKMS notes the uses that decisions are about.
+// spiedKMS records the uses of keys that are decided on.
 type spiedKMS struct {
 	KMS
 	uses []kms.Use

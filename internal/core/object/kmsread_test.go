@@ -9,8 +9,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestKeyDisabledWhilePartsAreRead: no byte of a part leaves whose turn comes after the
-// key was disabled.
+// TestKeyDisabledWhilePartsAreRead: after the key is disabled, no byte of a further part is sent.
 func TestKeyDisabledWhilePartsAreRead(t *testing.T) {
 	w := newWorld(t)
 	g := w.all(coretest.Root(coretest.Account, nil))

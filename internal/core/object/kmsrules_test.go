@@ -19,7 +19,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// world is an env with objects and uploads under keys of KMS and without.
+// world is an env with objects and uploads, some of them under KMS keys.
 type world struct {
 	*env
 	key, other string // ARNs
@@ -183,7 +183,7 @@ func (w *world) uses() map[string]struct {
 	}
 }
 
-// needs are those of all that the tests do.
+// needs returns the needs of all operations in these tests.
 func (w *world) needs() (needs []authz.Need) {
 	for _, key := range []string{"k", "copy", "multi"} {
 		for _, a := range []policy.Action{
@@ -218,7 +218,7 @@ func TestPermissionsOnKeys(t *testing.T) {
 				}
 				wants(t, err, fault.KindDenied, "AccessDenied")
 				if !maps.Equal(before, w.state()) {
-					t.Errorf("without %s it has changed something", without)
+					t.Errorf("without %s the operation changed something", without)
 				}
 				w.payloads.settled(t)
 			}
@@ -226,8 +226,7 @@ func TestPermissionsOnKeys(t *testing.T) {
 	}
 }
 
-// TestKeysInPlain: nothing is sealed or opened under a key of KMS for a caller whose
-// answer others can read.
+// TestKeysInPlain: nothing is sealed or opened under a KMS key for a request over plain HTTP.
 func TestKeysInPlain(t *testing.T) {
 	names := newWorld(t).uses()
 	for name := range names {
@@ -265,7 +264,7 @@ func TestDisabledKeys(t *testing.T) {
 			}
 			wants(t, err, fault.KindInvalid, "DisabledException")
 			if !maps.Equal(before, w.state()) {
-				t.Error("it has changed something")
+				t.Error("the operation changed something")
 			}
 		})
 	}
@@ -296,8 +295,8 @@ func (m *meanwhile) Read(p []byte) (int, error) {
 	return m.Reader.Read(p)
 }
 
-// TestChangesWhileABodyComesIn: a key that is disabled and a setting that is replaced
-// before the commit refuse it, and no bytes stay.
+// TestChangesWhileABodyComesIn: if a key is disabled or a setting replaced before the commit, the
+// commit is refused, and no bytes stay.
 func TestChangesWhileABodyComesIn(t *testing.T) {
 	for name, c := range map[string]struct {
 		setting bucket.DefaultEncryption
@@ -353,7 +352,7 @@ func TestChangesWhileABodyComesIn(t *testing.T) {
 	}
 }
 
-// TestBadEncryption: what contradicts itself is refused before anything is read.
+// TestBadEncryption: a request that contradicts itself is refused before its body is read.
 func TestBadEncryption(t *testing.T) {
 	on := true
 	for name, c := range map[string]struct {
@@ -410,8 +409,8 @@ func TestBadEncryption(t *testing.T) {
 	}
 }
 
-// TestUpdateEncryption: the bytes, ETag, date, checksum and tags of a version stay, and
-// nothing but its new key opens it.
+// TestUpdateEncryption: the bytes, ETag, date, checksum and tags of a version stay, and only its new
+// key opens it.
 func TestUpdateEncryption(t *testing.T) {
 	e := newEnv(t)
 	e.objects.minPart = 1
@@ -450,7 +449,7 @@ func TestUpdateEncryption(t *testing.T) {
 	}
 }
 
-// TestUpdateEncryptionRefuses what can't be moved.
+// TestUpdateEncryptionRefuses: versions that can't be moved under another key are refused.
 func TestUpdateEncryptionRefuses(t *testing.T) {
 	e := newEnv(t)
 	key := e.newKey()
@@ -482,8 +481,8 @@ func TestUpdateEncryptionRefuses(t *testing.T) {
 	}
 }
 
-// TestReplacedWhileMoved: a version that is replaced, or moved by another request, while
-// its keys are opened is begun again, and none of the two is lost.
+// TestReplacedWhileMoved: if a version is replaced, or moved by another request, while its keys are
+// opened, the operation starts again, and neither change is lost.
 func TestReplacedWhileMoved(t *testing.T) {
 	for name, text := range map[string]string{"replaced": "new text", "moved": "old text"} {
 		t.Run(name, func(t *testing.T) {
@@ -513,8 +512,8 @@ func TestReplacedWhileMoved(t *testing.T) {
 	}
 }
 
-// TestCustomerKeyForKMS: an object or an upload under a key of KMS takes no customer's
-// key.
+// TestCustomerKeyForKMS: requests on an object or an upload under a KMS key are refused if they have
+// a customer's key.
 func TestCustomerKeyForKMS(t *testing.T) {
 	w := newWorld(t)
 	g := w.all(coretest.Root(coretest.Account, nil))

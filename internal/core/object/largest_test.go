@@ -14,7 +14,7 @@ import (
 )
 
 // TestMostParts: an object of 10,000 parts is completed, read by number and by
-// range, listed and deleted. Its parts are smaller than a client's may be.
+// range, listed and deleted. Its parts are smaller than clients may upload.
 func TestMostParts(t *testing.T) {
 	e := newEnv(t)
 	e.objects.minPart = 0
@@ -129,7 +129,7 @@ func TestLargestObject(t *testing.T) {
 				t.Errorf("%d parts of %d bytes: %v", c.parts, c.size, err)
 			}
 			if n := e.refs("p/"); n != c.parts {
-				t.Errorf("%d parts are left, want %d: a refusal ends nothing", n, c.parts)
+				t.Errorf("after a refusal %d parts are left, want %d", n, c.parts)
 			}
 			if err := e.abort(u); err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// fill writes only current pointers: a listing reads nothing else.
+// fill writes current pointers only, because a listing reads nothing else.
 func (e *env) fill(n int, key func(int) string) {
 	e.tb.Helper()
 	b, err := e.buckets.Head(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
@@ -207,8 +207,8 @@ func TestListSkipsWhatACommonPrefixHolds(t *testing.T) {
 	}
 }
 
-// In a bubble the clock stands still: versions of one instant keep the order of
-// their commits.
+// TestVersionsOfOneInstant: versions of the same instant keep the order of their commits. (In a
+// synctest bubble the clock stands still.)
 func TestVersionsOfOneInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)
@@ -248,7 +248,7 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// BenchmarkScan is the part of a listing that is the store's.
+// BenchmarkScan measures the store's part of a listing.
 func BenchmarkScan(b *testing.B) {
 	e := newEnv(b)
 	e.fill(1001, numbered)

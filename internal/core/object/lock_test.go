@@ -11,7 +11,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestJudge: what keeps a version from being removed on the tenth day.
+// TestJudge: which locks keep a version from being removed on the tenth day.
 func TestJudge(t *testing.T) {
 	kept := func(m bucket.LockMode, until int) Lock { return Lock{Retention: Retention{m, day(until)}} }
 	for name, c := range map[string]struct {
@@ -47,8 +47,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestNothingWeakensCompliance: whatever is asked in whatever order, with and without bypass,
-// a version is not removable before the latest date that it had in compliance mode.
+// TestNothingWeakensCompliance: after any requests in any order, with and without bypass, a version
+// is not removable before the latest date that it had in compliance mode.
 func TestNothingWeakensCompliance(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		v, at, until := &version{}, day(1), time.Time{}
@@ -76,7 +76,7 @@ func TestNothingWeakensCompliance(t *testing.T) {
 	})
 }
 
-// TestNothingWeakensGovernance without bypass.
+// TestNothingWeakensGovernance: without bypass, nothing weakens a retention in governance mode.
 func TestNothingWeakensGovernance(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		v, at := &version{lock: Lock{Retention: Retention{bucket.Governance, day(20)}}}, day(1)
@@ -95,8 +95,8 @@ func TestNothingWeakensGovernance(t *testing.T) {
 	})
 }
 
-// TestUnreadableLock: a lock that this program does not understand refuses the record, so
-// that the version can't be removed.
+// TestUnreadableLock: a record with a lock that this program does not understand is refused, so that
+// the version can't be removed.
 func TestUnreadableLock(t *testing.T) {
 	for name, fields := range map[string][]byte{
 		"unknown mode":        record.Time(record.Uint(nil, fieldLockMode, 3), fieldLockUntil, day(9)),

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// stored are all records of a store.
+// stored returns all records of a store.
 func stored(t *testing.T, s kv.Store) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -87,7 +87,7 @@ func TestMend(t *testing.T) {
 		})
 	}
 	some := maps.Clone(whole)
-	for k, b := range some { // the state of the versions before they shared anything
+	for k, b := range some { // the versions' records from before they shared a payload
 		if v, err := decodeVersion(b); err == nil && strings.HasPrefix(k, "v/") && v.payload == (unique{}) {
 			v.shared = false
 			some[k] = v.encode()
@@ -103,12 +103,12 @@ func TestMend(t *testing.T) {
 		}
 	}
 	if m := Mend(some); len(m.Broken) < 5 || countOf(some, "v/") != 0 || countOf(some, "e/") != 0 {
-		t.Errorf("what can't be read: %+v", m)
+		t.Errorf("records that can't be read: %+v", m)
 	}
 }
 
-// TestMendKeepsLaterRecords: a record that a later program may have protected is not dropped
-// with those that can't be read.
+// TestMendKeepsLaterRecords: Mend does not drop a record that a later program may have protected,
+// although it drops other unreadable ones.
 func TestMendKeepsLaterRecords(t *testing.T) {
 	e := newEnv(t)
 	e.mustPut("a", long())

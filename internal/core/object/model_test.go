@@ -42,15 +42,15 @@ func allVersions(e *env, k slot) (all []*version) {
 	return all
 }
 
-// model is what the bucket should hold.
+// model is the expected content of the bucket.
 type model struct {
 	*env
 	*s3model.Bucket
 	key string // of KMS
-	off bool   // it is disabled
+	off bool   // the key is disabled
 }
 
-// encryptions are some ways to write, in the order in which they are drawn.
+// encryptions returns some ways to write, in the order in which they are drawn.
 func (m *model) encryptions() []Encryption {
 	on := true
 	return []Encryption{
@@ -59,10 +59,10 @@ func (m *model) encryptions() []Encryption {
 	}
 }
 
-// encrypted is the form that the model keeps.
+// encrypted returns an encryption in the form that the model keeps.
 func encrypted(e Encrypted) string { return fmt.Sprintf("%+v", e) }
 
-// want is what a write with an encryption makes.
+// want returns the expected result of a write with an encryption.
 func (m *model) want(e Encryption) Encrypted {
 	switch {
 	case e.Customer.Given():
@@ -76,7 +76,7 @@ func (m *model) want(e Encryption) Encrypted {
 	}
 }
 
-// locked reports a version under a key that can't be used now.
+// locked reports whether a version is under a key that can't be used now.
 func (m *model) locked(encryption string) bool { return m.off && strings.Contains(encryption, m.key) }
 
 // turnKey disables or enables the key.
@@ -128,8 +128,8 @@ func drawTags(t *rapid.T) (tags tag.Set) {
 	return tags
 }
 
-// any draws a key, most often one with versions, and the place of one of them;
-// -1 for the current one.
+// any draws a key, most often one with versions, and the index of one of them, -1 for the current
+// one.
 func (m *model) any(t *rapid.T) (key string, i int) {
 	key, i = drawKey(t), -1
 	if all := slices.Sorted(maps.Keys(m.Keys)); len(all) > 0 && rapid.IntRange(0, 9).Draw(t, "existing") > 0 {
@@ -176,7 +176,7 @@ func (m *model) tag(t *rapid.T) {
 	}
 }
 
-// lines are rows to compare, by key, id and what it is.
+// lines returns rows to compare: key, id and kind.
 func lines(rows []s3model.Row) (out []string) {
 	for _, r := range rows {
 		if r.Version == nil {
@@ -188,7 +188,7 @@ func lines(rows []s3model.Row) (out []string) {
 	return out
 }
 
-// versionListing walks a listing of all versions page by page and compares.
+// versionListing compares all pages of a listing of versions with the model.
 func (m *model) versionListing(t *rapid.T) {
 	part := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', '/', 'é'}), 0, 2, -1)
 	in := ListVersionsInput{
@@ -211,7 +211,7 @@ func (m *model) versionListing(t *rapid.T) {
 		}
 		var page []string
 		entries, common := l.Entries, l.CommonPrefixes
-		for len(entries)+len(common) > 0 { // merged by the bytes of the keys, versions of one key as they came
+		for len(entries)+len(common) > 0 { // sorted by key, versions of one key in the listing's order
 			if len(common) == 0 || len(entries) > 0 && entries[0].Key < common[0] {
 				e := entries[0]
 				page, entries = append(page,
@@ -266,7 +266,7 @@ func (m *model) turn(t *rapid.T) {
 	m.versioning(m.State)
 }
 
-// listing walks a listing page by page and compares.
+// listing compares all pages of a listing with the model.
 func (m *model) listing(t *rapid.T) {
 	part := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', '/', 'é'}), 0, 2, -1)
 	in := ListInput{
@@ -328,7 +328,7 @@ func (m *model) reads(t *rapid.T, key string, want *s3model.Version) {
 	}
 }
 
-// check compares every version and every promise between records.
+// check compares every version, and checks that records and blobs match.
 func (m *model) check(t *rapid.T) {
 	b, err := m.buckets.Head(m.tb.Context(), m.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
 	if err != nil {

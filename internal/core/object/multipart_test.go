@@ -66,8 +66,8 @@ func (e *env) abort(u Upload) error {
 		u.Key, u.ID)
 }
 
-// tidy refuses what should not be left: every blob has its reference and every
-// reference its record, and nothing else is there.
+// tidy fails the test unless every blob has its reference, every reference its record, and nothing
+// else is stored.
 func (e *env) tidy(inline, blobs int) {
 	e.tb.Helper()
 	if got := e.refs("d/"); got != inline {
@@ -78,13 +78,13 @@ func (e *env) tidy(inline, blobs int) {
 	}
 }
 
-// sizes are around what is kept inline and what is a chunk.
+// sizes returns sizes around the limit for inline bytes and around that of a chunk.
 func sizes() []int {
 	return []int{0, 1, 1000, payload.InlineMax, payload.InlineMax + 1, 70_000, 200_000}
 }
 
-// TestMultipartModel: parts of any size in any order, put again, listed or not,
-// read whole, by range and by number, and deleted without a trace.
+// TestMultipartModel: parts of any size are uploaded in any order, replaced, and listed or not. The
+// object is read whole, by range and by part number, and deleted without leftovers.
 func TestMultipartModel(t *testing.T) {
 	seed := []byte(strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz!", 6000))
 	rapid.Check(t, func(rt *rapid.T) {
@@ -192,7 +192,7 @@ func TestUploadEnds(t *testing.T) {
 	wants(t, err, fault.KindNotFound, "NoSuchUpload")
 	e.tidy(0, 0)
 
-	// A part that comes in while the upload ends is dropped.
+	// A part that arrives while the upload ends is dropped.
 	u = e.begin(UploadInput{Key: "k"})
 	e.payloads.written = func() {
 		e.payloads.written = nil
@@ -225,8 +225,8 @@ func TestCompletedTwice(t *testing.T) {
 	e.tidy(1, 0)
 }
 
-// TestUploadRaces: whichever request wins, an upload ends once, and no bytes are left
-// without a record.
+// TestUploadRaces: whichever request wins, an upload ends exactly once, and no bytes stay without a
+// record.
 func TestUploadRaces(t *testing.T) {
 	for range 20 {
 		e := newEnv(t)
@@ -300,7 +300,7 @@ func TestPartsStayInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := e.get(GetInput{Key: "k"}); !fault.Is(err, "InternalError") {
-		t.Errorf("parts that changed places are read: %v", err)
+		t.Errorf("swapped parts are read: %v", err)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestPartOrphan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.payloads.Store.Settle(at) // what a crash does to the memory of blobs in flight
+	e.payloads.Store.Settle(at) // as after a crash, blobs in flight are forgotten
 	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Referenced); n.SetAside != 1 || err != nil {
 		t.Errorf("%+v swept, %v", n, err)
 	}
@@ -342,14 +342,14 @@ func TestPurgeUploads(t *testing.T) {
 	if err := e.buckets.Delete(t.Context(), e.grant(arn.Bucket("bkt"), "s3:DeleteBucket"), "bkt"); err != nil {
 		t.Fatal(err)
 	}
-	e.makeBucket("bkt") // another one
+	e.makeBucket("bkt") // another bucket with the same name
 	if n, err := e.objects.PurgeUploads(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d purged, %v", n, err)
 	}
 	e.tidy(0, 0)
 }
 
-// TestMultipartGrants: every method refuses a grant for something else.
+// TestMultipartGrants: every method refuses a grant for another action or resource.
 func TestMultipartGrants(t *testing.T) {
 	e := newEnv(t)
 	u := e.begin(UploadInput{Key: "k"})
@@ -382,8 +382,8 @@ func TestMultipartGrants(t *testing.T) {
 	}
 }
 
-// TestReadOver: a reader of an object of parts reads it to its end even if the object is
-// deleted or replaced; then the parts are removed.
+// TestReadOver: a reader of an object with parts can read to the end even if the object is deleted
+// or replaced. Only then are the parts removed.
 func TestReadOver(t *testing.T) {
 	for _, name := range []string{"overwritten", "deleted", "crashed"} {
 		t.Run(name, func(t *testing.T) {

@@ -287,7 +287,7 @@ func FuzzParseID(f *testing.F) {
 	f.Add("null")
 	f.Fuzz(func(t *testing.T, id string) {
 		if seq, u, err := parseID(id); err == nil && (&version{seq: seq, unique: u}).id() != id {
-			t.Fatalf("two ids of one version: %q", id)
+			t.Fatalf("a second id of a version is accepted: %q", id)
 		}
 	})
 }

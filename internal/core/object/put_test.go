@@ -61,7 +61,7 @@ func TestPutAndGet(t *testing.T) {
 		}
 	}
 	if len(e.payloads.settled(t)) != 1 || e.refs("r/") != 1 || e.refs("d/") != 0 || e.refs("v/") != 1 {
-		t.Error("an overwritten version left something behind")
+		t.Error("records or blobs of an overwritten version are left")
 	}
 }
 
@@ -152,7 +152,7 @@ func TestPutRefuses(t *testing.T) {
 				t.Error("the earlier version:", text, err)
 			}
 			if r, _, _ := e.get(GetInput{Key: "k"}); r.ETag != before.ETag || len(e.payloads.settled(t)) != 1 {
-				t.Error("something is left")
+				t.Error("a refused write left records or blobs")
 			}
 		})
 	}
@@ -215,8 +215,7 @@ func TestWriteConditions(t *testing.T) {
 	}
 }
 
-// A condition that held before the body was read may not hold any more when it
-// has been.
+// TestConditionsAreCheckedAgain: a condition is checked again after the body was read.
 func TestConditionsAreCheckedAgain(t *testing.T) {
 	e := newEnv(t)
 	meanwhile := func(do func()) {
@@ -244,7 +243,7 @@ func TestConditionsAreCheckedAgain(t *testing.T) {
 	_, err = e.put(PutInput{Key: "k", Body: strings.NewReader(long()), Size: -1})
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 	if len(e.payloads.settled(t)) != 0 || e.refs("c/") != 0 {
-		t.Error("bytes are left in a bucket that was made again")
+		t.Error("bytes are left in a bucket that was deleted and created again")
 	}
 }
 
@@ -267,11 +266,11 @@ func TestOneConditionalWriterWins(t *testing.T) {
 	}
 	group.Wait()
 	if len(won) != 1 || len(e.payloads.settled(t)) != 1 {
-		t.Errorf("%d won", len(won))
+		t.Errorf("%d writers succeeded", len(won))
 	}
 }
 
-// failing is a store whose next commit ends like this.
+// failing is a store whose next commit ends with a given error.
 type failing struct {
 	kv.Store
 	err error
@@ -291,6 +290,6 @@ func TestBytesOfAnUnknownCommitStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, text, err := e.get(GetInput{Key: "k"}); err != nil || text != long() {
-		t.Error("a commit that lasted lost its bytes:", text, err)
+		t.Error("the bytes of a durable commit are lost:", text, err)
 	}
 }

@@ -110,7 +110,8 @@ func TestBodyWritesItself(t *testing.T) {
 	}
 }
 
-// A value that was moved to another key, bucket or version must not open.
+// TestDataKeyIsBoundToItsVersion: a value that was moved to another key, bucket or version does not
+// open.
 func TestDataKeyIsBoundToItsVersion(t *testing.T) {
 	id, u := bucket.ID{1}, unique{1}
 	own := binding(id, u, "key")

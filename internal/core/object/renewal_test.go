@@ -16,8 +16,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// tagged are laws that let everything be done to what is tagged class=public, and
-// to what no tags are asked of. They count how often tags were asked for.
+// tagged are laws that allow everything on objects with the tag class=public, and for actions that
+// do not ask for tags. They count how often tags are asked for.
 type tagged struct {
 	laws
 	asked int
@@ -41,9 +41,8 @@ const publicAlone = `{"Version":"2012-10-17","Statement":[
 
 func classed(class string) tag.Set { return tag.Set{{Key: "class", Value: class}} }
 
-// TestDecisionIsAboutWhatIsUsed: a decision by an object's tags uses the tags of the
-// state that is read or changed, even if that is now another version, or the same one
-// with other tags.
+// TestDecisionIsAboutWhatIsUsed: a decision by an object's tags uses the tags of the version that is
+// read or changed, even if that was replaced or tagged again since the first decision.
 func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 	d, err := policy.Parse(policy.Identity, []byte(publicAlone))
 	if err != nil {
@@ -144,7 +143,7 @@ func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 					t.Errorf("%s, %s: %v", name, how, err)
 				}
 				if w.asked == asked {
-					t.Errorf("%s, %s: the tags were not looked at again", name, how)
+					t.Errorf("%s, %s: the tags were not read again", name, how)
 				}
 			}
 		})
@@ -161,8 +160,8 @@ func (e *env) classify(text, class string) {
 	}
 }
 
-// TestCompletionIsAuthorizedAgain: a caller that may no longer write when its bytes have
-// come leaves none of them.
+// TestCompletionIsAuthorizedAgain: if a caller loses its permission while its bytes arrive, none of
+// them are stored.
 func TestCompletionIsAuthorizedAgain(t *testing.T) {
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {

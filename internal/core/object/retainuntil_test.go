@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// FuzzParseRetainUntil: RFC 3339 in UTC has a form for every date that is read, and that form
-// is read as the same date, never an earlier one than was sent.
+// FuzzParseRetainUntil: every accepted date can be written in RFC 3339 in UTC, which is read as the
+// same date. The date is never earlier than the one that was sent.
 func FuzzParseRetainUntil(f *testing.F) {
 	for _, s := range []string{
 		"2030-01-01T00:00:00Z", "20300101T000000Z", "2030-01-01T00:00:00,5Z", "2030-01-01T00:00:00.123456789+23:59",

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/core/payload"
 )
 
-// BenchmarkRewrapUnderKMS moves 2,000 small versions to another material.
+// BenchmarkRewrapUnderKMS wraps the data keys of 2,000 small versions under another material.
 func BenchmarkRewrapUnderKMS(b *testing.B) {
 	const versions = 2000
 	e := newEnv(b)
@@ -34,7 +34,7 @@ func BenchmarkRewrapUnderKMS(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		if _, err := e.kms.RotateKeyOnDemand(b.Context(), e.grant(of, "kms:RotateKeyOnDemand"), key); err != nil {
-			b.Skip(err) // a key has at most so many rotations on demand
+			b.Skip(err) // the number of rotations on demand of a key is limited
 		}
 		b.StartTimer()
 		n, err := o.RewrapUnderKMS(b.Context(), in, operator)

@@ -14,7 +14,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// underKey stores one of everything under a key of KMS.
+// underKey stores one object or upload of each kind under a KMS key.
 func (s *scrubbing) underKey(algorithm, key string) {
 	s.tb.Helper()
 	how := Encryption{Algorithm: algorithm, KeyID: key, Context: pairs(`{"a":"b"}`)}
@@ -33,7 +33,7 @@ func (s *scrubbing) underKey(algorithm, key string) {
 	}
 }
 
-// materials are the materials of the data keys under a key of KMS.
+// materials counts the data keys under a KMS key by material.
 func (s *scrubbing) materials() map[[32]byte]int {
 	s.tb.Helper()
 	all := map[[32]byte]int{}
@@ -61,8 +61,8 @@ func (s *scrubbing) materials() map[[32]byte]int {
 	return all
 }
 
-// TestRewrapUnderKMS moves data keys, of parts too, to the newest material, and changes
-// nothing else; again, there is nothing to do.
+// TestRewrapUnderKMS: a run wraps all data keys, also those of parts, under the newest material, and
+// changes nothing else. A second run has nothing to do.
 func TestRewrapUnderKMS(t *testing.T) {
 	for _, algorithm := range []string{"aws:kms", "aws:kms:dsse"} {
 		t.Run(algorithm, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestRewrapUnderKMS(t *testing.T) {
 				return n
 			}
 			if n := rewrap(RewrapInput{Bucket: "bkt", Prefix: "other"}); n != (RewrappedUnderKMS{}) {
-				t.Errorf("elsewhere: %+v", n)
+				t.Errorf("another prefix: %+v", n)
 			}
 			n := rewrap(RewrapInput{Bucket: "bkt", Prefix: "kms/"})
 			if n.Versions != 3 || n.Uploads != 1 || n.Changed != n.DataKeys || n.Changed < 5 || n.Failed+n.Left != 0 {
@@ -106,7 +106,7 @@ func TestRewrapUnderKMS(t *testing.T) {
 				t.Error("files changed")
 			}
 			if again := rewrap(RewrapInput{Bucket: "bkt"}); again.Changed != 0 || again.Versions != 3 {
-				t.Errorf("again: %+v", again)
+				t.Errorf("the second run: %+v", again)
 			}
 			if found, _ := s.scrub(ScrubInput{}); len(found) > 0 {
 				t.Error(found)
@@ -119,7 +119,8 @@ func TestRewrapUnderKMS(t *testing.T) {
 	}
 }
 
-// TestKeyUsageAndShreds: what needs a key, and what is unreadable without it.
+// TestKeyUsageAndShreds: the reports name the versions that need a key, and those that are
+// unreadable without it.
 func TestKeyUsageAndShreds(t *testing.T) {
 	s := newScrubbing(t)
 	key, other := s.newKey(), s.newKey()
@@ -176,9 +177,9 @@ func TestKeyUsageAndShreds(t *testing.T) {
 		}
 	})
 	if got := shreds(key); !slices.Equal(got, []string{"kms/parts", "kms/large", "kms/parts", "kms/small"}) {
-		t.Errorf("under a key that is gone: %v", got)
+		t.Errorf("under a destroyed key: %v", got)
 	}
 	if got := usage(key); got != want {
-		t.Errorf("of a key that is gone: %s", got)
+		t.Errorf("of a destroyed key: %s", got)
 	}
 }

@@ -46,8 +46,8 @@ func newDiskEnv(tb testing.TB) *env {
 	return e
 }
 
-// BenchmarkRollback takes keys back, each of which has changed: to before they were all
-// overwritten or deleted, and again to after that.
+// BenchmarkRollback rolls keys back, all of which have changed: to an instant before they were
+// overwritten or deleted, and then to one after that.
 func BenchmarkRollback(b *testing.B) {
 	for _, objects := range []int{20_000, 100_000} {
 		b.Run(fmt.Sprint(objects), func(b *testing.B) { rollBack(b, objects) })
@@ -116,7 +116,7 @@ func rollBack(b *testing.B, objects int) {
 	b.ReportMetric(float64(peak)/(1<<20), "MiB-live")
 }
 
-// cpu is the processor time of this process.
+// cpu returns the processor time of this process.
 func cpu(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage

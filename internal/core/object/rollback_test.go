@@ -28,14 +28,14 @@ func (e *env) rollback(in RollbackInput) (RolledBack, error) {
 	return e.objects.Rollback(e.tb.Context(), e.grant(arn.Bucket("bkt"), "watertight:RollbackBucket"), in)
 }
 
-// now is a moment between what was written and what is going to be.
+// now returns an instant after all earlier writes and before all later ones.
 func now() time.Time {
 	at := time.Now()
 	time.Sleep(2 * time.Microsecond)
 	return at
 }
 
-// scanCounter counts the records that a scan reads, and the scans.
+// scanCounter counts scans, and the records that they read.
 type scanCounter struct {
 	kv.Reader
 	scans, records int
@@ -52,8 +52,8 @@ func (c *scanCounter) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-// TestRollbackSkipsVersions: the plan of a key costs a few records, however many versions
-// it has before and after the moment.
+// TestRollbackSkipsVersions: the plan reads a few records of a key, however many versions the key
+// has before and after the instant.
 func TestRollbackSkipsVersions(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
@@ -90,8 +90,8 @@ func TestRollbackSkipsVersions(t *testing.T) {
 	}
 }
 
-// TestRollbackAmongWriters: keys that others write meanwhile end in one state or the other,
-// each whole, and what is counted stays right.
+// TestRollbackAmongWriters: keys that others write during a rollback end either in the old state or
+// with the new write, and all counts stay right.
 func TestRollbackAmongWriters(t *testing.T) {
 	s := newScrubbing(t)
 	const keys = 40
@@ -143,9 +143,9 @@ func TestRollbackAmongWriters(t *testing.T) {
 	}
 }
 
-// TestRollbackOfWhatChangesInPlace: a current version whose tags changed since it was
-// restored is restored again; public grants are left out once, while public ACLs are
-// blocked.
+// TestRollbackOfWhatChangesInPlace: a version whose tags changed after it was restored is restored
+// again. While public ACLs are blocked, a rollback removes public grants, and a second one changes
+// nothing.
 func TestRollbackOfWhatChangesInPlace(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
@@ -171,7 +171,7 @@ func TestRollbackOfWhatChangesInPlace(t *testing.T) {
 		}
 	}
 	if got := allVersions(e, k)[0].acl; len(got) != 1 || got.Public() {
-		t.Errorf("it comes back with %v", got)
+		t.Errorf("the object comes back with %v", got)
 	}
 	if _, err := e.objects.PutTags(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging"),
 		VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "a", Value: "b"}}); err != nil {
@@ -185,8 +185,8 @@ func TestRollbackOfWhatChangesInPlace(t *testing.T) {
 	}
 }
 
-// TestRollbackLocks: what a rollback adds has the bucket's default retention, not the lock
-// of the version that comes back, and removes nothing that is locked.
+// TestRollbackLocks: a version that a rollback adds has the bucket's default retention, not the lock
+// of the old version. Locked versions stay.
 func TestRollbackLocks(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
@@ -235,8 +235,8 @@ func TestRollbackLocks(t *testing.T) {
 	}
 }
 
-// TestRollbackSkipsWhatItCannotRead: a key with a record of a later program stays as it is,
-// and is named; all others come back.
+// TestRollbackSkipsWhatItCannotRead: a key with a record of a later program does not change and is
+// reported; all others come back.
 func TestRollbackSkipsWhatItCannotRead(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
@@ -266,8 +266,8 @@ func TestRollbackSkipsWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// TestRollbackWrapsAnew: a data key that comes back is wrapped under the current generation
-// of the root key, so that no copy needs an older one behind a rotation's back.
+// TestRollbackWrapsAnew: the data key of a new version is wrapped under the current generation of
+// the root key, so that a rotation of the root key does not miss it.
 func TestRollbackWrapsAnew(t *testing.T) {
 	e, root := newEnv(t), seal.RingOf(seal.NewKey())
 	e.ring = keys.New(root, e.kms)

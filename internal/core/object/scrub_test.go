@@ -22,7 +22,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// scrubbing is a store with one of everything: inline and blob, versions and a delete
+// scrubbing is a store with objects of every kind: inline and in a blob, versions and a delete
 // marker, parts of both kinds, an upload in progress, a customer's key.
 type scrubbing struct {
 	*env
@@ -71,7 +71,7 @@ func newScrubbing(t *testing.T) *scrubbing {
 	return s
 }
 
-// scrub returns what a scrub finds; each finding as "problem key part".
+// scrub returns the findings of a scrub, each as "problem key part".
 func (s *scrubbing) scrub(in ScrubInput) ([]string, Scrubbed) {
 	s.tb.Helper()
 	var found []string
@@ -89,7 +89,7 @@ func (s *scrubbing) scrub(in ScrubInput) ([]string, Scrubbed) {
 				line += " quarantined"
 			}
 			if f.Key != "" && f.Bucket != "bkt" || f.Detail == "" {
-				s.tb.Errorf("a finding lacks something: %+v", f)
+				s.tb.Errorf("an incomplete finding: %+v", f)
 			}
 			found = append(found, line)
 		}
@@ -127,7 +127,7 @@ func (s *scrubbing) records(prefix string, fn func(tx kv.Tx, k, v []byte)) {
 	}
 }
 
-// blobs are the names of the blobs of a key, of versions of all kinds.
+// blobs returns the names of the blobs of a key's versions.
 func (s *scrubbing) blobs(key string) (names []string) {
 	s.tb.Helper()
 	s.records("r/", func(_ kv.Tx, k, at []byte) {
@@ -172,7 +172,7 @@ func TestScrubOfAWholeStore(t *testing.T) {
 	}
 }
 
-// TestScrubFindsDamage: whatever is done to a file or a record is found, and named.
+// TestScrubFindsDamage: every change of a file or a record is found and named.
 func TestScrubFindsDamage(t *testing.T) {
 	flip := func(at func(n int) int) func(*scrubbing) {
 		return func(s *scrubbing) {
@@ -238,7 +238,7 @@ func TestScrubFindsDamage(t *testing.T) {
 	}
 }
 
-// files are all files below blobs.
+// files returns all files below blobs.
 func (s *scrubbing) files() (names []string) {
 	filepath.WalkDir(payload.Folder(s.dir), func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -387,8 +387,8 @@ func spoilList(s *scrubbing) {
 	s.records("q/", func(tx kv.Tx, k, v []byte) { tx.Set(k, v[:len(v)-1]) })
 }
 
-// TestQuarantine: a blob in quarantine is not served and not removed, not even with its
-// version, and one that is whole again comes back.
+// TestQuarantine: a blob in quarantine is not served and not removed, not even with its version. A
+// repaired one is moved back.
 func TestQuarantine(t *testing.T) {
 	s := newScrubbing(t)
 	name := s.blobs("large")[0]
@@ -399,7 +399,7 @@ func TestQuarantine(t *testing.T) {
 	}
 	s.scrub(ScrubInput{Quarantine: true})
 	if _, _, err := s.get(GetInput{Key: "large"}); !errors.Is(err, payload.ErrQuarantined) {
-		t.Errorf("it is served: %v", err)
+		t.Errorf("a blob in quarantine is served: %v", err)
 	}
 	apart := filepath.Join(payload.Folder(s.dir), "quarantine", name)
 	text, err := os.ReadFile(apart)
@@ -410,10 +410,10 @@ func TestQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if found, done := s.scrub(ScrubInput{Quarantine: true}); len(found) != 0 || done.Apart != 0 {
-		t.Errorf("a whole one: %v, %+v", found, done)
+		t.Errorf("a repaired blob: %v, %+v", found, done)
 	}
 	if _, _, err := s.get(GetInput{Key: "large"}); err != nil {
-		t.Errorf("a whole one is not served: %v", err)
+		t.Errorf("a repaired blob is not served: %v", err)
 	}
 	s.harm(name, damage)
 	s.scrub(ScrubInput{Quarantine: true})
@@ -424,14 +424,15 @@ func TestQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(apart); err != nil {
-		t.Errorf("with its version: %v", err)
+		t.Errorf("deleting the version: %v", err)
 	}
 	if found, done := s.scrub(ScrubInput{Quarantine: true}); len(found) != 0 || done.Apart != 1 {
-		t.Errorf("after its version: %v, %+v", found, done)
+		t.Errorf("after the version was deleted: %v, %+v", found, done)
 	}
 }
 
-// TestScrubStopsQuarantining: so many damaged blobs point at something else.
+// TestScrubStopsQuarantining: after many damaged blobs a scrub moves no more, because their number
+// suggests another cause.
 func TestScrubStopsQuarantining(t *testing.T) {
 	s := newScrubbing(t)
 	for n := range maxQuarantined + 1 {
@@ -448,7 +449,7 @@ func TestScrubStopsQuarantining(t *testing.T) {
 	}
 }
 
-// TestUnreadableIsNotDamage: bytes that can't be read are left where they are.
+// TestUnreadableIsNotDamage: a file that can't be read stays where it is.
 func TestUnreadableIsNotDamage(t *testing.T) {
 	s := newScrubbing(t)
 	path := s.path(s.blobs("large")[0])
@@ -461,7 +462,7 @@ func TestUnreadableIsNotDamage(t *testing.T) {
 	}
 }
 
-// TestScrubBesideWrites: what is deleted or replaced under a scrub is no finding.
+// TestScrubBesideWrites: a version that is deleted or replaced during a scrub is no finding.
 func TestScrubBesideWrites(t *testing.T) {
 	s := newScrubbing(t)
 	for n := range 20 {
@@ -496,7 +497,7 @@ func TestScrubBesideWrites(t *testing.T) {
 	}
 }
 
-// TestScrubEnds: with its context, or when nobody listens any more.
+// TestScrubEnds: a scrub ends with its context, or when its callback returns an error.
 func TestScrubEnds(t *testing.T) {
 	s := newScrubbing(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -516,8 +517,8 @@ func TestScrubEnds(t *testing.T) {
 	}
 }
 
-// TestScrubUnderKMS: what is under a key of KMS is proven, whatever the key's state, and
-// counted as unavailable once the key's material is gone.
+// TestScrubUnderKMS: versions under a KMS key are proven, whatever the key's state, and counted as
+// unavailable once the key's material is gone.
 func TestScrubUnderKMS(t *testing.T) {
 	for _, encryption := range []string{"aws:kms", "aws:kms:dsse"} {
 		t.Run(encryption, func(t *testing.T) {
@@ -559,7 +560,7 @@ func TestScrubUnderKMS(t *testing.T) {
 			})
 			found, n = s.scrub(ScrubInput{Quarantine: true})
 			if len(found) > 0 || n.Unavailable != 5 {
-				t.Errorf("under a key that is gone: %v, %+v", found, n)
+				t.Errorf("under a destroyed key: %v, %+v", found, n)
 			}
 		})
 	}
@@ -576,11 +577,11 @@ func TestPace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.wait(ctx, 1<<20); !errors.Is(err, context.Canceled) {
-		t.Error("it does not wait:", err)
+		t.Error("the pace does not wait:", err)
 	}
 }
 
-// TestFindingsArePlain: one line, without what a client of S3 is told.
+// TestFindingsArePlain: a finding is one line, without the error message for S3 clients.
 func TestFindingsArePlain(t *testing.T) {
 	err := fault.Internal(errors.New("a block\ndoes not\n  authenticate"))
 	if got := oneLine(err); got != "a block does not authenticate" {

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// sharing is versions whose payloads may be shared, and what they should hold.
+// sharing holds versions that may share payloads, with their expected content.
 type sharing struct {
 	*scrubbing
 	rt       *rapid.T
@@ -34,7 +34,7 @@ type shared struct {
 	small         int // its inline values
 }
 
-// texts are those of parts, or of an object as a whole.
+// draw returns the content of a part, or of an object as a whole.
 func (s *sharing) draw() string {
 	return rapid.SampledFrom([]string{"", "tiny", long()}).Draw(s.rt, "text")
 }
@@ -109,7 +109,7 @@ func (e *env) slot(key string) slot {
 	return slot{&b, key}
 }
 
-// again makes a version of an older one, as a rollback does.
+// again makes a version from an older one, as a rollback does.
 func (e *env) again(key, id string) (made string) {
 	e.tb.Helper()
 	k := e.slot(key)
@@ -155,13 +155,13 @@ func (s *sharing) destroy(*rapid.T) {
 	s.versions = append(s.versions[:i], s.versions[i+1:]...)
 }
 
-// note remembers this moment.
+// note stores the present instant.
 func (s *sharing) note(*rapid.T) {
 	s.moments = append(s.moments, time.Now())
 	time.Sleep(2 * time.Microsecond) // so that no later version has the same microsecond
 }
 
-// state is the newest version of a key until a moment, nil if there was no object.
+// state returns the newest version of a key at an instant, nil if there was no object.
 func (s *sharing) state(key string, to time.Time) (newest *shared) {
 	for i := range s.versions {
 		v := &s.versions[i]
@@ -180,7 +180,7 @@ func (s *shared) seq() uint64 {
 	return seq
 }
 
-// rollback takes the keys back to a moment, after it was asked what that would do.
+// rollback makes a dry run to an instant, and then the rollback.
 func (s *sharing) rollback(*rapid.T) {
 	if len(s.moments) == 0 {
 		return
@@ -263,8 +263,8 @@ func (s *sharing) check(*rapid.T) {
 	}
 }
 
-// TestSharedPayloads: whatever is written, rolled back and destroyed, in any order, no
-// payload goes that a version needs, and none stays that no version needs.
+// TestSharedPayloads: after any sequence of writes, rollbacks and deletions, every payload that a
+// version needs exists, and no other.
 func TestSharedPayloads(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := &sharing{scrubbing: &scrubbing{env: newEnv(t)}, rt: rt}
@@ -284,8 +284,8 @@ func TestSharedPayloads(t *testing.T) {
 	})
 }
 
-// TestScrubOfSharedPayloads: a scrub proves the bytes of each version that shares them, and
-// finds counts that are wrong or gone.
+// TestScrubOfSharedPayloads: a scrub proves the bytes of each version that shares them, and finds
+// wrong and missing counts.
 func TestScrubOfSharedPayloads(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm func(s *scrubbing)
@@ -329,9 +329,8 @@ func TestScrubOfSharedPayloads(t *testing.T) {
 	}
 }
 
-// TestSharedPartsStayUnderTheirKey: the list of parts that versions share is not moved
-// under another key with one of them, and is once there is one of them only. An object
-// without parts is moved alone.
+// TestSharedPartsStayUnderTheirKey: while versions share a list of parts, none of them is moved under
+// another key; once only one is left, it can be. A version without parts is moved alone.
 func TestSharedPartsStayUnderTheirKey(t *testing.T) {
 	s := newScrubbing(t)
 	key := s.newKey()

@@ -16,8 +16,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestTaggingDemands: each call needs its own action, and another one with a
-// version id.
+// TestTaggingDemands: each call needs its own action, and a different one with a version id.
 func TestTaggingDemands(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)

@@ -15,7 +15,7 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// shown writes a page: key, what its version holds, * for the latest.
+// shown formats a page: key, content of the version, * for the latest.
 func (e *env) shown(names map[string]string, in ListVersionsInput) string {
 	e.tb.Helper()
 	l, err := e.listVersions(in)
@@ -87,7 +87,7 @@ func TestListVersionsMarkers(t *testing.T) {
 		{ListVersionsInput{KeyMarker: "a"}, "b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "a", VersionIDMarker: ptr(ids["a 2"])}, "a=1 a=null b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "a", VersionIDMarker: ptr(NullVersion)}, "b/1=1* b/2=1* c=2* c=1"},
-		{ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(NullVersion)}, "c=2* c=1"}, // there is none
+		{ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(NullVersion)}, "c=2* c=1"}, // no such version
 		{ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(ids["c 1"])}, ""},
 		// another key's
 		{ListVersionsInput{KeyMarker: "b", VersionIDMarker: ptr(ids["a 1"])}, "b/1=1* b/2=1* c=2* c=1"},
@@ -116,7 +116,7 @@ func TestListVersionsMarkers(t *testing.T) {
 			}
 		})
 	}
-	// What stands before the marker may go between two pages.
+	// The marker's version may be removed between two pages.
 	for _, id := range []string{ids["a 2"], ids["c 2"]} {
 		if _, err := e.delete(DeleteInput{
 			Key: map[string]string{ids["a 2"]: "a", ids["c 2"]: "c"}[id], VersionID: &id,
@@ -165,8 +165,8 @@ func TestListVersionsOfADamagedRecord(t *testing.T) {
 	}
 }
 
-// TestStateTurnsUnderWrites: each write is stored by the versioning state it commits
-// in, and the invariants of versions hold.
+// TestStateTurnsUnderWrites: each write is stored by the versioning state at its commit, and the
+// invariants of versions hold.
 func TestStateTurnsUnderWrites(t *testing.T) {
 	e := newEnv(t)
 	var group sync.WaitGroup

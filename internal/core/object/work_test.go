@@ -15,8 +15,7 @@ import (
 
 var deep = flag.Int("deep", 10_000, "objects under the listings whose work is counted")
 
-// work is what a request asks of the store: places it goes to, and records it
-// looks at there.
+// work counts what a request asks of the store: seeks, and records that it reads.
 type work struct {
 	kv.Store
 	seeks, records int
@@ -64,7 +63,7 @@ type workTx struct {
 func (t *workTx) Get(key []byte) ([]byte, error)                 { return t.r.Get(key) }
 func (t *workTx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] { return t.r.Scan(from, to) }
 
-// counted is an env whose requests are counted once fill wrote.
+// counted returns an env that counts the work of requests after fill has written.
 func counted(t *testing.T, fill func(*env, *bucket.Bucket)) (*env, *work) {
 	t.Helper()
 	e := newEnv(t)
@@ -80,7 +79,7 @@ func counted(t *testing.T, fill func(*env, *bucket.Bucket)) (*env, *work) {
 	return e, w
 }
 
-// most demands that fn asks for no more than this, and for something.
+// most fails the test if fn does more work than this, or none.
 func (w *work) most(t *testing.T, what string, seeks, records int, fn func() error) {
 	t.Helper()
 	w.seeks, w.records = 0, 0
@@ -92,11 +91,11 @@ func (w *work) most(t *testing.T, what string, seeks, records int, fn func() err
 	}
 }
 
-// bucketRecord is what every request reads besides: the record of the bucket.
+// bucketRecord is the work that every request has in addition: reading the bucket's record.
 const bucketRecord = 1
 
-// pageWork is a page and what it may cost. A page of objects and the one of
-// versions differ where delete markers are.
+// pageWork is a page and its maximal work. Pages of objects and of versions differ if there are
+// delete markers.
 type pageWork struct {
 	name     string
 	in       ListInput
@@ -105,8 +104,8 @@ type pageWork struct {
 	seeks    int // of the page of objects
 }
 
-// TestListingWork: for any number of keys, versions and delete markers, a page reads
-// one record more than it has lines, and seeks once more than it has common prefixes.
+// TestListingWork: for any number of keys, versions and delete markers, a page reads at most one
+// record more than it has lines, and seeks at most once more than it has common prefixes.
 func TestListingWork(t *testing.T) {
 	spread := func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }
 	middle := numbered(*deep / 2)
@@ -162,7 +161,7 @@ func TestListingWork(t *testing.T) {
 	}
 }
 
-// versions writes so many versions of one key.
+// versions writes n versions of one key.
 func versions(n int) func(*env, *bucket.Bucket) {
 	return func(e *env, b *bucket.Bucket) {
 		k := slot{b, "k"}

@@ -21,12 +21,12 @@ import (
 
 const issuerURL = "https://issuer.example"
 
-// world is a Fetcher with one issuer in it.
+// world is a Fetcher that knows one issuer.
 type world struct {
 	keys  []jose.JSONWebKey
 	extra []any
 	name  string
-	about string // in the place of what the issuer says of itself
+	about string // replaces the issuer's discovery document
 	asked map[string]int
 	err   error
 }
@@ -121,8 +121,7 @@ func is(t testing.TB, err error, code string) {
 	}
 }
 
-// TestKeysAreKept: keys count for an hour, and are looked for again once a
-// minute at most.
+// TestKeysAreKept: keys count for an hour, and are fetched at most once a minute.
 func TestKeysAreKept(t *testing.T) {
 	w, s := newWorld(t, "one", "two")
 	both := w.keys
@@ -160,7 +159,7 @@ func TestKeysAreKept(t *testing.T) {
 	}
 }
 
-// TestIssuersAreBounded: only so many are remembered.
+// TestIssuersAreBounded: the number of cached issuers is bounded.
 func TestIssuersAreBounded(t *testing.T) {
 	w, s := newWorld(t, "one")
 	v := New(w)
@@ -245,7 +244,7 @@ func TestKeysThatDontFit(t *testing.T) {
 			nil, at(0)), "InvalidIdentityToken")
 }
 
-// TestTimes has the bounds of a token's validity.
+// TestTimes: tokens at the bounds of their validity.
 func TestTimes(t *testing.T) {
 	w, s := newWorld(t, "k")
 	for i, c := range []struct {
@@ -321,7 +320,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever is sent, no panic, and nothing that is read lacks a part.
+// FuzzParse: no text makes the parser panic, and a parsed token is complete.
 func FuzzParse(f *testing.F) {
 	_, s := newWorld(f, "k")
 	f.Add(s[0].raw(nil))
@@ -347,7 +346,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzKeys: whatever an issuer answers, no panic, and only keys that can verify.
+// FuzzKeys: no answer of an issuer makes the reader panic, and every key that it returns can verify.
 func FuzzKeys(f *testing.F) {
 	w, _ := newWorld(f, "k")
 	b, err := w.Get(f.Context(), "keys", nil)

@@ -20,7 +20,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// byHand is a token of a header and claims as they are written, signed right.
+// byHand makes a correctly signed token from the texts of a header and claims.
 func byHand(t testing.TB, k *ecdsa.PrivateKey, header, claims string) string {
 	t.Helper()
 	text := enc(header) + "." + enc(claims)
@@ -32,8 +32,8 @@ func byHand(t testing.TB, k *ecdsa.PrivateKey, header, claims string) string {
 	return text + "." + enc(string(slices.Concat(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32)))))
 }
 
-// TestTokensHaveOneReading: what two readers would read in two ways is refused
-// although it is signed, and a name in another case is another name.
+// TestTokensHaveOneReading: a signed token that two parsers could read differently is refused, and
+// names are case-sensitive.
 func TestTokensHaveOneReading(t *testing.T) {
 	w, s := newWorld(t, "k")
 	k := s[0].key.(*ecdsa.PrivateKey)
@@ -100,7 +100,7 @@ func TestTokensHaveOneReading(t *testing.T) {
 			}
 		})
 	}
-	// A last letter that says the same bytes is another text, and none was signed.
+	// Another last letter that decodes to the same bytes is refused: that text was not signed.
 	good := byHand(t, k, header, claims(""))
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
 		other := good[:len(good)-1] + string(c)
@@ -158,8 +158,8 @@ func TestKeySets(t *testing.T) {
 	}
 }
 
-// TestAnotherReader compares with go-jose: what is verified here is verified
-// there, and the other way round, whichever bit of a signature is turned.
+// TestAnotherReader compares with go-jose: both verify the same tokens, whichever bit of a signature
+// is changed.
 func TestAnotherReader(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// TestLayers: bytes in two layers come back whatever their size and range, and damage of
-// any byte is noticed before a byte leaves.
+// TestLayers: bytes in two layers of encryption are read back in any size and range, and damage of
+// any byte is noticed before a byte is returned.
 func TestLayers(t *testing.T) {
 	s, dir := open(t)
 	mine := keys.UnderKMS(arn.ARN{}, nil, true)
@@ -98,8 +98,7 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// TestMD5IsLeftOut: where digests are hidden, the MD5 is worked out only for a client
-// that declares one.
+// TestMD5IsLeftOut: where digests are hidden, the MD5 is computed only if the client declares one.
 func TestMD5IsLeftOut(t *testing.T) {
 	s, _ := open(t)
 	mine, _, all := customers()
@@ -123,8 +122,8 @@ func TestMD5IsLeftOut(t *testing.T) {
 	}
 }
 
-// TestCustomer: the bytes and the checksum take the customer's key, whatever
-// the size, and the checksum is nowhere in plain.
+// TestCustomer: bytes of any size and their checksum need the customer's key, and the checksum is
+// never stored in plain text.
 func TestCustomer(t *testing.T) {
 	s, _ := open(t)
 	mine, other, all := customers()
@@ -195,7 +194,7 @@ func TestNewKey(t *testing.T) {
 	}
 	one, two := k.SealSum(at, []byte("sum")), k.SealSum(at, []byte("sum"))
 	if bytes.Equal(one.Sum, two.Sum) {
-		t.Error("a nonce came twice")
+		t.Error("a nonce was repeated")
 	}
 	for i, l := range []Location{one, two} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

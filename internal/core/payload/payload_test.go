@@ -106,7 +106,7 @@ func random(n int) []byte {
 	return b
 }
 
-// borders are sizes around everything that changes with size.
+// borders returns the sizes around which the storage changes.
 func borders() []int {
 	return []int{
 		0, 1, InlineMax - 1, InlineMax, InlineMax + 1, seal.ChunkSize, pieceSize - 1, pieceSize, pieceSize + 1,
@@ -190,7 +190,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	if left := files(t, dir); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("files left: %q", left)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if left := files(t, dir); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("files left: %q", left)
 	}
 	if len(s.inFlight) != 0 {
 		t.Errorf("in flight: %v", s.inFlight)
@@ -276,7 +276,7 @@ func TestFlippedBytes(t *testing.T) {
 	}
 	write(sealed)
 	if got, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(got, body) {
-		t.Errorf("mended: %v", err)
+		t.Errorf("after the repair: %v", err)
 	}
 	// Neither do the bytes open as another object's, nor with another binding.
 	if _, err := s.get(at, keys.Choice{}, nil, "other"); err == nil {
@@ -300,11 +300,11 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("room again: %v", err)
 	}
 	if f := fault.From(refused(&os.PathError{Err: unix.ENOSPC})); f.Kind != fault.KindFull {
-		t.Errorf("the disk says so itself: %v", f)
+		t.Errorf("the disk's own error: %v", f)
 	}
 }
 
-// TestSmallWritesAllocateLittle counts what a 1 KiB object costs beside its keys.
+// TestSmallWritesAllocateLittle counts the allocations of a 1 KiB object, without those of its keys.
 func TestSmallWritesAllocateLittle(t *testing.T) {
 	s, _ := open(t)
 	body := random(1 << 10)
@@ -340,7 +340,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// counted is a disk with so many bytes left.
+// counted is a disk with a given number of free bytes.
 type counted struct{ left, taken int64 }
 
 func (c *counted) Fits(n int64) bool { return n <= c.left }
@@ -353,9 +353,8 @@ func (c *counted) Take(n int64) bool {
 	return true
 }
 
-// TestAnnouncedBytesTakeNoRoom: while a body is stalled, its announced length
-// takes no room; a body that can't fit is refused before it is read; a body
-// that runs out of room is refused and leaves nothing.
+// TestAnnouncedBytesTakeNoRoom: the declared length of a stalled body reserves no room. A body that
+// can't fit is refused before it is read. A body that runs out of room is refused and leaves nothing.
 func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	room := &counted{left: 3 << 30}
 	dir := t.TempDir()
@@ -389,15 +388,15 @@ func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
 		Body: unread, Size: 2 << 20,
 	}); fault.From(err).Kind != fault.KindFull {
-		t.Errorf("what can't fit: %v", err)
+		t.Errorf("a body that can't fit: %v", err)
 	}
 	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
 		Body: bytes.NewReader(random(2 << 20)), Size: -1,
 	}); fault.From(err).Kind != fault.KindFull {
-		t.Errorf("what comes to the end of the room: %v", err)
+		t.Errorf("a body that runs out of room: %v", err)
 	}
 	if left := files(t, dir); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("files left: %q", left)
 	}
 }
 
@@ -418,9 +417,9 @@ func blocks(t *testing.T, dir string) (n int64) {
 	return n
 }
 
-// TestStalledBodiesHoldLittle: what a write holds grows with the bytes that came,
-// counts as held by its request, and is given back; without memory for large
-// buffers it goes on with small ones, and without any it is refused.
+// TestStalledBodiesHoldLittle: the memory of a write grows with the bytes that arrived, counts for
+// its request, and is released. Without memory for large buffers a write uses small ones, and
+// without any it is refused.
 func TestStalledBodiesHoldLittle(t *testing.T) {
 	s, dir := open(t)
 	m := limit.NewMemory(8 << 20)
@@ -467,7 +466,7 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 			}
 			short, cancel := context.WithCancel(ctx)
 			if left < 100<<10 {
-				cancel() // no one waits
+				cancel() // so that no write waits
 			}
 			at, _, err := s.Write(short, authz.Grant{}, Source{
 				Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b"),
@@ -486,7 +485,7 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 		})
 	}
 	if left := files(t, dir); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("files left: %q", left)
 	}
 }
 

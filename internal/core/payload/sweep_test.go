@@ -28,7 +28,7 @@ func blobs(t *testing.T, s *Store, n int) (names []string, all []Location) {
 	return names, all
 }
 
-// pointedAt answers that these have records.
+// pointedAt returns a function that says that these blobs have records.
 func pointedAt(names ...string) Live {
 	return func(_ context.Context, asked []string) ([]bool, error) {
 		out := make([]bool, len(asked))
@@ -59,10 +59,10 @@ func TestSweep(t *testing.T) {
 	}
 	sweep(now, Swept{SetAside: 1})
 	if len(files(t, dir)) != 3 {
-		t.Error("something was removed at once")
+		t.Error("a blob was removed at once")
 	}
 	sweep(now.Add(Grace-time.Minute), Swept{})
-	// The record is there again: a sweep puts the blob back, or a read does.
+	// Once the record exists again, a sweep or a read puts the blob back.
 	live = pointedAt(names...)
 	sweep(now.Add(2*Grace), Swept{PutBack: 1})
 	live = pointedAt(names[0])
@@ -81,12 +81,12 @@ func TestSweep(t *testing.T) {
 	s.Settle(flying)
 	no := func(context.Context, []string) ([]bool, error) { return nil, errors.New("no answer") }
 	if _, err := s.Sweep(t.Context(), now.Add(9*Grace), no); err == nil || len(files(t, dir)) != 2 {
-		t.Error("swept without an answer")
+		t.Error("the sweep ran without knowing the records")
 	}
 }
 
-// Metadata that knows none of the blobs erases none, whatever the time; put
-// back, it finds all of them.
+// TestSweepOfAStrangeStore: with metadata that knows none of the blobs, none is ever erased. With the
+// right metadata again, all are found.
 func TestSweepOfAStrangeStore(t *testing.T) {
 	s, dir := open(t)
 	names, all := blobs(t, s, fewOrphans+1)

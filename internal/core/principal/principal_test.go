@@ -10,7 +10,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// directory is ids by names.
+// directory maps names to ids.
 type directory map[string]string
 
 func (d directory) ID(_ kv.Reader, entry policy.PrincipalName) (string, bool, error) {
@@ -49,14 +49,14 @@ func document(t *testing.T, principal string) (string, *policy.Document) {
 	return text, d
 }
 
-// TestBindings: a policy applies to those that had the names in it when it was written,
-// and is shown with their current names, which only its Principal elements hold.
+// TestBindings: a policy applies to the principals that had its names when it was written. It is
+// shown with their current names, in its Principal elements only.
 func TestBindings(t *testing.T) {
 	then := directory{alice: aliceID, canonical: account}
 	for name, c := range map[string]struct {
 		principal string
 		now       directory
-		shown     string // in place of the name; "" is the text as it was written
+		shown     string // what is shown in place of the name; "" for the text as it was written
 		named     string // who has the name in the policy now
 	}{
 		"nothing changed": {`{"AWS":"` + alice + `"}`, then, "", aliceID},

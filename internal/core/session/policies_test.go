@@ -10,9 +10,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestRefusedPoliciesFillNoCache: the session policy of a request for a session is
-// not kept, whether the request is refused or not; that of a session that is stored
-// is, once it is used.
+// TestRefusedPoliciesFillNoCache: the session policy in a request for a session is not cached,
+// whether the request is refused or not. That of a stored session is cached once it is used.
 func TestRefusedPoliciesFillNoCache(t *testing.T) {
 	h := newHouse(t, 0)
 	for i := range 20 {
@@ -51,8 +50,8 @@ func TestRefusedPoliciesFillNoCache(t *testing.T) {
 	}
 }
 
-// TestPassedResources: a session policy is refused in IAM's words, like any other
-// policy that is written.
+// TestPassedResources: an invalid session policy is refused with IAM's messages, like any other
+// policy.
 func TestPassedResources(t *testing.T) {
 	for element, message := range map[string]string{
 		`"Resource":"arn:aws:s3:::b/*"`:      "",

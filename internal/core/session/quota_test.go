@@ -20,7 +20,7 @@ import (
 	"watertight/test/identitytest"
 )
 
-// caller is a caller with a long-lived key at an instant.
+// caller returns a caller with a long-lived key at an instant.
 type caller struct {
 	principal policy.Principal
 	key       string
@@ -71,7 +71,7 @@ func (h house) session(n *Session, err error) *Session {
 	return n
 }
 
-// rows counts the records of sessions, of their ends and of their makers.
+// rows counts the records of sessions, of their expirations and of their creators.
 func (h house) rows() (n [4]int) {
 	h.T.Helper()
 	for i, prefix := range []string{sessionPrefix, endsPrefix, heldPrefix, roomPrefix} {
@@ -83,8 +83,8 @@ func (h house) rows() (n [4]int) {
 	return n
 }
 
-// TestSessionsHaveRoom: all sessions of one user share one bound, whichever call makes
-// them; those of others have their own.
+// TestSessionsHaveRoom: one limit applies to all sessions of a user, whichever call makes them; each
+// user has its own.
 func TestSessionsHaveRoom(t *testing.T) {
 	h := newHouse(t, 6)
 	u := h.Create(identity.User, "u")
@@ -124,7 +124,7 @@ func TestSessionsHaveRoom(t *testing.T) {
 		t.Errorf("%v, then %v", before, after)
 	}
 
-	// Another key of the same user brings no room, the end of its sessions does.
+	// Another key of the same user makes no room; the end of its sessions does.
 	h.OK(h.Identities.DeleteKey(t.Context(), h.Grant("iam:DeleteAccessKey", u.ARN()), "u", second.key))
 	for i := range 3 {
 		h.OK(ways[i](first))
@@ -136,7 +136,7 @@ func TestSessionsHaveRoom(t *testing.T) {
 	}
 	h.Fails(later(first), "LimitExceeded")
 
-	// Nothing is left of users that are deleted.
+	// No records of deleted users are left.
 	h.OK(h.Identities.DeleteKey(t.Context(), h.Grant("iam:DeleteAccessKey", u.ARN()), "u", first.key))
 	h.OK(h.Identities.DeleteKey(t.Context(), h.Grant("iam:DeleteAccessKey", v.ARN()), "v", other.key))
 	if got := h.rows(); got != [4]int{1, 1, 1, 1} {
@@ -144,8 +144,7 @@ func TestSessionsHaveRoom(t *testing.T) {
 	}
 }
 
-// TestSessionRoomAtOnce: many requests at one time get no more room than one
-// after another.
+// TestSessionRoomAtOnce: concurrent requests can't make more sessions than sequential ones.
 func TestSessionRoomAtOnce(t *testing.T) {
 	h := newHouse(t, 20)
 	u := h.Create(identity.User, "u")
@@ -173,7 +172,7 @@ func TestSessionRoomAtOnce(t *testing.T) {
 	}
 }
 
-// bearerSession is a session for the bearer of a token, as begin writes it.
+// bearerSession returns a session for the bearer of a token, as begin writes it.
 func (h house) bearerSession(subject string, i int) error {
 	n := &Session{
 		AccessKeyID: fmt.Sprintf("ASIA%016d", i), Secret: "s", Token: "t", Issued: time.Unix(100, 0),
@@ -189,8 +188,8 @@ func (h house) bearerSession(subject string, i int) error {
 	})
 }
 
-// TestBearersHaveRoom: one bearer of tokens can't use up a role's sessions, and all
-// bearers together are bounded, too; the chain of a session counts as its bearer's.
+// TestBearersHaveRoom: one bearer of tokens can't use up a role's sessions, and all bearers together
+// are limited, too. A session made by role chaining counts for the first session's bearer.
 func TestBearersHaveRoom(t *testing.T) {
 	h := newHouse(t, 3)
 	made := 0
@@ -228,14 +227,14 @@ func TestBearersHaveRoom(t *testing.T) {
 	}
 }
 
-// TestPurgeInBatches walks no session that has not ended.
+// TestPurgeInBatches: the purge reads no session that has not ended.
 func TestPurgeInBatches(t *testing.T) {
 	h := newHouse(t, 10_000)
 	for i := range 2*purgeBatch + 7 {
 		h.OK(h.bearerSession("s", i))
 	}
 	h.OK(change.Background(t.Context(), h.store, "a test", func(tx kv.Tx) error {
-		tx.Set(sessionKey("ASIAMALFORMED0000000"), []byte{record.Format, 0xff}) // not looked at
+		tx.Set(sessionKey("ASIAMALFORMED0000000"), []byte{record.Format, 0xff}) // must not be read
 		return nil
 	}))
 	h.session(h.tokenOf(h.rootKey(), 5000))

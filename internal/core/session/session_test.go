@@ -47,8 +47,8 @@ func TestSessionRecord(t *testing.T) {
 	}
 }
 
-// TestSessionsEndWithTheirParent: a session that acts as its parent is gone
-// with the parent's key, and its record once it ended.
+// TestSessionsEndWithTheirParent: a session that acts as its parent ends with the parent's key; its
+// record is removed after its expiration.
 func TestSessionsEndWithTheirParent(t *testing.T) {
 	h := newHouse(t, 0)
 	caller := authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
@@ -72,10 +72,10 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, found, err := h.Lookup(t.Context(), n.AccessKeyID); err != nil || found {
-		t.Errorf("the parent's key is gone and the session still works: %v", err)
+		t.Errorf("the session still works without the parent's key: %v", err)
 	}
 	if removed, err := h.purger().Purge(t.Context(), time.Unix(1e9, 0)); err != nil || removed != 0 {
-		t.Errorf("the parent's key is gone, and %d sessions are left: %v", removed, err)
+		t.Errorf("without the parent's key, %d sessions were removed: %v", removed, err)
 	}
 }
 

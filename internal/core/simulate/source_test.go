@@ -38,7 +38,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// offset is where a line and a column, both from 1, are.
+// offset returns the position of a line and a column, both counted from 1.
 func offset(text string, line, column int) int {
 	at := 0
 	for ; line > 1; line-- {

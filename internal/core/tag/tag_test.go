@@ -118,7 +118,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestHeaderRoundTrip: every set that passes the rules is read back from a header.
+// TestHeaderRoundTrip: every valid set is read back from its header.
 func TestHeaderRoundTrip(t *testing.T) {
 	text := func(least, most int) *rapid.Generator[string] {
 		return rapid.StringOfN(rapid.SampledFrom([]rune("abZ9 _.:/=+-@é漢")), least, most, -1)
@@ -162,7 +162,7 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// header spells a set as an x-amz-tagging header.
+// header formats a set as an x-amz-tagging header.
 func header(s Set) string {
 	var b strings.Builder
 	for _, t := range s {

@@ -73,14 +73,14 @@ func TestMalformed(t *testing.T) {
 			for f.Next() {
 			}
 			if f.Err() == nil {
-				t.Errorf("%x passes", b)
+				t.Errorf("%x is accepted", b)
 			}
 		})
 	}
 }
 
 // TestUnknownFields: a field that a later program wrote is kept byte for byte, or the
-// record is refused; only the field's number decides.
+// record is refused. Only the field's number decides which.
 func TestUnknownFields(t *testing.T) {
 	const known = 1
 	read := func(b []byte) (kept []byte, err error) {
@@ -116,7 +116,7 @@ func TestUnknownFields(t *testing.T) {
 				t.Errorf("%x becomes %x, %v", c.field, kept, err)
 			}
 			if !c.kept && !errors.Is(err, ErrUnknown) {
-				t.Errorf("%x passes: %v", c.field, err)
+				t.Errorf("%x is accepted: %v", c.field, err)
 			}
 			if again, _ := read(append(Start(nil), kept...)); !bytes.Equal(again, kept) {
 				t.Errorf("kept twice, %x is %x", kept, again)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// room counts what is taken.
+// room counts the bytes that are reserved.
 type room struct {
 	mu    sync.Mutex
 	left  int64
@@ -41,8 +41,8 @@ func (r *room) Take(n int64) bool {
 	return true
 }
 
-// TestRoomIsTakenInPieces: room is taken as bytes come, never much ahead of them, in
-// few pieces, and in the end no more than the blob is long.
+// TestRoomIsTakenInPieces: room is reserved as bytes arrive, never much ahead of them, in few pieces,
+// and in the end exactly the blob's length.
 func TestRoomIsTakenInPieces(t *testing.T) {
 	const all, piece = int64(64 << 20), 256 << 10
 	r := &room{left: 1 << 40}
@@ -76,7 +76,7 @@ func TestRoomIsTakenInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(make([]byte, 1<<20+1)); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("more than there is: %v", err)
+		t.Errorf("a blob larger than the room: %v", err)
 	}
 	w.Abort()
 }
