@@ -53,6 +53,10 @@ sim: ## a server against a model of S3, through crashes; STEPS operations, SEED 
 conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./test/conformance -only '$(ONLY)'
 
+.PHONY: http-cache
+http-cache: tools ## an independent suite's tests of HTTP caches, against the CDN; ONLY is a regular expression of names
+	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./test/conformance -count=1 -run '^TestHTTPCache$$' -only '$(ONLY)' -v
+
 .PHONY: bench
 bench: ## speed of a fresh server on this machine
 	$(GO) run ./test/bench

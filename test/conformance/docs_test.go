@@ -21,6 +21,7 @@ const (
 // suites are the lists of tests and what docs call them.
 var suites = []struct{ list, title string }{
 	{"s3", "S3"}, {"iam", "IAM and STS"}, {"s3-iam", "S3 by users' policies"},
+	{"http-cache", "HTTP caches"},
 }
 
 // TestDocs: docs/CONFORMANCE.md names every test of the suite that does not

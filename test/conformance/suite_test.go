@@ -1,5 +1,5 @@
-// Package conformance runs an independent suite of tests for S3 against a
-// server. It must never know more about the server than its endpoint.
+// Package conformance runs independent suites of tests, for S3 and for HTTP caches, against
+// a server. It must never know more about the server than its endpoint.
 package conformance
 
 import (

@@ -63,14 +63,19 @@ func directive(line string) (name, value, rest string, ok bool) {
 	if line[end] == ',' {
 		return name, "", line[end+1:], true
 	}
-	line = strings.TrimLeft(line[end+1:], " \t")
+	spaced := name != strings.TrimLeft(line[:end], " \t")
+	line = line[end+1:]
 	if !strings.HasPrefix(line, `"`) {
 		value, rest, _ = strings.Cut(line, ",")
-		return name, trim(value), rest, !strings.Contains(value, `"`)
+		ok = !strings.Contains(value, `"`)
+		if value = strings.TrimRight(value, " \t"); spaced {
+			value = "" // spaces around the sign make a value unreadable
+		}
+		return name, value, rest, ok
 	}
 	value, line, ok = quoted(line[1:])
 	after, rest, _ := strings.Cut(line, ",")
-	if trim(after) != "" {
+	if trim(after) != "" || spaced {
 		value = "" // what follows the quotes makes the value unreadable
 	}
 	return name, value, rest, ok && !strings.Contains(after, `"`)

@@ -200,17 +200,16 @@ func age(h http.Header, asked, received time.Time) time.Duration {
 	return max(apparent, Age(h)+max(received.Sub(asked), 0))
 }
 
-// Age returns the age that an origin sent. One that can't be read counts as the largest.
+// Age returns the age that an origin sent. Several, or one that can't be read, count as the
+// largest.
 func Age(h http.Header) time.Duration {
-	var sent time.Duration
-	for _, line := range h["Age"] {
-		for text := range strings.SplitSeq(line, ",") {
-			n, ok := seconds(trim(text))
-			if !ok {
-				n = maxAge
-			}
-			sent = max(sent, time.Duration(n)*time.Second)
-		}
+	lines := h["Age"]
+	if len(lines) == 0 {
+		return 0
 	}
-	return sent
+	n, ok := seconds(trim(lines[0]))
+	if !ok || len(lines) > 1 {
+		n = maxAge
+	}
+	return time.Duration(n) * time.Second
 }

@@ -17,7 +17,11 @@ func TestParse(t *testing.T) {
 		{nil, Directives{}},
 		{[]string{"", " , ,", "\t"}, Directives{}},
 		{[]string{"max-age=10"}, Directives{MaxAge: s(10)}},
-		{[]string{"MAX-AGE=10 , S-MaxAge = 20"}, Directives{MaxAge: s(10), SMaxAge: s(20)}},
+		{[]string{"MAX-AGE=10 , S-MaxAge=20 "}, Directives{MaxAge: s(10), SMaxAge: s(20)}},
+		{[]string{"max-age =10"}, Directives{MaxAge: s(0)}},
+		{[]string{"max-age= 10"}, Directives{MaxAge: s(0)}},
+		{[]string{`max-age ="10"`}, Directives{MaxAge: s(0)}},
+		{[]string{`max-age= "10"`}, Directives{NoStore: true}},
 		{[]string{`max-age="10"`}, Directives{MaxAge: s(10)}},
 		{[]string{`max-age="\1\0"`}, Directives{MaxAge: s(10)}},
 		{[]string{`max-age="10"5`}, Directives{MaxAge: s(0)}},
@@ -114,6 +118,7 @@ func TestOf(t *testing.T) {
 		{"nothing, with MinTTL above", Rules{MinTTL: 2 * day, DefaultTTL: day, MaxTTL: 365 * day}, 200, "", 2 * day, 0,
 			363 * day},
 		{"Age", loose, 200, "Cache-Control: max-age=10|Age: 4", 6 * time.Second, 0, 365*day - 6*time.Second},
+		{"Age twice", loose, 200, "Cache-Control: max-age=10|Age: 0|Age: 0", 0, 0, 365 * day},
 		{"Age is unreadable", loose, 200, "Cache-Control: max-age=10|Age: x", 0, 0, 365 * day},
 		{"Date", loose, 200, "Cache-Control: max-age=10|Date: " + at(-4*time.Second), 6 * time.Second, 0,
 			365*day - 6*time.Second},
@@ -216,7 +221,7 @@ func TestRevalidation(t *testing.T) {
 	stored := header("Etag", `W/"1"`, "Content-Type", "a", "Cache-Control", "max-age=1", "X-Old", "1")
 	got := Refresh(stored, header("Etag", `"1"`, "Content-Type", "b", "Cache-Control", "max-age=2", "X-New", "2",
 		"Content-Length", "7", "Connection", "X-Hop", "X-Hop", "3", "Age", "5"))
-	want := header("Etag", `W/"1"`, "Content-Type", "a", "Cache-Control", "max-age=2", "X-Old", "1", "X-New", "2")
+	want := header("Etag", `W/"1"`, "Content-Type", "b", "Cache-Control", "max-age=2", "X-Old", "1", "X-New", "2")
 	if fmt.Sprint(got) != fmt.Sprint(want) || stored.Get("Cache-Control") != "max-age=1" {
 		t.Errorf("%v", got)
 	}

@@ -41,7 +41,7 @@ func Refresh(stored, answer http.Header) http.Header {
 	next := stored.Clone()
 	for name, lines := range Storable(answer) {
 		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Etag":
+		case "Content-Length", "Content-Encoding", "Content-Md5", "Content-Range", "Etag":
 			continue
 		}
 		next[name] = slices.Clone(lines)
