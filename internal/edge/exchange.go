@@ -64,16 +64,16 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request, bare bool) {
 
 // answer takes the request through its steps. Each may refuse it.
 func (x *exchange) answer() *reply {
-	for _, step := range []func() error{
-		x.parse,    // one target, one host
-		x.locate,   // the distribution
-		x.limit,    // sizes, and no body where it means nothing
-		x.match,    // the behaviour
-		x.protocol, // HTTPS where it is demanded
-		x.method,
-		x.verify, // signed access
+	for _, step := range [...]func(*exchange) error{
+		(*exchange).parse,    // one target, one host
+		(*exchange).locate,   // the distribution
+		(*exchange).limit,    // sizes, and no body where it means nothing
+		(*exchange).match,    // the behaviour
+		(*exchange).protocol, // HTTPS where it is demanded
+		(*exchange).method,
+		(*exchange).verify, // signed access
 	} {
-		if err := step(); err != nil {
+		if err := step(x); err != nil {
 			return x.instead(err)
 		}
 	}

@@ -3,7 +3,9 @@ package edge
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -51,6 +53,7 @@ func (x *exchange) page(path string) (*reply, error) {
 		method: x.r.Method, target: target{path: path}, host: x.r.Host, header: x.r.Header, about: x.about,
 	})
 	q := x.question(b, &a)
+	q.body, q.length = nil, 0
 	if b.caches && a.shared {
 		return x.cached(q, nil)
 	}
@@ -63,31 +66,40 @@ type question struct {
 	e      *Edge
 	b      *behavior
 	asked  *asked
-	header http.Header // asked.header, and what the edge adds
+	id     string     // of the viewer's request
+	viewer netip.Addr // who sent it
 	secure bool
-	body   *http.Request
+	body   io.ReadCloser // or nil
+	length int64
 }
 
 func (x *exchange) question(b *behavior, a *asked) *question {
-	q := &question{e: x.e, b: b, asked: a, secure: x.secure || x.local}
-	h := make(http.Header, len(a.header)+4)
-	for name, values := range a.header {
+	q := &question{e: x.e, b: b, asked: a, id: x.id, viewer: x.viewer, secure: x.secure || x.local}
+	if x.r.ContentLength != 0 && x.r.Body != nil {
+		q.body, q.length = x.r.Body, x.r.ContentLength
+	}
+	return q
+}
+
+// header is what is sent to the origin: what was asked, what the edge adds, and more.
+func (q *question) header(more http.Header) http.Header {
+	h := make(http.Header, len(q.asked.header)+len(more)+4)
+	for name, values := range q.asked.header {
 		h[name] = values
 	}
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{"Amazon CloudFront"}
 	}
-	h["Via"] = []string{"1.1 " + x.e.via}
-	h["X-Amz-Cf-Id"] = []string{x.id}
-	if !b.s3 && x.viewer.IsValid() {
+	h["Via"] = []string{"1.1 " + q.e.via}
+	h["X-Amz-Cf-Id"] = []string{q.id}
+	if !q.b.s3 && q.viewer.IsValid() {
 		// Only the address: what the viewer wrote there is in no key.
-		h["X-Forwarded-For"] = []string{x.viewer.String()}
+		h["X-Forwarded-For"] = []string{q.viewer.String()}
 	}
-	q.header = h
-	if x.r.ContentLength != 0 && x.r.Body != nil {
-		q.body = x.r
+	for name, values := range more {
+		h[name] = values
 	}
-	return q
+	return h
 }
 
 // about returns the values of CloudFront's headers about the viewer.
@@ -165,19 +177,9 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 
 // ask sends the request to the origin, and cleans the answer.
 func (q *question) ask(ctx context.Context, more http.Header) (*http.Response, error) {
-	h := q.header
-	if len(more) > 0 {
-		h = h.Clone()
-		for name, values := range more {
-			h[name] = values
-		}
-	}
 	r := &origin.Request{
 		Site: q.b.site, Origin: q.b.origin, Method: q.asked.method, Path: q.asked.target.path,
-		Query: q.asked.target.query, Header: h, Secure: q.secure,
-	}
-	if q.body != nil {
-		r.Body, r.Length = q.body.Body, q.body.ContentLength
+		Query: q.asked.target.query, Header: q.header(more), Secure: q.secure, Body: q.body, Length: q.length,
 	}
 	q.e.counts.OriginAsked.Add(1)
 	resp, err := q.e.options.Origins.RoundTrip(ctx, r)
