@@ -41,6 +41,10 @@ type serve struct {
 	CDNTLSSelfSigned bool     `name:"cdn-tls-self-signed" help:"Create a local certificate authority for the CDN, which signs a certificate for each name of a distribution." env:"WATERTIGHT_CDN_TLS_SELF_SIGNED"`
 	CDNACME          bool     `name:"cdn-acme" help:"Get a certificate from an ACME authority for each name of an enabled distribution, when a viewer first asks for it. Needs port 443. --acme-email and --acme-directory apply." env:"WATERTIGHT_CDN_ACME"`
 
+	CDNCache       string   `name:"cdn-cache" help:"Folder of the CDN's cache, whose files are sealed; the default is cdn-cache in the data directory." env:"WATERTIGHT_CDN_CACHE" placeholder:"DIR"`
+	CDNCacheSize   int64    `name:"cdn-cache-size" help:"Bytes of the CDN's cache on the disk; 0 keeps 64 MiB in memory." default:"1073741824" env:"WATERTIGHT_CDN_CACHE_SIZE" placeholder:"BYTES"`
+	CDNAllowOrigin []string `name:"cdn-allow-origin" help:"Server that distributions may have as a custom origin, besides this store's buckets. May be given several times." env:"WATERTIGHT_CDN_ALLOW_ORIGIN" placeholder:"HOST:PORT"`
+
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback, readable by anyone on the network. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
 	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are trusted. They must set or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
@@ -187,7 +191,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 // cdn turns the flags of the CDN into its configuration.
 func (s *serve) cdn() (server.CDNConfig, error) {
 	c := server.CDNConfig{
-		Listen: s.CDNListen, TLSListen: s.CDNTLSListen,
+		Listen: s.CDNListen, TLSListen: s.CDNTLSListen, Cache: s.CDNCache, CacheBytes: s.CDNCacheSize,
+		AllowOrigins: s.CDNAllowOrigin,
 		TLS: certs.SiteSource{
 			SelfSigned: s.CDNTLSSelfSigned, ACME: s.CDNACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},

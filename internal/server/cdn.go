@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -20,6 +21,8 @@ import (
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
+	"watertight/internal/outbound"
+	"watertight/internal/storage/seal"
 )
 
 // DefaultCDNListen is where the CDN listens for plain HTTP if nothing else is said.
@@ -31,6 +34,10 @@ type CDNConfig struct {
 	Optional  bool   // Listen is the default: if it is taken, the server starts without it
 	TLSListen string // address for HTTPS, or ""
 	TLS       certs.SiteSource
+
+	Cache        string   // folder of the cache; "" is "cdn-cache" in the data directory
+	CacheBytes   int64    // of its files; 0 keeps everything in memory
+	AllowOrigins []string // servers besides this store that may be origins, "HOST:PORT"
 }
 
 // On reports whether the CDN has an address.
@@ -40,6 +47,9 @@ func (c CDNConfig) On() bool { return c.Listen != "" || c.TLSListen != "" }
 func (c CDNConfig) check() error {
 	if err := c.TLS.Check(); err != nil {
 		return err
+	}
+	if c.CacheBytes < 0 {
+		return errors.New("--cdn-cache-size must not be negative")
 	}
 	if (c.TLSListen != "") != c.TLS.On() {
 		return errors.New("--cdn-tls-listen goes with one of --cdn-tls-cert and --cdn-tls-key, --cdn-acme and " +
@@ -58,13 +68,14 @@ func (c CDNConfig) check() error {
 
 // cdn is the edge of this process and its listeners.
 type cdn struct {
-	edge   *edge.Edge
-	cache  *cache.Cache
-	logs   *accesslog.Logs
-	certs  *certs.Sites // or nil
-	door   *door
-	plain  net.Listener // or nil
-	secure net.Listener // or nil
+	edge    *edge.Edge
+	cache   *cache.Cache
+	logs    *accesslog.Logs
+	servers *outbound.Named
+	certs   *certs.Sites // or nil
+	door    *door
+	plain   net.Listener // or nil
+	secure  net.Listener // or nil
 }
 
 // openCDN builds the edge.
@@ -72,14 +83,27 @@ func (s *Server) openCDN(context.Context) error {
 	if !s.config.CDN.On() {
 		return nil
 	}
-	kept, err := cache.Open(cache.Options{Now: s.config.Now, Logger: s.log})
+	c := s.config.CDN
+	if c.Cache == "" {
+		c.Cache = filepath.Join(s.config.Data, "cdn-cache")
+	}
+	servers, err := outbound.NewNamed(outbound.NamedOptions{Allow: c.AllowOrigins})
+	if err != nil {
+		return fmt.Errorf("--cdn-allow-origin: %w", err)
+	}
+	// The key is of this process: after a restart the cache is empty.
+	kept, err := cache.Open(cache.Options{
+		Dir: c.Cache, MaxBytes: c.CacheBytes, Key: seal.NewKey(), Room: s.disk.Fits, Now: s.config.Now, Logger: s.log,
+	})
 	if err != nil {
 		return fmt.Errorf("the CDN's cache: %w", err)
 	}
-	s.cdn = &cdn{cache: kept, door: newDoor(s.config.MaxConnections)}
+	s.cdn = &cdn{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
 	s.cdn.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
 	s.cdn.edge = edge.New(edge.Options{
-		Cache: kept, Origins: origin.New(origin.Options{Domains: s.config.Domains, Buckets: s.origins}),
+		Cache: kept, Origins: origin.New(origin.Options{
+			Domains: s.config.Domains, Buckets: s.origins, Servers: servers, Logger: s.log, Now: s.config.Now,
+		}),
 		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.cdn.logs.Add,
 	})
 	s.metrics.countCDN(s.cdn)
@@ -277,5 +301,6 @@ func (s *Server) closeCDN() error {
 	if c.certs != nil {
 		c.certs.Close()
 	}
+	c.servers.CloseIdle()
 	return errors.Join(append(errs, c.cache.Close())...)
 }
