@@ -105,7 +105,7 @@ func (e *Edge) Serves(host string) bool {
 // Apply makes the edge serve a snapshot. All of it is effective on return: requests that
 // begin later see the new configuration, and nothing that an invalidation covers. A snapshot
 // that is older than the one that is served changes nothing. Distributions that can't be
-// served are left out, and named by the error.
+// served are left out, and logged: they must not keep a change of others from counting.
 func (e *Edge) Apply(ctx context.Context, s *distribution.Snapshot) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -120,7 +120,7 @@ func (e *Edge) Apply(ctx context.Context, s *distribution.Snapshot) error {
 	e.served.Store(next)
 	e.counts.Distributions.Store(int64(len(next.byID)))
 	e.options.Cache.Apply(next.asKept(s))
-	return err
+	return nil
 }
 
 // asKept returns a snapshot whose invalidations name paths as responses are kept under: in

@@ -22,6 +22,7 @@ import (
 	"watertight/internal/certs"
 	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/instant"
 	"watertight/internal/core/keys"
@@ -87,7 +88,9 @@ type Server struct {
 	ringLost   atomic.Bool         // the root key's keyring can't be written
 	certFiles  sync.Mutex          // held while the sealed files of TLS are replaced
 	certs      *certs.Certificates // nil for plain HTTP
-	cdn        *cdn                // nil if there is none
+	edge       *cdnEdge            // nil if there is no CDN
+
+	distributions *cdn.Store
 }
 
 // FirstStart is what the first start creates, to be shown once. SecretAccessKey is
@@ -372,6 +375,7 @@ func (s *Server) openGateway(context.Context) error {
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{Keys: s.keys}).Table(),
 	)
 	s.memory = limit.NewMemory(s.config.MaxDocumentMemory)
+	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains})
 	s.origins = &bucketOrigins{dispatcher: s.dispatcher, root: s.rootKey.Ring, memory: s.memory, log: s.log}
 	return err
 }

@@ -66,8 +66,8 @@ func (c CDNConfig) check() error {
 	return nil
 }
 
-// cdn is the edge of this process and its listeners.
-type cdn struct {
+// cdnEdge is the edge of this process and its listeners.
+type cdnEdge struct {
 	edge    *edge.Edge
 	cache   *cache.Cache
 	logs    *accesslog.Logs
@@ -79,7 +79,7 @@ type cdn struct {
 }
 
 // openCDN builds the edge.
-func (s *Server) openCDN(context.Context) error {
+func (s *Server) openCDN(ctx context.Context) error {
 	if !s.config.CDN.On() {
 		return nil
 	}
@@ -98,16 +98,17 @@ func (s *Server) openCDN(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the CDN's cache: %w", err)
 	}
-	s.cdn = &cdn{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
-	s.cdn.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
-	s.cdn.edge = edge.New(edge.Options{
+	s.edge = &cdnEdge{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
+	s.edge.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
+	s.edge.edge = edge.New(edge.Options{
 		Cache: kept, Origins: origin.New(origin.Options{
 			Domains: s.config.Domains, Buckets: s.origins, Servers: servers, Logger: s.log, Now: s.config.Now,
 		}),
-		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.cdn.logs.Add,
+		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.edge.logs.Add,
 	})
-	s.metrics.countCDN(s.cdn)
-	return nil
+	s.metrics.countCDN(s.edge)
+	s.distributions.Serve(s.edge.edge.Apply)
+	return s.distributions.Publish(ctx)
 }
 
 // viewer returns who sent a request, as the API's requests are judged: only trusted proxies
@@ -130,7 +131,7 @@ func brokenPage(w http.ResponseWriter, _ *http.Request) {
 
 // listenCDN binds the CDN's listeners.
 func (s *Server) listenCDN(ctx context.Context) error {
-	if s.cdn == nil {
+	if s.edge == nil {
 		return nil
 	}
 	c, lc := s.config.CDN, net.ListenConfig{}
@@ -138,7 +139,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 		l, err := lc.Listen(ctx, "tcp", c.Listen)
 		switch {
 		case err == nil:
-			s.cdn.plain = listener{l, s.cdn.door}
+			s.edge.plain = listener{l, s.edge.door}
 		case c.Optional && errors.Is(err, syscall.EADDRINUSE):
 			s.log.Warn("the CDN's usual address is taken, and it does not listen there: use --cdn-listen", "address",
 				c.Listen)
@@ -150,9 +151,9 @@ func (s *Server) listenCDN(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	s.cdn.certs, err = certs.OpenSites(certs.SiteOptions{
+	s.edge.certs, err = certs.OpenSites(certs.SiteOptions{
 		SiteSource: c.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Files: &s.certFiles, Logger: s.log,
-		Serves: s.cdn.edge.Serves,
+		Serves: s.edge.edge.Serves,
 	})
 	if err != nil {
 		return err
@@ -161,17 +162,19 @@ func (s *Server) listenCDN(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s for the CDN: %w; is another server running there?", c.TLSListen, err)
 	}
-	s.cdn.secure = tls.NewListener(listener{l, s.cdn.door}, s.cdn.certs.TLS())
+	s.edge.secure = tls.NewListener(listener{l, s.edge.door}, s.edge.certs.TLS())
 	return nil
 }
 
 // CDNAddr and CDNTLSAddr are the addresses of the CDN's listeners, or "".
-func (s *Server) CDNAddr() string { return s.cdn.addr(func(c *cdn) net.Listener { return c.plain }) }
+func (s *Server) CDNAddr() string {
+	return s.edge.addr(func(c *cdnEdge) net.Listener { return c.plain })
+}
 func (s *Server) CDNTLSAddr() string {
-	return s.cdn.addr(func(c *cdn) net.Listener { return c.secure })
+	return s.edge.addr(func(c *cdnEdge) net.Listener { return c.secure })
 }
 
-func (c *cdn) addr(of func(*cdn) net.Listener) string {
+func (c *cdnEdge) addr(of func(*cdnEdge) net.Listener) string {
 	if c == nil {
 		return ""
 	}
@@ -183,18 +186,18 @@ func (c *cdn) addr(of func(*cdn) net.Listener) string {
 
 // CDNCAFile is the path of the authority of --cdn-tls-self-signed, or "".
 func (s *Server) CDNCAFile() string {
-	if s.cdn == nil || s.cdn.certs == nil {
+	if s.edge == nil || s.edge.certs == nil {
 		return ""
 	}
-	return s.cdn.certs.CAFile()
+	return s.edge.certs.CAFile()
 }
 
 // ApplyCDN makes the edge of this process serve a snapshot.
 func (s *Server) ApplyCDN(ctx context.Context, snapshot *distribution.Snapshot) error {
-	if s.cdn == nil {
+	if s.edge == nil {
 		return nil
 	}
-	return s.cdn.edge.Apply(ctx, snapshot)
+	return s.edge.edge.Apply(ctx, snapshot)
 }
 
 // maxStreams is how many requests of HTTP/2 one connection may have under way.
@@ -239,7 +242,7 @@ func (a admitted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveCDN(
 	requests context.Context, serving *sync.WaitGroup, failed chan<- error,
 ) (end func(context.Context) error) {
-	if s.cdn == nil {
+	if s.edge == nil {
 		return func(context.Context) error { return nil }
 	}
 	var all []*http.Server
@@ -255,23 +258,23 @@ func (s *Server) serveCDN(
 			}
 		})
 	}
-	start(s.cdn.secure, s.cdn.edge)
-	plain := http.Handler(s.cdn.edge)
+	start(s.edge.secure, s.edge.edge)
+	plain := http.Handler(s.edge.edge)
 	if host, _, _ := net.SplitHostPort(s.config.CDN.Listen); !isLoopback(host) && !s.config.AllowPlainHTTP {
-		plain = s.cdn.edge.OnlyRedirects()
+		plain = s.edge.edge.OnlyRedirects()
 	}
-	start(s.cdn.plain, plain)
+	start(s.edge.plain, plain)
 	logging, endLogs := context.WithCancel(requests)
 	logged := make(chan struct{})
 	serving.Go(func() {
 		defer close(logged)
-		s.cdn.logs.Run(logging)
+		s.edge.logs.Run(logging)
 	})
 	return func(ctx context.Context) error {
 		defer func() {
 			endLogs()
 			<-logged
-			s.cdn.logs.Flush(ctx)
+			s.edge.logs.Flush(ctx)
 		}()
 		var errs []error
 		for _, h := range all {
@@ -285,11 +288,11 @@ func (s *Server) serveCDN(
 
 // closeCDN closes what openCDN and listenCDN opened.
 func (s *Server) closeCDN() error {
-	c := s.cdn
+	c := s.edge
 	if c == nil {
 		return nil
 	}
-	s.cdn = nil
+	s.edge = nil
 	var errs []error
 	for _, l := range []net.Listener{c.plain, c.secure} {
 		if l != nil {

@@ -21,8 +21,8 @@ const logDelivery = "delivery.logs.amazonaws.com"
 
 // DeliverAccessLogs delivers the CDN's access logs now.
 func (s *Server) DeliverAccessLogs(ctx context.Context) {
-	if s.cdn != nil {
-		s.cdn.logs.Flush(ctx)
+	if s.edge != nil {
+		s.edge.logs.Flush(ctx)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // countCDN adds the metrics of the CDN. No label names a distribution: their number is the
 // users'.
-func (m *metrics) countCDN(c *cdn) {
+func (m *metrics) countCDN(c *cdnEdge) {
 	counts := c.edge.Counts()
 	counter := func(name, help string, value func() uint64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},

@@ -82,8 +82,8 @@ func (s *Server) Reload() {
 	if s.certs != nil {
 		s.certs.Reload()
 	}
-	if s.cdn != nil && s.cdn.certs != nil {
-		s.cdn.certs.Reload()
+	if s.edge != nil && s.edge.certs != nil {
+		s.edge.certs.Reload()
 	}
 }
 

@@ -69,8 +69,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.certs != nil {
 		sweeping.Go(func() { s.certs.Watch(background) })
 	}
-	if s.cdn != nil && s.cdn.certs != nil {
-		sweeping.Go(func() { s.cdn.certs.Watch(background) })
+	if s.edge != nil && s.edge.certs != nil {
+		sweeping.Go(func() { s.edge.certs.Watch(background) })
 	}
 
 	var err error
