@@ -22,12 +22,12 @@ import (
 	"watertight/test/harness"
 )
 
-// keySource is where the root key of a test's server lies.
+// keySource returns the source of the root key of a test's server.
 func keySource(s *harness.Server) string {
 	return "file:" + filepath.Join(filepath.Dir(s.Data), "root.key")
 }
 
-// filesOf are the files below a folder, by their path in it.
+// filesOf returns the files below a folder, by their path in it.
 func filesOf(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
@@ -70,7 +70,7 @@ func remove(t *testing.T, s *harness.Server, key string) {
 	}
 }
 
-// must runs a command that has to succeed.
+// must runs a command, and fails the test if the command fails.
 func must(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, errs := ran(t, args...)
@@ -80,8 +80,8 @@ func must(t *testing.T, args ...string) string {
 	return out
 }
 
-// TestBackup: backups of a running server, each of which is restored to a server that
-// serves what was there then.
+// TestBackup makes backups of a running server. Each is restored to a server that serves the data from
+// the time of the backup.
 func TestBackup(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -100,7 +100,7 @@ func TestBackup(t *testing.T) {
 		t.Error(second)
 	}
 	if files, err := os.ReadDir(filepath.Join(s.Data, "snapshot")); err == nil {
-		t.Errorf("the snapshot stays: %v", files)
+		t.Errorf("files of the snapshot are left: %v", files)
 	}
 	if left := blobFiles(t, s.Data); len(left) != 2 {
 		t.Errorf("%d blobs are in the data directory", len(left))
@@ -111,7 +111,7 @@ func TestBackup(t *testing.T) {
 	}
 	for name, text := range filesOf(t, dir) {
 		if bytes.Contains(text, []byte("watertight watertight ")) || bytes.Contains(text, bytes.TrimSpace(key)) {
-			t.Errorf("%s holds plaintext or the root key", name)
+			t.Errorf("%s contains plaintext or the root key", name)
 		}
 	}
 	for _, step := range []struct {
@@ -124,20 +124,20 @@ func TestBackup(t *testing.T) {
 		must(t, "check", "--data", data, "--root-key", keySource(s), "--read-data")
 		if events := must(t, "audit", "export", "--data", data, "--root-key", keySource(s)); !strings.Contains(events,
 			`"StoreRestored"`) || !strings.Contains(events, "backup "+step.backup) {
-			t.Error("the audit log does not tell of the restoring")
+			t.Error("the audit log has no event of the restore")
 		}
 		r := harness.Start(t, func(c *server.Config) { c.Data, c.RootKey = data, keySource(s) })
 		if !strings.HasPrefix(get(t, r, "large"), "watertight ") ||
 			!strings.HasPrefix(get(t, r, step.has), "watertight ") ||
 			!strings.Contains(get(t, r, step.hasNot), "NoSuchKey") {
-			t.Errorf("backup %s does not serve what was there then", step.backup)
+			t.Errorf("backup %s does not serve the data of its time", step.backup)
 		}
 		r.Stop()
 	}
 }
 
-// TestBackupBesideDeletions: what a backup refers to stays until it is copied, and goes
-// then.
+// TestBackupBesideDeletions: a deleted blob that a backup needs is removed only after the backup has
+// copied it.
 func TestBackupBesideDeletions(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -178,8 +178,8 @@ func TestBackupBesideDeletions(t *testing.T) {
 	must(t, "check", "--data", data, "--root-key", keySource(s), "--read-data")
 }
 
-// TestBackupHoldsTheKeyringInUse: whatever the disk made of the keyring and its copies, a
-// backup has the one that the server holds.
+// TestBackupHoldsTheKeyringInUse: if the keyring and its copies on the disk are damaged, a backup has
+// the keyring that the server holds in memory.
 func TestBackupHoldsTheKeyringInUse(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -236,8 +236,8 @@ func TestBackupIsIncremental(t *testing.T) {
 	}
 }
 
-// TestRestoreRefuses: a target that is not empty, a damaged backup, another root key, a
-// backup that does not exist. Nothing is served from what was left.
+// TestRestoreRefuses: a target that is not empty, a damaged backup, another root key and a missing
+// backup are refused, and no files are left in the target.
 func TestRestoreRefuses(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -299,7 +299,7 @@ func TestRestoreRefuses(t *testing.T) {
 				t.Errorf("%d: %s", code, errs)
 			}
 			if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
-				t.Error("something is left:", err)
+				t.Error("files are left in the target:", err)
 			}
 		})
 	}
@@ -313,8 +313,8 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestRestoreSkipsDamaged: what is damaged in the backup is listed and left out; scrub
-// names its object; a backup that verifies mends it.
+// TestRestoreSkipsDamaged: damaged files of the backup are listed and left out, a scrub names their
+// objects, and a backup with --verify replaces them.
 func TestRestoreSkipsDamaged(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -349,7 +349,7 @@ func TestRestoreSkipsDamaged(t *testing.T) {
 	}
 	if _, _, errs := ran(t, "backup", dir, "--data", s.Data, "--verify"); !strings.Contains(errs,
 		filepath.Base(blob)) {
-		t.Error("the damage is not told:", errs)
+		t.Error("the damage is not listed:", errs)
 	}
 	must(t, "restore", dir, "--verify-only")
 	must(t, "restore", dir, "--verify-only", "--backup", "000001")
@@ -374,7 +374,7 @@ func TestRestoreTriesTheKeyFirst(t *testing.T) {
 				t.Errorf("%d: %s", code, errs)
 			}
 			if files, err := os.ReadDir(data); name == "empty" && err != nil || len(files) > 0 {
-				t.Errorf("%v are left, %v", files, err)
+				t.Errorf("files left: %v, %v", files, err)
 			}
 		})
 		if err := os.Rename(blob+".x", blob); err != nil {
@@ -387,8 +387,7 @@ func TestRestoreTriesTheKeyFirst(t *testing.T) {
 	}
 }
 
-// TestBackupUnderLoad: a backup of a server that changes all the time is one state, all
-// of whose bytes are there.
+// TestBackupUnderLoad: a backup of a server under constant writes is one state with all of its bytes.
 func TestBackupUnderLoad(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -422,7 +421,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		must(t, "check", "--data", data, "--root-key", keySource(s), "--read-data")
 		must(t, "scrub", "--data", data, "--root-key", keySource(s), "--offline", "--rate", "0")
 	}
-	// What a backup left that was cut with its server goes at the next start.
+	// The files of a backup that was interrupted with its server are removed at the next start.
 	s.Stop()
 	cut := []string{filepath.Join(s.Data, "snapshot"), filepath.Join(s.Data, "blobs", "retired")}
 	for _, dir := range cut {

@@ -17,8 +17,7 @@ import (
 )
 
 // TestEachFlagIsDocumented: each flag of serve has an environment variable named
-// after it, a line in docs/FLAGS.md, and its default there; and each line there
-// has a flag.
+// after it, and a line in docs/FLAGS.md with its default. Each line there has a flag.
 func TestEachFlagIsDocumented(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "FLAGS.md"))
 	if err != nil {
@@ -47,7 +46,7 @@ func TestEachFlagIsDocumented(t *testing.T) {
 				t.Errorf("docs/FLAGS.md has no line on --%s and %s", f.Name, variable)
 			}
 			if f.HasDefault && !f.IsBool() && !strings.Contains(line, "Default: `"+f.Default+"`") {
-				t.Errorf("docs/FLAGS.md: the default of --%s is %s; it says %s", f.Name, f.Default, line)
+				t.Errorf("docs/FLAGS.md: the default of --%s is %s; the line is %s", f.Name, f.Default, line)
 			}
 			documented++
 		}
@@ -83,7 +82,7 @@ func TestExitCodes(t *testing.T) {
 			var out, errs bytes.Buffer
 			p := process{ctx: t.Context(), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
 			if got := run(p, c.args); got != c.want {
-				t.Errorf("%q: exit code %d, want %d; it said %s", c.args, got, c.want, errs.String())
+				t.Errorf("%q: exit code %d, want %d; standard error: %s", c.args, got, c.want, errs.String())
 			}
 			if silent := errs.Len() == 0; silent != (c.want == exitOK) {
 				t.Errorf("%q: standard error has %q", c.args, errs.String())
@@ -95,8 +94,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestLoggerHidesSecrets: an attribute with the name of a secret is blanked in
-// both formats, in groups too, and the others are not.
+// TestLoggerHidesSecrets: the value of an attribute with the name of a secret is hidden in both formats,
+// also in groups. Other values are not.
 func TestLoggerHidesSecrets(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"watertight/test/harness"
 )
 
-// TestFreeze lists and lifts what the ransom alarm has frozen, as an operator does.
+// TestFreeze lists and lifts freezes of the ransom alarm, as an operator does.
 func TestFreeze(t *testing.T) {
 	o := console{t, harness.Start(t, func(c *server.Config) {
 		c.AlarmWindow, c.AlarmOverwrites, c.FreezeOnAlarm = time.Hour, 1, true
@@ -45,7 +45,7 @@ func TestFreeze(t *testing.T) {
 		}
 	}
 	if err := put("k"); err == nil {
-		t.Fatal("it is not frozen")
+		t.Fatal("the principal is not frozen")
 	}
 	account := o.account()
 	o.says(exitOK, "BUCKET|box|arn:aws:iam::"+account+":root|2 overwrites", "freeze", "list")

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNoCoreDumps asks the kernel whether another process can still get at the
-// memory of this one.
+// TestNoCoreDumps asks the kernel whether another process can still read the memory of this one.
 func TestNoCoreDumps(t *testing.T) {
 	if err := noCoreDumps(); err != nil {
 		t.Fatal(err)
@@ -49,12 +48,12 @@ func TestHideTyping(t *testing.T) {
 	}
 	show := hideTyping(terminal)
 	if shows() {
-		t.Error("what is typed is shown")
+		t.Error("the terminal shows the typed text")
 	}
 	if !show() || !shows() {
-		t.Error("nothing is shown any more")
+		t.Error("the terminal shows no text any more")
 	}
 	if hideTyping(-1)() {
-		t.Error("no terminal is one")
+		t.Error("a file is accepted as a terminal")
 	}
 }

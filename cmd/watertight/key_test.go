@@ -19,8 +19,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestKeyCommands: the commands about keys of KMS, on a server without such keys.
-// What they find is tested in core/object.
+// TestKeyCommands runs the commands about KMS keys on a server without such keys. core/object tests
+// what they find.
 func TestKeyCommands(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -68,7 +68,7 @@ func TestKeyCommands(t *testing.T) {
 	}
 }
 
-// keysOf is KMS as the root user of a server.
+// keysOf returns a KMS client of a server's root user.
 func keysOf(s *harness.Server) *kms.Client {
 	return kms.New(kms.Options{
 		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1,
@@ -85,8 +85,8 @@ func newKey(t *testing.T, s *harness.Server) (arn string) {
 	return *out.KeyMetadata.Arn
 }
 
-// TestScheduleKeyDeletion: the command shows what needs a key and changes nothing; with
-// --yes the window begins, and the audit log has it.
+// TestScheduleKeyDeletion: the command shows which buckets need a key, and changes nothing. With --yes
+// the window begins, and the audit log has an event.
 func TestScheduleKeyDeletion(t *testing.T) {
 	o := console{t, harness.Start(t)}
 	ctx, key := t.Context(), newKey(t, o.s)
@@ -136,7 +136,7 @@ func TestScheduleKeyDeletion(t *testing.T) {
 		t.Fatalf("%+v, %v", shown, err)
 	}
 	if left := time.Until(shown.Scheduled.DeletionDate); left > 8*24*time.Hour || left < 7*24*time.Hour {
-		t.Errorf("it is destroyed in %v", left)
+		t.Errorf("the key is destroyed in %v", left)
 	}
 	is(types.KeyStatePendingDeletion, false)
 	o.says(exitFailure, "KMSInvalidStateException|pending deletion", "key", "schedule-deletion", id, "--yes")

@@ -39,8 +39,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// serveUntilReady starts a server, stops it with SIGTERM once it serves, and
-// leaves what it said in the files out and err.
+// serveUntilReady starts a server, stops it with SIGTERM once it serves, and writes its output to the
+// files out and err.
 func serveUntilReady(ts *testscript.TestScript, neg bool, args []string) {
 	own := []string{"serve", "--listen=127.0.0.1:0", "--cdn-listen=none"}
 	cmd := exec.Command("watertight", append(own, args...)...)

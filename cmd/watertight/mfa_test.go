@@ -40,7 +40,7 @@ type authenticator struct {
 	hash func() hash.Hash
 }
 
-// codes are two consecutive ones, the first of them n steps from now.
+// codes returns two consecutive codes, the first of them n steps from now.
 func (a authenticator) codes(n int64) (out [2]string) {
 	for i := range out {
 		m := hmac.New(a.hash, a.seed)
@@ -52,7 +52,7 @@ func (a authenticator) codes(n int64) (out [2]string) {
 	return out
 }
 
-// typing is a running command that somebody types into.
+// typing is a running command whose input a test types.
 type typing struct {
 	*exec.Cmd
 	t     *testing.T
@@ -97,7 +97,7 @@ func (c *typing) until(prefix string) string {
 	}
 }
 
-// ends waits for the command, and returns everything that it said.
+// ends waits for the command, and returns its output.
 func (c *typing) ends(works bool) string {
 	c.t.Helper()
 	rest, _ := io.ReadAll(c.out)
@@ -131,8 +131,8 @@ func devicesOf(t *testing.T, s *harness.Server) (all []operator.MFADevice) {
 	return all
 }
 
-// TestEnrollRoot: the root user's device is made once two consecutive codes are right.
-// Nothing is stored of one that was interrupted, and no seed is logged or audited.
+// TestEnrollRoot: the root user's device is stored once two consecutive codes are right. An interrupted
+// enrolment stores nothing, and no seed is logged or audited.
 func TestEnrollRoot(t *testing.T) {
 	var rootKey string
 	s := harness.Start(t, func(c *server.Config) { rootKey = c.RootKey })
@@ -210,8 +210,7 @@ func TestEnrollRoot(t *testing.T) {
 	}
 }
 
-// TestImportTokens: a token that came by post is imported in every form, and becomes a
-// user's device as AWS's commands make it one.
+// TestImportTokens: a token is imported with a seed of every form, and AWS's commands give it to a user.
 func TestImportTokens(t *testing.T) {
 	s := harness.Start(t)
 	api := iam.New(iam.Options{
@@ -284,8 +283,8 @@ func TestImportTokens(t *testing.T) {
 	}
 }
 
-// TestImportForSomebody: a token is given to a user or the root user at once, with its
-// seed in a file, and without codes if the operator says so.
+// TestImportForSomebody: an import can give a token to a user or the root user at once, with the seed
+// in a file, and with --no-confirm without codes.
 func TestImportForSomebody(t *testing.T) {
 	s := harness.Start(t)
 	file := filepath.Join(t.TempDir(), "seed")
@@ -338,8 +337,8 @@ func TestImportForSomebody(t *testing.T) {
 	}
 }
 
-// TestRootsToken: a token becomes the root user's as AWS's commands make it one, and its
-// codes switch MFA Delete and destroy versions.
+// TestRootsToken: AWS's commands give a token to the root user. Its codes switch MFA Delete and destroy
+// versions.
 func TestRootsToken(t *testing.T) {
 	s := harness.Start(t)
 	ctx, serial, bucket := t.Context(), aws.String("GAHT12345678"), aws.String("bkt")
@@ -374,7 +373,7 @@ func TestRootsToken(t *testing.T) {
 		return err
 	}
 	if err := enable(codes[1]); err == nil {
-		t.Error("a code that enabled the token is taken again")
+		t.Error("a code that enabled the token is accepted again")
 	}
 	tokens := sts.New(sts.Options{
 		Region: s.Region, BaseEndpoint: &s.Endpoint, Credentials: rootOf(s), HTTPClient: harness.SDK(s.HTTP),
@@ -421,7 +420,7 @@ func TestRootsToken(t *testing.T) {
 	}
 }
 
-// TestQRCode: what the terminal shows is the code, with its margin, in colours of its own.
+// TestQRCode: the terminal shows the code with its margin, in its own colours.
 func TestQRCode(t *testing.T) {
 	var out strings.Builder
 	text := "otpauth://totp/x?secret=" + strings.Repeat("A", 64)

@@ -10,9 +10,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestKeyringIsMissing: without the keyring and its copies, everything would seem to be
-// damaged. Every command and the start say what is missing, and a copy from a backup
-// brings all back.
+// TestKeyringIsMissing: without the keyring and its copies, everything would seem to be damaged. Every
+// command and the start say that the keyring is missing. With a copy from a backup, all data is back.
 func TestKeyringIsMissing(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -66,6 +65,6 @@ func TestKeyringIsMissing(t *testing.T) {
 	}
 	r := harness.Start(t, func(c *server.Config) { c.Data, c.RootKey = s.Data, keySource(s) })
 	if !strings.HasPrefix(get(t, r, "large"), "watertight ") {
-		t.Error("the keyring of the backup does not bring it back")
+		t.Error("the object can't be read with the keyring of the backup")
 	}
 }

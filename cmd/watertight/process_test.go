@@ -23,7 +23,7 @@ type started struct {
 	addr string
 }
 
-// begin runs serve. said waits until it serves, and returns the line that reports it.
+// begin runs serve. said waits until the server is ready, and returns the line that says so.
 func begin(t *testing.T, dir string, out *os.File, said func() string, args ...string) started {
 	t.Helper()
 	cmd := exec.Command("watertight",
@@ -45,7 +45,7 @@ func begin(t *testing.T, dir string, out *os.File, said func() string, args ...s
 	}
 	found := regexp.MustCompile(`msg=serving address=(\S+)`).FindStringSubmatch(said())
 	if found == nil {
-		t.Fatal("it never serves")
+		t.Fatal("the server does not become ready")
 	}
 	return started{cmd, found[1]}
 }
@@ -58,12 +58,12 @@ func await(t *testing.T, path, text string) string {
 			return string(b)
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s never says %q", path, text)
+			t.Fatalf("%s does not contain %q", path, text)
 		}
 	}
 }
 
-// ask sends the rest of an anonymous request and wants the refusal.
+// ask sends the rest of an anonymous request and expects the refusal.
 func (s started) ask(t *testing.T, c net.Conn, rest string) {
 	t.Helper()
 	io.WriteString(c, rest)
@@ -113,8 +113,8 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// TestLogWithoutReader: whether the log's reader is gone or has stopped reading,
-// the server goes on and no request waits.
+// TestLogWithoutReader: if the log's reader is gone or has stopped reading, the server continues and no
+// request waits.
 func TestLogWithoutReader(t *testing.T) {
 	for name, gone := range map[string]bool{"gone": true, "stands still": false} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestLogWithoutReader(t *testing.T) {
 			if gone {
 				r.Close()
 			}
-			// More than the pipe and the queue hold.
+			// More than fits into the pipe and the queue.
 			fill := strings.Repeat("x", 4000)
 			c := s.dial(t)
 			for range 500 {

@@ -38,7 +38,7 @@ func (o console) says(want int, words string, args ...string) {
 	out := o.run(want, args...)
 	for w := range strings.SplitSeq(words, "|") {
 		if !strings.Contains(out, w) {
-			o.t.Errorf("%q does not say %q:\n%s", args, w, out)
+			o.t.Errorf("%q does not print %q:\n%s", args, w, out)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestPublicAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := o.stranger("site"); got != 200 {
-		t.Error("the bucket is open, but a stranger gets", got)
+		t.Error("the bucket is public, but a stranger gets", got)
 	}
 	o.says(exitOpen, "OPEN", "public-access", "status", "--bucket", "site")
 	o.says(exitOpen,
@@ -124,7 +124,7 @@ func TestPublicAccess(t *testing.T) {
 		t.Errorf("%+v, %v", b, err)
 	}
 
-	// An exception ends by the clock of the requests: no timer has to fire.
+	// An exception ends by the time of the requests; no timer is needed.
 	o.run(exitOK, "public-access", "unblock", "--account", account, "--reason", "a moment", "--for", "1ns")
 	if got := o.stranger("site"); got != 403 {
 		t.Error("the exception is over, but a stranger gets", got)
@@ -141,7 +141,7 @@ func TestPublicAccess(t *testing.T) {
 	}
 }
 
-// TestPolicyPreview: a preview names who would gain and lose what, and changes nothing.
+// TestPolicyPreview: a preview names who would gain or lose which access, and changes nothing.
 func TestPolicyPreview(t *testing.T) {
 	o := console{t, harness.Start(t)}
 	ctx, account := t.Context(), o.account()
@@ -190,8 +190,8 @@ func TestPolicyPreview(t *testing.T) {
 	}
 }
 
-// TestWhyPublicKey: who can use a key, by its policy and grants. A policy that lets
-// strangers in can't be put on one.
+// TestWhyPublicKey: the command names who can use a key, by its policy and grants. A key can't have a
+// public policy.
 func TestWhyPublicKey(t *testing.T) {
 	o := console{t, harness.Start(t)}
 	ctx, key := t.Context(), newKey(t, o.s)

@@ -13,8 +13,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestRollback takes a bucket back by the operator's command, after it was shown what that
-// does, and says how to go on when it is interrupted.
+// TestRollback rolls a bucket back with the operator's command, after a dry run. If the command is
+// interrupted, it prints how to continue.
 func TestRollback(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)

@@ -28,8 +28,8 @@ func command(t *testing.T, dir string, args ...string) (out, errs string, err er
 	return o.String(), e.String(), err
 }
 
-// TestRotateRootKey: the operator moves the root key to another file, the old one is
-// refused, and a rotation that a kill interrupts goes on at the next start.
+// TestRotateRootKey: the operator moves the root key to another file, and the old one is refused. A
+// rotation that was interrupted by a kill continues at the next start.
 func TestRotateRootKey(t *testing.T) {
 	dir := t.TempDir()
 	n := 0
@@ -76,7 +76,7 @@ func TestRotateRootKey(t *testing.T) {
 	if err := rotating.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(30 * time.Millisecond) // any instant will do
+	time.Sleep(30 * time.Millisecond) // any duration will do
 	stop(s, syscall.SIGKILL)
 	rotating.Wait()
 	start(newKey)
@@ -94,8 +94,8 @@ func TestRotateRootKey(t *testing.T) {
 	}
 }
 
-// TestStartMendsTheKeyring: a start writes a damaged or missing keyring anew and names it
-// in the log, and says nothing of whole ones.
+// TestStartMendsTheKeyring: a start replaces a damaged or missing copy of the keyring and names it in
+// the log. It does not mention undamaged ones.
 func TestStartMendsTheKeyring(t *testing.T) {
 	data, key := filepath.Join(t.TempDir(), "data"), "file:"+filepath.Join(t.TempDir(), "root.key")
 	for _, place := range []string{"", "keyring", "blobs/keyring", "audit/keyring"} {

@@ -44,7 +44,7 @@ func makeBucket(t *testing.T, s *harness.Server) {
 	}
 }
 
-// blobFiles are the files of blobs below a data directory.
+// blobFiles returns the files of blobs below a data directory.
 func blobFiles(t *testing.T, data string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(data, "blobs"), func(path string, d fs.DirEntry, err error) error {
@@ -59,8 +59,8 @@ func blobFiles(t *testing.T, data string) (files []string) {
 	return files
 }
 
-// TestScrub finds damage beside the running server, puts it into quarantine, and says
-// so by its exit code; then the same without a server.
+// TestScrub: a scrub of a running server finds damage, moves it into quarantine, and exits with 4; then
+// the same without a server.
 func TestScrub(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
@@ -122,7 +122,7 @@ func TestScrub(t *testing.T) {
 	key := "file:" + filepath.Join(filepath.Dir(s.Data), "root.key")
 	code, _, errs = ran(t, "scrub", "--data", s.Data, "--offline", "--root-key", key)
 	if code != exitFailure || !strings.Contains(errs, "in use by a server") {
-		t.Errorf("beside a server: %d: %s", code, errs)
+		t.Errorf("with a running server: %d: %s", code, errs)
 	}
 	s.Stop()
 	code, _, errs = ran(t, "scrub", "--data", s.Data)
@@ -135,7 +135,7 @@ func TestScrub(t *testing.T) {
 			t.Errorf("offline: %d: %s%s", code, out, errs)
 		}
 	}
-	b[70_000] ^= 1 // the operator brings back the good file
+	b[70_000] ^= 1 // the operator restores the good file
 	if err := os.WriteFile(files[0], b, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +146,8 @@ func TestScrub(t *testing.T) {
 	}
 }
 
-// TestScrubOfFiles: the keyring, the markers and their copies. A running server mends its
-// keyrings, and a store whose markers are damaged does not open.
+// TestScrubOfFiles: a scrub verifies the keyring, the markers and their copies. A running server repairs
+// its keyrings, and a store with damaged markers does not open.
 func TestScrubOfFiles(t *testing.T) {
 	running, stopped := harness.Start(t), harness.Start(t)
 	stopped.Stop()
@@ -190,7 +190,7 @@ func TestScrubOfFiles(t *testing.T) {
 	}
 }
 
-// TestScrubShowsProgress: lines, where they were asked for and there is no terminal.
+// TestScrubShowsProgress: without a terminal, progress is printed in lines if it was asked for.
 func TestScrubShowsProgress(t *testing.T) {
 	s := harness.Start(t, func(*server.Config) {})
 	makeBucket(t, s)
@@ -204,7 +204,7 @@ func TestScrubShowsProgress(t *testing.T) {
 	}
 }
 
-// TestScrubReadsMetadata: damage of metadata on the disk is found beside a server that
+// TestScrubReadsMetadata: a scrub finds damage of metadata on the disk, although the running server
 // still has the records in memory.
 func TestScrubReadsMetadata(t *testing.T) {
 	first := harness.Start(t)

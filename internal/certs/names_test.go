@@ -31,11 +31,11 @@ func TestSelfSignedNamesThisMachine(t *testing.T) {
 			}
 			for _, ip := range c.Leaf.IPAddresses {
 				if ip.IsUnspecified() {
-					t.Errorf("%q: it names %s", listen, ip)
+					t.Errorf("%q: the certificate names %s", listen, ip)
 				}
 			}
 			if missing := unnamed(c.Leaf, listenNames([]string{listen}), nil); len(missing) > 0 {
-				t.Errorf("%q: it does not name %q", listen, missing)
+				t.Errorf("%q: the certificate does not name %q", listen, missing)
 			}
 		})
 	}

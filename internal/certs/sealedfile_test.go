@@ -24,7 +24,7 @@ func TestSealedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed, []byte("key key")) || bytes.Equal(sealed, sealFile(root, "tls/a", plain)) {
-		t.Error("it is not sealed, or sealed twice to the same bytes")
+		t.Error("the file is not sealed, or sealing it twice gives the same bytes")
 	}
 	if _, err := openFile(root, "tls/b", sealed); err == nil {
 		t.Error("it opens under another name")
@@ -37,16 +37,16 @@ func TestSealedFile(t *testing.T) {
 		bad := bytes.Clone(small)
 		bad[i] ^= 1
 		if _, err := openFile(root, "tls/a", bad); err == nil {
-			t.Errorf("byte %d changed, and it opens", i)
+			t.Errorf("with byte %d changed, it opens", i)
 		}
 		if _, err := openFile(root, "tls/a", small[:i]); err == nil {
-			t.Errorf("cut to %d bytes, and it opens", i)
+			t.Errorf("truncated to %d bytes, it opens", i)
 		}
 	}
 }
 
-// TestCertificateStorageIsSealed: the files of certmagic are sealed, and plain
-// files that were there before are not used.
+// TestCertificateStorageIsSealed: the files of certmagic are sealed, and existing plain files are not
+// used.
 func TestCertificateStorageIsSealed(t *testing.T) {
 	dir, ctx, root := t.TempDir(), t.Context(), seal.RingOf(seal.NewKey())
 	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root, &sync.Mutex{}}
@@ -71,7 +71,7 @@ func TestCertificateStorageIsSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := s.Load(ctx, "acme/users/old.key"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a plain file is taken: %q, %v", got, err)
+		t.Errorf("a plain file is used: %q, %v", got, err)
 	}
 	if err := discardPlain(dir, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
@@ -90,8 +90,8 @@ func TestCertificateStorageIsSealed(t *testing.T) {
 	}
 }
 
-// TestRewrap: afterwards the new generation alone opens the files; what no generation
-// opens, and what is not sealed, stays as it is.
+// TestRewrap: afterwards only the new generation opens the files. Files that no generation opens, and
+// files that are not sealed, do not change.
 func TestRewrap(t *testing.T) {
 	dir, root := t.TempDir(), seal.RingOf(seal.NewKey())
 	write := func(name string, b []byte) {
@@ -127,6 +127,6 @@ func TestRewrap(t *testing.T) {
 		}
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "tls/strange")); err != nil || !bytes.Equal(b, strange) {
-		t.Error("what no generation opens was changed", err)
+		t.Error("a file that no generation opens was changed", err)
 	}
 }

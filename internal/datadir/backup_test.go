@@ -14,7 +14,7 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// held is a data directory with a snapshot and some blobs, as a server holds it.
+// held is a data directory with a snapshot and some blobs, as a running server has it.
 type held struct {
 	t         *testing.T
 	data, dir string
@@ -38,7 +38,7 @@ func newHeld(t *testing.T) *held {
 	return h
 }
 
-// newKeyring is a keyring that some key opens.
+// newKeyring returns a keyring under a new key.
 func newKeyring(t *testing.T) string {
 	t.Helper()
 	k, err := rootkey.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "root.key"), rootkey.Options{
@@ -61,7 +61,7 @@ func (h *held) write(name, text string) {
 	}
 }
 
-// blobName is the name of the n-th blob.
+// blobName returns the name of the n-th blob.
 func blobName(n int) string { return fmt.Sprintf("%02x%030x", n%7, n) }
 
 func (h *held) blobs(n int) (names []string) {
@@ -88,7 +88,7 @@ func (h *held) backup(names []string, stop int) (BackupCount, bool) {
 	if h.check {
 		b.Verify()
 	}
-	defer b.lock.Close() // all that the end of a process does
+	defer b.lock.Close() // as at the end of a process
 	steps := []func() error{func() error {
 		return b.Snapshot(h.t.Context(), SnapshotFolder, 7, time.Unix(1_700_000_000, 0))
 	}}
@@ -111,8 +111,8 @@ func (h *held) verify(name string) (Restored, error) {
 	return VerifyBackup(context.Background(), RestoreInput{From: h.dir, Backup: name})
 }
 
-// TestBackupIsKilled: whenever a backup ends, the one before stays whole and is the
-// newest, and the next one is made as ever.
+// TestBackupIsKilled: at whichever step a backup is killed, the previous one stays whole and is the
+// newest, and the next backup succeeds.
 func TestBackupIsKilled(t *testing.T) {
 	h := newHeld(t)
 	names := h.blobs(3)
@@ -122,7 +122,7 @@ func TestBackupIsKilled(t *testing.T) {
 	names = h.blobs(9)
 	for stop := 0; ; stop++ {
 		h.write(filepath.Join(SnapshotFolder, "meta", fmt.Sprintf("%06d.sst", stop)), "another table")
-		if stop == 4 { // half a blob is left, too
+		if stop == 4 { // a part of a blob is left, too
 			half := filepath.Join(h.dir, "blobs", names[8][:2], names[8]+unfinished)
 			if err := os.WriteFile(half, []byte("seal"), 0o600); err != nil {
 				t.Fatal(err)
@@ -151,8 +151,8 @@ func TestBackupIsKilled(t *testing.T) {
 	}
 }
 
-// TestVerifyReadsTheKeyring: a backup that no root key opens is not whole, even if it
-// has what was copied.
+// TestVerifyReadsTheKeyring: a backup that no root key opens is not whole, even if all files were
+// copied.
 func TestVerifyReadsTheKeyring(t *testing.T) {
 	h := newHeld(t)
 	good := newKeyring(t)
@@ -186,8 +186,8 @@ func TestVerifyReadsTheKeyring(t *testing.T) {
 	}
 }
 
-// TestBackupKeepsTheOlderCopy of a blob that is missing or was cut since: blobs never
-// change.
+// TestBackupKeepsTheOlderCopy: if a blob is missing or truncated in the data, the copy of an earlier
+// backup counts, because blobs never change.
 func TestBackupKeepsTheOlderCopy(t *testing.T) {
 	h := newHeld(t)
 	names := h.blobs(4)
@@ -195,7 +195,7 @@ func TestBackupKeepsTheOlderCopy(t *testing.T) {
 	path := func(n int) string { return filepath.Join(h.data, "blobs", blobName(n)[:2], blobName(n)) }
 	os.Remove(path(1))
 	h.write(filepath.Join("blobs", blobName(2)[:2], blobName(2)), "cut")
-	names = append(names, blobName(4)) // it was never there
+	names = append(names, blobName(4)) // never existed
 	n, _ := h.backup(names, -1)
 	if n.Altered != 2 || n.Missing != 1 || n.Blobs != 4 || len(h.warned) != 3 {
 		t.Errorf("%+v, %q", n, h.warned)
@@ -205,8 +205,8 @@ func TestBackupKeepsTheOlderCopy(t *testing.T) {
 	}
 }
 
-// TestBackupMendsItself: a copy that is gone is copied again, and a backup with a
-// damaged manifest is not built on.
+// TestBackupMendsItself: a missing copy is copied again, and a backup with a damaged manifest is not used
+// as a base.
 func TestBackupMendsItself(t *testing.T) {
 	h := newHeld(t)
 	names := h.blobs(5)
@@ -216,10 +216,10 @@ func TestBackupMendsItself(t *testing.T) {
 	}
 	os.Remove(filepath.Join(h.dir, "blobs", names[2][:2], names[2]))
 	if _, err := h.verify(""); err == nil {
-		t.Error("a copy that is gone is not noticed")
+		t.Error("a missing copy is not noticed")
 	}
 	if n, _ := h.backup(names, -1); n.Copied == 0 {
-		t.Errorf("it is not copied again: %+v", n)
+		t.Errorf("a missing copy is not copied again: %+v", n)
 	}
 	if _, err := h.verify(""); err != nil {
 		t.Error(err)
@@ -240,8 +240,8 @@ func TestBackupMendsItself(t *testing.T) {
 	}
 }
 
-// TestBackupVerifies: with Verify, a copy that rotted in the folder of backups is
-// replaced by the same bytes, and never by others.
+// TestBackupVerifies: with Verify, a damaged copy in the folder of backups is replaced by the right bytes,
+// and never by others.
 func TestBackupVerifies(t *testing.T) {
 	h := newHeld(t)
 	names := h.blobs(4)
@@ -280,14 +280,14 @@ func TestBackupVerifies(t *testing.T) {
 	}
 	if now, err := os.ReadFile(filepath.Join(h.dir, "blobs", names[1][:2], names[1])); err != nil ||
 		!bytes.Equal(now, kept) {
-		t.Error("bytes that nobody proved replaced a copy:", err)
+		t.Error("a copy was replaced by unverified bytes:", err)
 	}
 	if got, err := h.verify(""); err != nil || got.Missing != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-// FuzzManifest: no text that is not a whole manifest passes for one.
+// FuzzManifest: only a whole manifest is accepted.
 func FuzzManifest(f *testing.F) {
 	f.Add("watertight-backup 1\ntaken 2026-01-01T00:00:00Z\ncommit 7\nend 00\n")
 	f.Add("watertight-backup 1\ntaken 2026-01-01T00:00:00Z\ncommit 7\nfile 00 7 ../x\n")
@@ -303,7 +303,7 @@ func FuzzManifest(f *testing.F) {
 		defer m.Close()
 		err = m.each(func(e entry) error {
 			if e.kind == "file" && !filepath.IsLocal(e.name) {
-				t.Fatalf("a file elsewhere: %q", e.name)
+				t.Fatalf("a file outside of the backup: %q", e.name)
 			}
 			return nil
 		})

@@ -20,7 +20,7 @@ import (
 	"watertight/test/harness"
 )
 
-// keep makes a server on a data directory and a root key of the test's.
+// keep runs a server on a data directory and a root key of the test.
 func keep(t *testing.T, data, key string, use func(*harness.Server)) {
 	t.Helper()
 	s := harness.Start(t, func(c *server.Config) { c.Data, c.RootKey = data, "file:"+key })
@@ -69,7 +69,7 @@ func getObjects(t *testing.T, n int) func(*harness.Server) {
 	}
 }
 
-// everything describes all files below dir: names, modes, times and content.
+// everything returns the names, modes, times and content of all files below dir.
 func everything(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -175,8 +175,8 @@ func TestMarkersOfNoStore(t *testing.T) {
 	}
 }
 
-// If a part is missing, empty, older or another store's, the start is refused and
-// no byte is changed. When the right parts are back, everything is there.
+// TestStrangeDataIsLeftAlone: if a part is missing, empty, older or another store's, the start is refused
+// and no byte is changed. With the right parts again, all data is readable.
 func TestStrangeDataIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	data, key, older, other := filepath.Join(dir, "data"), filepath.Join(dir,
@@ -243,7 +243,7 @@ func TestStrangeDataIsLeftAlone(t *testing.T) {
 			s, err := harness.Try(t, func(sc *server.Config) { sc.Data, sc.RootKey = data, "file:"+c.key })
 			if err == nil {
 				s.Stop()
-				t.Error("it starts")
+				t.Error("the server starts")
 			} else if c.key != filepath.Join(dir, "none.key") && !strings.Contains(err.Error(), "Nothing was changed") {
 				t.Errorf("the operator reads %v", err)
 			}

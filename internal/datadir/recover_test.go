@@ -21,7 +21,7 @@ const smallObjects = 120
 
 func small(i int) string { return fmt.Sprintf("content of %d %s", i, strings.Repeat("s", 300)) }
 
-// populate makes objects of every kind of place: inline, blob, and parts.
+// populate makes objects that are stored inline, in blobs and in parts.
 func populate(t *testing.T) func(*harness.Server) {
 	return func(s *harness.Server) {
 		putObjects(t, 0, 3)(s)
@@ -48,7 +48,7 @@ func populate(t *testing.T) func(*harness.Server) {
 	}
 }
 
-// readable counts the small objects that can be read, and fails for a wrong one.
+// readable counts the small objects that can be read, and fails the test if one has other content.
 func readable(t *testing.T, s *harness.Server) (n int) {
 	t.Helper()
 	for i := range smallObjects {
@@ -103,7 +103,7 @@ func TestCheckAndRecover(t *testing.T) {
 		file   string
 		at     func(size int64) []int64
 		most   int  // small objects that may be lost
-		silent bool // needs no finding: what is damaged is made anew at every start
+		silent bool // needs no finding: the damaged file is made again at every start
 	}{
 		"a bit of a table": {"meta/*.sst", middle, 0, false},
 		"a block of a table": {"meta/*.sst", func(n int64) []int64 {
@@ -178,7 +178,7 @@ func TestCheckAndRecover(t *testing.T) {
 			}
 			keep(t, to, key, func(s *harness.Server) {
 				if n := readable(t, s); n < smallObjects-d.most {
-					t.Errorf("%d of %d objects came out; %q", n, smallObjects, found.Findings)
+					t.Errorf("%d of %d objects were recovered; %q", n, smallObjects, found.Findings)
 				}
 				if d.file != "blobs/??/*" && d.most == 0 {
 					getObjects(t, 3)(s)
@@ -190,7 +190,7 @@ func TestCheckAndRecover(t *testing.T) {
 				}
 			})
 			if name == "the log" {
-				keep(t, to, key, func(*harness.Server) {}) // it is a store like others
+				keep(t, to, key, func(*harness.Server) {}) // a server starts on it
 			}
 		})
 	}

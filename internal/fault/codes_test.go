@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// TestCodes: the constants and the table have the same codes in the same order,
-// each with a known status. A constant has its code's name, without the dot that no
-// name may have.
+// TestCodes: the constants and the table have the same codes in the same order, each with a known status.
+// A constant has its code's name without dots.
 func TestCodes(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "codes.go", nil, 0)
 	if err != nil {
@@ -54,7 +53,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestOf: every code that is used with the table's sentence has one there.
+// TestOf: every code that is passed to Of has a sentence in the table.
 func TestOf(t *testing.T) {
 	use := regexp.MustCompile(`fault\.Of\(fault\.(\w+)\)`)
 	uses := 0

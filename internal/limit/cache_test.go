@@ -13,8 +13,8 @@ func texts(maximum int64) *Cache[string, string] {
 	return NewCache(maximum, func(k, v string) int64 { return int64(len(k) + len(v)) })
 }
 
-// TestCacheIsBoundedByBytes: whatever is put, in whatever order, the cache never
-// exceeds its limit, counts its bytes correctly, and never returns a wrong value.
+// TestCacheIsBoundedByBytes: after any puts in any order, the cache is within its limit, counts its bytes
+// correctly, and returns no wrong value.
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		maximum := rapid.Int64Range(500, 20_000).Draw(t, "maximum")
@@ -24,7 +24,7 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 			key := fmt.Sprint(rapid.IntRange(0, 40).Draw(t, "key"))
 			if rapid.Bool().Draw(t, "get") {
 				if v, ok := c.Get(key); ok && v != put[key] {
-					t.Fatalf("%q is not what was put last", key)
+					t.Fatalf("%q is not the newest value", key)
 				}
 				continue
 			}

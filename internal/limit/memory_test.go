@@ -44,9 +44,8 @@ func fill(t *testing.T, m *Memory, c Class, key string) (held int64, all []*Acco
 	return 0, nil, nil
 }
 
-// TestShares: strangers get an eighth and are then refused; a key gets its share
-// and leaves the other keys theirs; a root user is served besides them all; and a
-// small document is always served.
+// TestShares: strangers get an eighth and are then refused. A key gets its share and can't take that of
+// other keys. A root user gets memory in addition to them. A small document always gets memory.
 func TestShares(t *testing.T) {
 	m := NewMemory(total)
 	strangers, all, err := fill(t, m, Stranger, "")
@@ -58,7 +57,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("one key holds %d: %v", one, err)
 	}
 	if n, _, _ := fill(t, m, Caller, "two"); n != total*3/8 {
-		t.Errorf("another key holds %d beside it", n)
+		t.Errorf("another key holds %d at the same time", n)
 	}
 	for c, key := range map[Class]string{Stranger: "", Caller: "three"} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
@@ -69,7 +68,7 @@ func TestShares(t *testing.T) {
 		})
 	}
 	if n, _, _ := fill(t, m, Root, "root"); n != total/8 {
-		t.Errorf("the root user gets %d beside all others", n)
+		t.Errorf("the root user gets %d in addition to all others", n)
 	}
 	if m.Held() != total {
 		t.Errorf("%d bytes are held", m.Held())
@@ -107,8 +106,7 @@ func TestCallersWait(t *testing.T) {
 	}
 }
 
-// TestNothingIsLost: whatever is taken, given back and verified, in whatever order,
-// the budget is empty after all accounts are closed.
+// TestNothingIsLost: after any sequence of operations, no memory is held once all accounts are closed.
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := NewMemory(1 << 20)
@@ -145,8 +143,8 @@ func TestNothingIsLost(t *testing.T) {
 	})
 }
 
-// TestReadTakesWhatItHolds: for a body that stops, no more is taken than twice what
-// arrived. A body that is too long ends, and so does one for which there is no memory.
+// TestReadTakesWhatItHolds: a stalled body takes at most twice the bytes that arrived. A body that is too
+// long is refused, and so is one for which there is no memory.
 func TestReadTakesWhatItHolds(t *testing.T) {
 	m := NewMemory(total)
 	for _, sent := range []int{0, 1, firstRead, firstRead + 1, 100_000, 1 << 20} {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSHA256: it is crypto/hmac's, for keys and messages of every length.
+// TestSHA256: the result equals crypto/hmac's, for keys and messages of every length.
 func TestSHA256(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		key := rapid.SliceOfN(rapid.Byte(), 0, 3*sha256.BlockSize).Draw(r, "key")

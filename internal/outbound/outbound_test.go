@@ -16,9 +16,8 @@ import (
 )
 
 // TestServerSideRequestForgery (SeaweedFS GHSA-87fv; MinIO CVE-2021-21287; RustFS
-// GHSA-m479) is an attack on servers that fetch what a stranger names: no address
-// that is not public is dialled, however it is spelled, and even if its name
-// resolved to a public one a moment ago.
+// GHSA-m479) is an attack on servers that fetch a stranger's URL: only public addresses are dialled, in
+// whichever form the address is written, and even if its name resolved to a public address a moment ago.
 func TestServerSideRequestForgery(t *testing.T) {
 	c := New(Options{})
 	for _, a := range []string{
@@ -73,8 +72,7 @@ func TestServerSideRequestForgery(t *testing.T) {
 			t.Errorf("%s: %q", host, b)
 		}
 	}
-	// A name that was public when it was looked up, but is this machine's when it is
-	// dialled.
+	// A name with a public address at the lookup, and this machine's when it is dialled.
 	rebound := New(Options{Hosts: map[string]string{"public.example:443": "127.0.0.1:" + port}})
 	if _, err := rebound.Get(t.Context(), "https://public.example/",
 		pins(s)); kind(err) != fault.KindDenied || !errors.As(err, &refusal{}) {
@@ -109,7 +107,7 @@ func pins(s *httptest.Server) []string {
 	return []string{hex.EncodeToString(sum[:])}
 }
 
-// local is a client that reaches a server of the test under a public name.
+// local returns a client that reaches a server of the test under a public name.
 func local(s *httptest.Server) *Client {
 	address := s.Listener.Addr().String()
 	return New(Options{
@@ -118,7 +116,7 @@ func local(s *httptest.Server) *Client {
 	})
 }
 
-// TestGet: Get returns one answer of a server that proves its name, and follows nothing.
+// TestGet: Get returns one answer of a server with a valid certificate, and follows no redirect.
 func TestGet(t *testing.T) {
 	var asked []string
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

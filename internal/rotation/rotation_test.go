@@ -15,12 +15,12 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// room keeps records that say under which generation they are wrapped.
+// room is a room whose records say under which generation they are wrapped.
 type room struct {
 	o       Options
 	records []uint32
 	stays   map[uint32]uint64
-	broken  int // the record that no generation opens; -1 is none
+	broken  int // the record that no generation opens; -1 for none
 	fails   func() error
 	resumed []string // positions at which portions began
 }
@@ -84,8 +84,7 @@ func numbers(k *rootkey.Keyring) (all []uint32) {
 	return all
 }
 
-// TestEverythingIsWrappedAnew: afterwards nothing needs the old generation, and it is
-// gone.
+// TestEverythingIsWrappedAnew: afterwards nothing needs the old generation, and it is dropped.
 func TestEverythingIsWrappedAnew(t *testing.T) {
 	r := newRoom(t, coretest.Store(t), t.TempDir())
 	rot := New(r.o)
@@ -107,8 +106,8 @@ func TestEverythingIsWrappedAnew(t *testing.T) {
 	}
 }
 
-// TestKilledAnywhere: a rotation that ends after any portion goes on after it at the
-// next start, and is done in the end.
+// TestKilledAnywhere: a rotation that was killed after any portion continues there at the next start, and
+// completes.
 func TestKilledAnywhere(t *testing.T) {
 	killed := errors.New("killed")
 	for n := range 8 { // two passes of four portions
@@ -142,7 +141,7 @@ func TestKilledAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n > 0 && n < 4 && again.resumed[0] != fmt.Sprint(n*portion) {
-				t.Errorf("it went on at %q", again.resumed[0])
+				t.Errorf("the rotation continued at %q", again.resumed[0])
 			}
 			if got := numbers(again.o.Keyring); !slices.Equal(got, []uint32{2}) {
 				t.Errorf("generations %d", got)
@@ -154,8 +153,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestNothingIsDroppedTooEarly: a generation stays while anything needs it: a request
-// that began before, a record that does not open, a file that keeps it.
+// TestNothingIsDroppedTooEarly: a generation stays while a request that began before it, a record that does
+// not open, or a file needs it.
 func TestNothingIsDroppedTooEarly(t *testing.T) {
 	r := newRoom(t, coretest.Store(t), t.TempDir())
 	r.broken, r.stays = 4, map[uint32]uint64{1: 2}
@@ -194,12 +193,11 @@ func TestNothingIsDroppedTooEarly(t *testing.T) {
 		t.Fatal(st.needs, err)
 	}
 	if got := numbers(r.o.Keyring); len(got) != 2 {
-		t.Error("what the record needs was dropped")
+		t.Error("the generation that the record needs was dropped")
 	}
 }
 
-// TestBegunMeanwhile: a rotation that begins while an older one is looked at again loses
-// no generation.
+// TestBegunMeanwhile: a rotation that begins while an older one is resumed loses no generation.
 func TestBegunMeanwhile(t *testing.T) {
 	r := newRoom(t, coretest.Store(t), t.TempDir())
 	rot := New(r.o)
@@ -223,7 +221,7 @@ func TestBegunMeanwhile(t *testing.T) {
 	}
 }
 
-// TestState: the record says again what it said, and nothing unknown is read.
+// TestState: the record is decoded as it was encoded, and one with an unknown field is refused.
 func TestState(t *testing.T) {
 	at := time.Unix(1000, 0).UTC()
 	st := state{Report: Report{Generation: 3, Began: at, Ended: at, Parts: []PartReport{{"records", 9, 8, 1}}}}
@@ -234,6 +232,6 @@ func TestState(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := decodeState(append(st.encode(), 0xf8, 0x01, 1)); err == nil {
-		t.Error("an unknown field was passed over")
+		t.Error("an unknown field was ignored")
 	}
 }

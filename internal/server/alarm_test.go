@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// TestAlarmSettings: settings that would not do what the operator means are refused.
+// TestAlarmSettings: contradicting settings of the alarm are refused.
 func TestAlarmSettings(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		config Config
-		want   string // in the error; "" is none
+		want   string // in the error; "" for no error
 	}{
 		{"off", Config{}, ""},
 		{"on", Config{AlarmWindow: time.Minute, AlarmDeletes: 1}, ""},
@@ -30,8 +30,8 @@ func TestAlarmSettings(t *testing.T) {
 	}
 }
 
-// TestWhereMetricsListen: the listener for metrics has neither TLS nor signatures, so an
-// address has to say who reaches it.
+// TestWhereMetricsListen: the listener for metrics has neither TLS nor signatures, so its address has to
+// name one interface.
 func TestWhereMetricsListen(t *testing.T) {
 	for address, allowed := range map[string]bool{
 		"": true, "127.0.0.1:9100": true, "[::1]:9100": true, "localhost:9100": true, "10.0.0.7:9100": true,

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPlaces: each connection that is let in has a descriptor for itself and one
-// for the blob it reads, and there is one for the next connection.
+// TestPlaces: there are file descriptors for each accepted connection and the blob that it reads, and one
+// for the next connection.
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct {
 		maximum int

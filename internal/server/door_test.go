@@ -19,11 +19,10 @@ type visitor struct {
 func (v *visitor) Close() error               { v.closed = true; return nil }
 func (v *visitor) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestDoor lets connections act in random order. The count always equals the
-// connections that are open; there are never more than the places, the spare ones
-// and root's; busy callers and root users are never cut; a newcomer always gets
-// in; an idle caller is never given up while an idle stranger is there, and no idle
-// stranger stays beyond the places.
+// TestDoor lets connections act in random order. The count always equals the number of open connections.
+// There are never more than the places, the spare ones and the root user's. Busy callers and root users
+// are never dropped, and a new connection is always accepted. An idle caller is dropped only if there is no
+// idle stranger, and no idle stranger stays beyond the places.
 func TestDoor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 40).Draw(t, "maximum")
@@ -40,10 +39,10 @@ func TestDoor(t *testing.T) {
 				callers := d.in[idleCaller].Len()
 				n := d.enter(&visitor{})
 				if n.gone {
-					t.Fatal("a newcomer was turned away")
+					t.Fatal("a new connection was refused")
 				}
 				if idle && d.in[idleCaller].Len() < callers && d.in[idleStranger].Len() > 0 {
-					t.Fatal("an idle caller was given up before an idle stranger")
+					t.Fatal("an idle caller was dropped before an idle stranger")
 				}
 				all = append(all, n)
 			} else if g.Conn.(*visitor).closed != g.gone {

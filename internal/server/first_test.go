@@ -14,8 +14,8 @@ import (
 	"watertight/test/harness"
 )
 
-// starts starts servers on one data directory, each of which ends at once. It
-// returns what each showed.
+// starts returns a function that starts a server, which ends at once, on the same data directory each time,
+// and returns the credentials that it showed.
 func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, error) {
 	return func(fail error) (shown server.FirstStart, err error) {
 		t.Helper()
@@ -28,7 +28,7 @@ func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, 
 			return shown, err
 		}
 		if s.First().SecretAccessKey != "" {
-			t.Error("the secret is still in memory after it was shown")
+			t.Error("the secret is still in memory after it was printed")
 		}
 		return shown, s.Close(t.Context())
 	}
@@ -41,9 +41,8 @@ func config(dir string) server.Config {
 	}
 }
 
-// TestKeyIsShownBeforeItLasts: however often a first start is interrupted, the
-// account that is durable in the end is one whose key was shown, and the key is
-// shown once.
+// TestKeyIsShownBeforeItLasts: however often a first start is interrupted, the key of the account that is
+// stored in the end was printed, exactly once.
 func TestKeyIsShownBeforeItLasts(t *testing.T) {
 	c := config(t.TempDir())
 	start := starts(t, c)
@@ -57,7 +56,7 @@ func TestKeyIsShownBeforeItLasts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if shown, err := start(nil); err == nil || shown.SecretAccessKey != "" {
-		t.Fatalf("the first start was not cut off: %v", err)
+		t.Fatalf("the first start was not interrupted: %v", err)
 	}
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
@@ -75,13 +74,12 @@ func TestKeyIsShownBeforeItLasts(t *testing.T) {
 		t.Errorf("the next start shows %+v, %v", again, err)
 	}
 	if _, err := start(nobody); !errors.Is(err, nobody) {
-		t.Errorf("what later starts say is not heard: %v", err)
+		t.Errorf("a later start prints a key: %v", err)
 	}
 }
 
-// TestFilesOfNoStoreChangeNoKey: no file beside the store, whatever its name and
-// content, makes a start give the root user another key or print one. Neither do
-// the files that a refused start leaves.
+// TestFilesOfNoStoreChangeNoKey: no file next to the store, and no file that a refused start leaves, makes
+// a start give the root user another key or print one.
 func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 	dir := t.TempDir()
 	c := config(dir)
@@ -118,7 +116,7 @@ func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 		if err := os.Rename(filepath.Join(c.Data, name), aside); err != nil {
 			t.Fatal(err)
 		}
-		start(nil) // whether it is refused is not this test's matter
+		start(nil) // it may be refused or not
 		if err := os.RemoveAll(filepath.Join(c.Data, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -131,8 +129,7 @@ func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 	}
 }
 
-// TestRefusedFirstStartLeavesNoStore: mistakes of the operator are reported
-// before anything is made.
+// TestRefusedFirstStartLeavesNoStore: invalid settings are reported before any file is made.
 func TestRefusedFirstStartLeavesNoStore(t *testing.T) {
 	for name, root := range map[string]server.RootCredentials{
 		"a short secret":    {AccessKeyID: harness.AccessKeyID, SecretAccessKey: "short"},
@@ -154,8 +151,7 @@ func TestRefusedFirstStartLeavesNoStore(t *testing.T) {
 	}
 }
 
-// TestSuppliedSecretStaysUnsaid: a secret that was given is not handed back to
-// be printed.
+// TestSuppliedSecretStaysUnsaid: a secret that the operator supplied is not returned for printing.
 func TestSuppliedSecretStaysUnsaid(t *testing.T) {
 	for supplied, root := range map[bool]server.RootCredentials{
 		true:  {AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey},
@@ -172,9 +168,8 @@ func TestSuppliedSecretStaysUnsaid(t *testing.T) {
 	}
 }
 
-// TestDataOfOthers: a data directory that others may change is refused; one that
-// a group of this process may change is not. The socket never lies elsewhere,
-// however long the path is.
+// TestDataOfOthers: a data directory that others may change is refused; one that a group of this process
+// may change is accepted. The socket is always in the data directory, however long the path is.
 func TestDataOfOthers(t *testing.T) {
 	scratch := t.TempDir()
 	t.Setenv("TMPDIR", scratch)

@@ -43,9 +43,8 @@ func connect(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// TestPanics: a panic before the answer becomes an InternalError that reveals
-// nothing; a panic within the answer cuts the connection. After both, the server
-// goes on, and the stack is in the log.
+// TestPanics: a panic before the answer becomes an InternalError without details; a panic within the answer
+// cuts the connection. After both, the server continues, and the stack is in the log.
 func TestPanics(t *testing.T) {
 	var log strings.Builder
 	s, addr, _ := guarded(t, time.Minute, &log, func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +69,7 @@ func TestPanics(t *testing.T) {
 	}
 	if res, err := http.Get("http://" + addr + "/within"); err == nil {
 		if _, err := io.ReadAll(res.Body); err == nil {
-			t.Error("the client took half an answer for a whole one")
+			t.Error("the client accepted a truncated answer")
 		}
 		res.Body.Close()
 	}

@@ -87,7 +87,7 @@ func TestHealth(t *testing.T) {
 			}
 			if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization",
 				"AWS4-HMAC-SHA256 x"); status/100 != 4 {
-				t.Errorf("a signed request was taken for a probe: %d", status)
+				t.Errorf("a signed request was answered as a probe: %d", status)
 			}
 			// Signed requests reach the bucket of this name.
 			_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("health")})
@@ -108,7 +108,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestHealthOfAFullDisk: reads go on, and the body says that writes don't.
+// TestHealthOfAFullDisk: reads continue, and the body says that writes are refused.
 func TestHealthOfAFullDisk(t *testing.T) {
 	var free atomic.Int64
 	free.Store(1 << 40)

@@ -43,8 +43,7 @@ func ask(t *testing.T, c net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestConnectionsAreLimited: a connection above the limit takes the place of an
-// idle stranger.
+// TestConnectionsAreLimited: a connection above the limit replaces that of an idle stranger.
 func TestConnectionsAreLimited(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = 1 })
 	first, r := open(t, s)

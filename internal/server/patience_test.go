@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestReaderThatStandsStill: a client that never reads the answer is cut off,
-// during the handler's writes and after them.
+// TestReaderThatStandsStill: the connection of a client that never reads the answer is closed, during the
+// handler's writes and after them.
 func TestReaderThatStandsStill(t *testing.T) {
 	large := strings.Repeat("x", 32<<20)
 	for name, h := range map[string]http.HandlerFunc{

@@ -14,8 +14,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// readCounter counts the records that are read by name, by the kind that begins
-// their key.
+// readCounter counts the records that are read, by the prefix of their key.
 type readCounter struct {
 	kv.Store
 	mu     sync.Mutex
@@ -62,7 +61,7 @@ func (t countedTx) Get(key []byte) ([]byte, error) {
 	return t.Tx.Get(key)
 }
 
-// newCounted is a server with a bucket, box, whose reads are counted.
+// newCounted returns a server with a bucket, box, whose reads are counted.
 func newCounted(t *testing.T) (*inHouse, *readCounter) {
 	t.Helper()
 	s := newInHouse(t)
@@ -98,8 +97,8 @@ func TestReadsPerRequest(t *testing.T) {
 		{http.MethodHead, "/box/none", 404, "b:1 c:1 h:1 i:1"},
 		{http.MethodGet, "/box?list-type=2", 200, "b:1 h:1 i:1"},
 		{http.MethodDelete, "/box/k", 204, "b:1 c:1 h:1 i:1 v:1"},
-		{http.MethodDelete, "/box/k", 204, "b:2 c:1 h:1 i:1"}, // nothing commits, so it is compared
-		{http.MethodGet, "/none/k", 404, "b:2 i:1"},           // it may be there by now
+		{http.MethodDelete, "/box/k", 204, "b:2 c:1 h:1 i:1"}, // without a commit, the transaction reads the bucket again
+		{http.MethodGet, "/none/k", 404, "b:2 i:1"},           // the bucket may exist by now
 	} {
 		t.Run(step.method+" "+step.target+" "+step.reads, func(t *testing.T) {
 			var body []byte

@@ -17,7 +17,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// inHouse is a server whose requests come without a connection or a client.
+// inHouse returns a server that a test calls without a connection or a client.
 type inHouse struct {
 	*Server
 	tb testing.TB
@@ -40,8 +40,8 @@ func newInHouse(tb testing.TB) *inHouse {
 
 const inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
 
-// send returns what sends a signed request, any number of times, and returns the
-// status of its answer. headers are names and values.
+// send returns a function that sends a signed request and returns the status of its answer. headers are
+// names and values.
 func (s *inHouse) send(method, target string, body []byte, headers ...string) func() int {
 	s.tb.Helper()
 	sum := sha256.Sum256(body)
@@ -76,7 +76,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(code)
 	}
 	put, remove := s.send(http.MethodPut, "/bench/k", content), s.send(http.MethodDelete, "/bench/k", nil)
-	if code := put(); code != 200 { // so that each line can run on its own
+	if code := put(); code != 200 { // so that each benchmark can run alone
 		b.Fatal(code)
 	}
 	for _, c := range []struct {

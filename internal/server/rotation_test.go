@@ -42,8 +42,7 @@ func TestSourceIsWatched(t *testing.T) {
 	look(false, 2)
 }
 
-// TestKeyringIsMended: a running server writes a keyring anew that the disk has lost,
-// and the log and its health say so.
+// TestKeyringIsMended: a running server writes a lost keyring again, and the log and its health report it.
 func TestKeyringIsMended(t *testing.T) {
 	dir := t.TempDir()
 	k, err := rootkey.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "root.key"), rootkey.Options{
@@ -80,6 +79,6 @@ func TestKeyringIsMended(t *testing.T) {
 	}
 	look(false, "level=WARN")
 	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, k.Text()) {
-		t.Error("the keyring is another one:", err)
+		t.Error("the keyring has changed:", err)
 	}
 }

@@ -135,7 +135,7 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("never: %s", what)
+				t.Fatalf("this did not happen in time: %s", what)
 			}
 		}
 	}
@@ -258,8 +258,8 @@ func TestStopFinishesRequests(t *testing.T) {
 	<-stopped
 }
 
-// TestProxyForm: the endpoint takes absolute-form requests for its own names,
-// and never forwards anything.
+// TestProxyForm: the endpoint accepts absolute-form requests for its own names, and never forwards a
+// request.
 func TestProxyForm(t *testing.T) {
 	s := harness.Start(t)
 	for line, want := range map[string]string{
@@ -282,7 +282,7 @@ func TestProxyForm(t *testing.T) {
 	}
 }
 
-// TestNoSecretInLogs: even if everything is logged, the log holds no secret.
+// TestNoSecretInLogs: even at debug level, the log contains no secret.
 func TestNoSecretInLogs(t *testing.T) {
 	s := harness.Start(t)
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("logs")}); err != nil {
@@ -305,7 +305,7 @@ func TestNoSecretInLogs(t *testing.T) {
 	}
 	for _, secret := range []string{s.SecretAccessKey, signature, "X-Amz-Signature", "watertight-root-key"} {
 		if strings.Contains(logs, secret) {
-			t.Errorf("the log holds %.12s...", secret)
+			t.Errorf("the log contains %.12s...", secret)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func dial(t *testing.T, s *harness.Server) net.Conn {
 }
 
 // TestRefusalsDoNotWaitForTheBody: a client that is refused and does not send the
-// body it announced gets the answer, and its connection is closed.
+// declared body gets the answer, and its connection is closed.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
 	for head, want := range map[string]int{

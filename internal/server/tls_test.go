@@ -56,7 +56,7 @@ func pairOf(t *testing.T, serial int64, from, to time.Time) (cert, key []byte) {
 	}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
 
-// served is the serial of the certificate that a new connection gets.
+// served returns the serial number of the certificate that a new connection gets.
 func served(t *testing.T, s *harness.Server) int64 {
 	t.Helper()
 	c, err := tls.Dial("tcp", strings.TrimPrefix(s.Endpoint, "https://"), &tls.Config{InsecureSkipVerify: true})
@@ -68,8 +68,8 @@ func served(t *testing.T, s *harness.Server) int64 {
 }
 
 // TestCertificateIsReadAgain: a new pair is served without a restart, whatever
-// the files' times. If there is only half of a pair, rubbish, an expired one or
-// none, the old pair stays in place, and the problem is logged once.
+// the files' times. If the pair is incomplete, invalid, expired or missing, the old pair stays in use, and
+// the problem is logged once.
 func TestCertificateIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls.key")
@@ -119,10 +119,10 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	install("2", cert, key)
 	for end := time.Now().Add(time.Minute); served(t, s) != 2; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the new pair was never served")
+			t.Fatal("the new pair is not served")
 		}
 	}
-	// If only half of a pair was replaced, that is logged without a handshake.
+	// If only one file of a pair was replaced, that is logged without a handshake.
 	before := warnings()
 	install("half", cert, otherKey)
 	for end := time.Now().Add(time.Minute); warnings() == before; time.Sleep(50 * time.Millisecond) {
@@ -182,7 +182,7 @@ func TestCertificatesAreJudged(t *testing.T) {
 	}
 }
 
-// TestKeysOfTLSAreSealed: no private key that the server makes lies in plain text.
+// TestKeysOfTLSAreSealed: no private key that the server makes is stored in plain text.
 // The authority that clients are told to trust is the one that is served, even if
 // its file was replaced. There is a warning for a certificate that no longer fits.
 func TestKeysOfTLSAreSealed(t *testing.T) {
@@ -217,7 +217,7 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 		}
 		b, err := os.ReadFile(path)
 		if strings.Contains(string(b), "PRIVATE KEY") {
-			t.Errorf("%s holds a private key", path)
+			t.Errorf("%s contains a private key", path)
 		}
 		return err
 	})
@@ -248,7 +248,7 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 	s.Stop()
 }
 
-// TestBadPairs: a pair that can't be used refuses the start.
+// TestBadPairs: the server does not start with an invalid pair.
 func TestBadPairs(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -272,7 +272,7 @@ func TestBadPairs(t *testing.T) {
 	}
 }
 
-// TestOldTLS: nothing below TLS 1.2 is spoken, and HTTP/2 is not offered.
+// TestOldTLS: versions below TLS 1.2 are refused, and HTTP/2 is not offered.
 func TestOldTLS(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
 	addr := strings.TrimPrefix(s.Endpoint, "https://")
@@ -280,7 +280,7 @@ func TestOldTLS(t *testing.T) {
 		InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11,
 	}); err == nil {
 		c.Close()
-		t.Error("TLS 1.1 is spoken")
+		t.Error("TLS 1.1 is accepted")
 	}
 	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil {

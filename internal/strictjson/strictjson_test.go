@@ -57,8 +57,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// FuzzRead: Read returns what any other reader does, whichever of two equal names
-// that reader takes.
+// FuzzRead: Read returns the same as any other parser, whichever of two equal names that parser uses.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		`{"a":1,"b":{"a":[{"x":1}]}}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"A":1,"a":[[[[]]]]}`, "{\"a\":\"\xff\"}",

@@ -30,7 +30,7 @@ func TestTablesAreSorted(t *testing.T) {
 	}
 }
 
-// TestTablesAreRead: every word of every table means something.
+// TestTablesAreRead: every word of every table has a meaning.
 func TestTablesAreRead(t *testing.T) {
 	for _, service := range Services() {
 		t.Run(service, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestReadsChangeNothing: an action's access level agrees with what it changes.
+// TestReadsChangeNothing: the access level of an action agrees with what the action changes.
 func TestReadsChangeNothing(t *testing.T) {
 	for _, a := range Parse("s3").Actions {
 		t.Run(a.Name, func(t *testing.T) {

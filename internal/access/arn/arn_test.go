@@ -43,8 +43,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What is written is read back, for every name that has no colon outside its
-// resource section.
+// TestRoundTrip: every ARN without a colon outside its resource section is parsed back from its text.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		section := rapid.StringMatching(`[a-z0-9*?-]{0,8}`)
@@ -57,7 +56,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		got, err := Parse(a.String())
 		if err != nil || got != a {
-			t.Fatalf("%+v came back as %+v, %v", a, got, err)
+			t.Fatalf("%+v is parsed as %+v, %v", a, got, err)
 		}
 	})
 }
@@ -86,8 +85,8 @@ func TestBucketOf(t *testing.T) {
 	}
 }
 
-// TestObjectsAreNotBuckets: whatever its key, an object is never taken for a bucket,
-// and a prefix is found as in the text.
+// TestObjectsAreNotBuckets: no key makes an object's ARN look like a bucket's, and Begins agrees with
+// the text.
 func TestObjectsAreNotBuckets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bucket, key := rapid.StringMatching(`[a-c.]{1,4}`).Draw(t,
@@ -117,7 +116,7 @@ func TestIsAccountID(t *testing.T) {
 
 func TestIsZero(t *testing.T) {
 	if !(ARN{}).IsZero() || Any().IsZero() || Bucket("").IsZero() {
-		t.Error("an ARN that was set is zero, or the unset one is not")
+		t.Error("IsZero is true for a set ARN, or false for the zero one")
 	}
 }
 
@@ -133,10 +132,10 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if a.String() != s {
-			t.Fatalf("%q came back as %q", s, a)
+			t.Fatalf("%q is printed as %q", s, a)
 		}
 		if b, ok := a.BucketOf(); ok && (b == "" || strings.Contains(b, "/")) {
-			t.Fatalf("%q lies in bucket %q", s, b)
+			t.Fatalf("%q is in bucket %q", s, b)
 		}
 	})
 }

@@ -15,14 +15,14 @@ import (
 
 const account = "111122223333"
 
-// world is Facts as data; it counts what it is asked.
+// world implements Facts with data, and counts the questions.
 type world struct {
 	identity     []*policy.Document
 	owner        string
 	err          error
 	resources    map[string]int
 	tags         map[string]string // of object versions: "key version name" and value
-	asked        int               // for tags
+	asked        int               // how often tags were asked for
 	policies     []*policy.Document
 	public       policy.PublicAccess
 	acl          *policy.Document // of the bucket
@@ -73,7 +73,7 @@ func (w *world) Object(context.Context, arn.ARN, *string) (ObjectLaws, error) {
 	return w.object, w.err
 }
 
-// allowing returns a world of one account where an identity may do the action.
+// allowing returns a world with one account, in which an identity policy allows the action.
 func allowing(t *testing.T, action string) *world {
 	t.Helper()
 	d, err := policy.Parse(policy.Identity, fmt.Appendf(nil,
@@ -112,10 +112,10 @@ func TestZeroAccessSaysNothing(t *testing.T) {
 				t.Errorf("%s: not zero", name)
 			}
 			if _, err := a.Needs(t.Context(), Caller{}, &input{}); err == nil {
-				t.Errorf("%s: it has needs", name)
+				t.Errorf("%s: the access has needs", name)
 			}
 			if g, err := Judge(t.Context(), New(allowing(t, "*")), user(), a, &input{}); err == nil {
-				t.Errorf("%s: judged, %+v", name, g)
+				t.Errorf("%s: decided, %+v", name, g)
 			}
 		})
 	}
@@ -144,7 +144,7 @@ func TestZeroCallerAndNoNeedsAreRefused(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err = Judge(t.Context(), all, user(), Ask(func(*input) ([]Need, error) { return []Need{get("k")}, broken }),
 		&input{}); !errors.Is(err, broken) {
-		t.Errorf("needs that cannot be worked out: %v", err)
+		t.Errorf("a needs function that fails: %v", err)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestZeroGrantCoversNothing(t *testing.T) {
 	var g Grant
 	denied(t, "Demand", g.Demand("s3:GetObject", arn.Object("b", "k")))
 	if g.Allows("", arn.ARN{}) || g.Refused() {
-		t.Error("the zero grant says something")
+		t.Error("the zero grant allows something")
 	}
 	if _, err := New(allowing(t, "*")).Authorize(t.Context(), g.Caller(), get("k")); err == nil {
 		t.Error("the caller of a zero grant is authorized")
@@ -213,7 +213,7 @@ func TestSoftNeeds(t *testing.T) {
 		!g.Allows(list.Action, list.Resource) || g.Refused() {
 		t.Errorf("%+v, %v", g.g, err)
 	}
-	// If all needs are soft, a signed caller is answered per need, and a stranger is refused.
+	// If all needs are soft, a signed caller gets a decision per need, and a stranger is refused.
 	if g, err = a.Authorize(t.Context(), user(), list); err != nil || g.Allows(list.Action, list.Resource) {
 		t.Errorf("%+v, %v", g.g, err)
 	}
@@ -243,7 +243,7 @@ func TestManyNeedsAreIndexed(t *testing.T) {
 				}
 			}
 			if g.Allows("s3:GetObject", arn.Object("b", fmt.Sprint(n))) {
-				t.Errorf("%d needs: one more is covered", n)
+				t.Errorf("%d needs: a further need is covered", n)
 			}
 			if len(w.resources) != 1 || w.resources["arn:aws:s3:::b"] != 1 {
 				t.Errorf("%d needs: the laws of one bucket were asked for as %v", n, w.resources)

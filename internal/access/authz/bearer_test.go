@@ -85,8 +85,7 @@ func TestNeedIsDecidedForTheBearer(t *testing.T) {
 	if _, err := a.Authorize(t.Context(), narrow, need(bearer, "s")); err != nil {
 		t.Error(err)
 	}
-	// A trust policy says nothing of another service's actions on the role, and
-	// they need no allow of it.
+	// A trust policy does not apply to other services' actions on the role, and they need no allow in it.
 	if _, err := a.Authorize(t.Context(), user(), Need{Action: "iam:GetRole", Resource: at}); err != nil {
 		t.Error(err)
 	}

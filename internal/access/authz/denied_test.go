@@ -18,8 +18,7 @@ func document(t *testing.T, statement string) []*policy.Document {
 	return []*policy.Document{d}
 }
 
-// TestRefusalsSayWhy: a refusal tells its reason to principals of the resource's own
-// account, and to no one else.
+// TestRefusalsSayWhy: only principals of the resource's own account learn the reason of a refusal.
 func TestRefusalsSayWhy(t *testing.T) {
 	const (
 		plain   = "Access Denied"

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// account is what the server knows of one account with one user and one bucket.
+// account implements Facts for one account with one user and one bucket.
 type account struct {
 	id   string
 	user *policy.Document
@@ -37,9 +37,9 @@ func (account) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Doc
 	return nil, nil
 }
 
-// An operation says what it needs, the authority gives a grant or refuses, and the
-// core demands what it is about to do. A soft need that is refused does not refuse the
-// request: the handler asks for it.
+// An operation says what it needs, the authority returns a grant or refuses, and core demands the grant
+// for what it is about to do. A refused soft need does not refuse the request: the handler asks the
+// grant for it.
 func ExampleAuthority_Authorize() {
 	const id = "111122223333"
 	reads, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":{
@@ -49,7 +49,7 @@ func ExampleAuthority_Authorize() {
 		return
 	}
 	authority := authz.New(account{id, reads})
-	// Only who verified a signature makes a caller; see gateway/authn.
+	// Only gateway/authn makes callers, after it has verified a signature.
 	anna := authz.NewCaller(policy.Principal{
 		Kind: policy.User, Account: id, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(id, "user/anna"),
 	}, authz.Situation{At: time.Unix(1, 0)})

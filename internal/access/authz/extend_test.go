@@ -18,7 +18,7 @@ func theKey() arn.ARN {
 	}
 }
 
-// asking returns needs and counts how often they are asked for.
+// asking returns a needs function that counts its calls.
 func asking(n *int, needs ...Need) func(context.Context, Caller) ([]Need, error) {
 	return func(context.Context, Caller) ([]Need, error) {
 		*n++
@@ -26,18 +26,17 @@ func asking(n *int, needs ...Need) func(context.Context, Caller) ([]Need, error)
 	}
 }
 
-// TestExtend: the wider grant covers all needs and renews all of them; the first grant
-// stays as it was.
+// TestExtend: the wider grant covers and renews all needs. The first grant does not change.
 func TestExtend(t *testing.T) {
 	decrypt := Need{Action: "kms:Decrypt", Resource: theKey()}
 	start := time.Unix(1_700_000_000, 0)
 	gone := errors.New("the key is disabled")
 	for name, c := range map[string]struct {
-		laws   string // at first
+		laws   string // at the first decision
 		later  time.Duration
-		needs  []Need // further ones; nil: decrypt
+		needs  []Need // further needs; nil stands for decrypt
 		fails  error  // of asks, when the grant is renewed
-		after  string // laws when the grant is renewed; empty: the same
+		after  string // laws when the grant is renewed; empty for the same
 		denied bool   // by Extend
 		renews bool
 	}{
@@ -105,12 +104,12 @@ func TestExtend(t *testing.T) {
 	_, err = open.Extend(t.Context(), asking(&asked, decrypt))
 	denied(t, "an open grant", err)
 	if asked != 0 {
-		t.Error("a grant that covers nothing was asked for more")
+		t.Error("a grant that covers nothing was extended")
 	}
 }
 
-// TestExtendKeepsWhatWasReliedOn: a soft need that was demanded from the first grant is
-// decided again by the wider one.
+// TestExtendKeepsWhatWasReliedOn: if a soft need was demanded from the first grant, renewing the wider
+// grant decides it again.
 func TestExtendKeepsWhatWasReliedOn(t *testing.T) {
 	soft := get("soft")
 	soft.Soft = true
@@ -131,8 +130,8 @@ func TestExtendKeepsWhatWasReliedOn(t *testing.T) {
 	denied(t, "what the first grant relied on", wider.Renew(t.Context()))
 }
 
-// TestExtendSaysWhy: the refusal names the principal, the action and the key, for the
-// answer and the log.
+// TestExtendSaysWhy: the refusal names the principal, the action and the key, in the answer and in the
+// log.
 func TestExtendSaysWhy(t *testing.T) {
 	w := &world{owner: account, identity: parsed(t, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}
 	g, err := New(w).Authorize(t.Context(), user(), get("k"))
@@ -150,8 +149,7 @@ func TestExtendSaysWhy(t *testing.T) {
 	}
 }
 
-// TestKeysAreNotForStrangers: KMS takes signed requests only, whatever a key policy
-// allows to everyone.
+// TestKeysAreNotForStrangers: KMS accepts signed requests only, even if a key policy allows everyone.
 func TestKeysAreNotForStrangers(t *testing.T) {
 	d, err := policy.Parse(policy.Key, []byte(`{"Statement":[
 		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`))
@@ -172,7 +170,7 @@ func TestKeysAreNotForStrangers(t *testing.T) {
 	denied(t, "a web identity", err)
 }
 
-// TestGrantsOfKeys: the grants of the caller's own are looked up, and nobody else's.
+// TestGrantsOfKeys: only the caller's own grants are looked up.
 func TestGrantsOfKeys(t *testing.T) {
 	decrypt := Need{Action: "kms:Decrypt", Resource: theKey()}
 	w := &world{owner: account, grants: map[string]*policy.Document{
@@ -188,6 +186,6 @@ func TestGrantsOfKeys(t *testing.T) {
 	denied(t, "somebody else", err)
 	w.err = errors.New("the store is down")
 	if _, err := a.Authorize(t.Context(), user(), decrypt); err == nil {
-		t.Error("without an answer about grants the request passes")
+		t.Error("the request is allowed although the grants can't be read")
 	}
 }

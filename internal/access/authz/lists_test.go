@@ -40,8 +40,8 @@ func bucketPolicy(t *testing.T, effect, action string) []*policy.Document {
 
 func object(action policy.Action) Need { return Need{Action: action, Resource: arn.Object("b", "k")} }
 
-// Whose object it is decides which laws bind. Every caller's own policies allow
-// everything.
+// TestObjectsOfOthers: the owner of an object decides which policies apply. Every caller's own policies
+// allow everything.
 func TestObjectsOfOthers(t *testing.T) {
 	mine, theirs, nobodys := ObjectLaws{
 		Version: "1", Owner: account,
@@ -191,7 +191,7 @@ func TestAnObjectIsAskedForOnce(t *testing.T) {
 	}
 	w.acl = nil
 	if g, err = New(w).Authorize(t.Context(), user(), object("s3:GetObject")); err != nil || g.RestsOnObjects() {
-		t.Error("without ACLs a decision rests on no object", err)
+		t.Error("without ACLs the decision depends on the object", err)
 	}
 	w.acl, w.err = policy.List(nil), errors.New("broken")
 	if _, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject")); !errors.Is(err, w.err) {
@@ -199,8 +199,8 @@ func TestAnObjectIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// A permission that was refused for one version of an object is not held for
-// another: what is demanded names no version.
+// TestVersionsOfOneKey: if a permission was refused for one version of an object, the grant does not
+// cover another version, because a demand names no version.
 func TestVersionsOfOneKey(t *testing.T) {
 	d, err := policy.Parse(policy.Identity,
 		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*",`+
@@ -226,8 +226,8 @@ func TestVersionsOfOneKey(t *testing.T) {
 	}
 }
 
-// Where the object itself was looked at, the reason is not told: it would say
-// whether the object is there, and whose it is.
+// TestReasonsDoNotTellOfObjects: if the object itself was looked up, the refusal has no reason, because
+// that would reveal whether the object exists and who owns it.
 func TestReasonsDoNotTellOfObjects(t *testing.T) {
 	for i, o := range []ObjectLaws{{}, {Version: "1", Owner: account}, {Version: "1", Owner: foreign}} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -22,7 +22,7 @@ func parsed(t *testing.T, text string) []*policy.Document {
 
 const allowAll = `{"Effect":"Allow","Action":"*","Resource":"*"}`
 
-// watched is a caller whose clock and identity a test holds.
+// watched is a caller whose clock and identity a test can change.
 type watched struct {
 	now   time.Time
 	again func(at time.Time) (Caller, error)
@@ -43,8 +43,8 @@ func (w *watched) caller() Caller {
 	return c
 }
 
-// TestStands: a decision stands while it is fresh and nothing that it depends on
-// changes just because time passes.
+// TestStands: a decision stands while it is fresh, unless it depends on something that changes with
+// time.
 func TestStands(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	for name, c := range map[string]struct {
@@ -168,7 +168,7 @@ func TestRenew(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if _, ok := g.Stands(); ok && c.want {
-				t.Errorf("%s: a renewed grant stands on what the old one saw", name)
+				t.Errorf("%s: a renewed grant depends on the old one's reads", name)
 			}
 			if c.want && !g.Caller().At().Equal(who.now) {
 				t.Errorf("%s: the instant is %v", name, g.Caller().At())
@@ -178,7 +178,7 @@ func TestRenew(t *testing.T) {
 	denied(t, "the zero grant", Grant{}.Renew(t.Context()))
 }
 
-// TestInside: what one run of a transaction demands does not count in the next run.
+// TestInside: the demands of one run of a transaction do not count in the next run.
 func TestInside(t *testing.T) {
 	soft := get("soft")
 	soft.Soft = true
@@ -198,8 +198,8 @@ func TestInside(t *testing.T) {
 	denied(t, "demanded again", g.Demand("s3:GetObject", arn.Object("b", "soft")))
 }
 
-// TestWith: a need is decided again with keys that are known only later, and the
-// decision stays.
+// TestWith: a need is decided again with condition keys that are known only later, and that decision
+// stays.
 func TestWith(t *testing.T) {
 	put := Need{
 		Action: "s3:PutObject", Resource: arn.Object("b", "k"),

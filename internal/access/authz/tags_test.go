@@ -69,7 +69,7 @@ func TestTagsDeny(t *testing.T) {
 	}
 	w.err = errors.New("the store is down")
 	if _, err := New(w).Authorize(t.Context(), user(), get("red")); err == nil {
-		t.Error("without an answer about tags the request passes")
+		t.Error("the request is allowed although the tags can't be read")
 	}
 }
 
@@ -95,7 +95,7 @@ func TestUnreadablePolicies(t *testing.T) {
 	}
 }
 
-// TestTagsAreAskedForOnlyWhenNeeded: they cost a lookup.
+// TestTagsAreAskedForOnlyWhenNeeded: tags cost a lookup, so they are read only if a policy needs them.
 func TestTagsAreAskedForOnlyWhenNeeded(t *testing.T) {
 	w := allowing(t, "s3:*")
 	if _, err := New(w).Authorize(t.Context(), user(), get("k")); err != nil || w.asked != 0 {

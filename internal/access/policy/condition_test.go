@@ -63,8 +63,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// Every key that follows from the request's typed fields, for every caller; a
-// map full of lies changes nothing.
+// TestDerivedKeys: every condition key that follows from the request's typed fields has the right value
+// for every caller, even if the map of further keys has other values for it.
 func TestDerivedKeys(t *testing.T) {
 	for name, want := range map[string]map[string]string{
 		"alice": {

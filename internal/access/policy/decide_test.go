@@ -19,7 +19,7 @@ const (
 
 var canonicalHome = strings.Repeat("0a", 32)
 
-// caller is the cast of the tests.
+// caller returns a principal of the tests by its name.
 func caller(name string) Principal {
 	iam := func(account, resource string) arn.ARN {
 		return arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: resource}
@@ -98,7 +98,7 @@ func TestDecide(t *testing.T) {
 			s := script{t: t, docs: map[string]*Document{}}
 			s.run(strings.Split(string(text), "\n"))
 			if s.asks == 0 {
-				t.Error("the file asks nothing")
+				t.Error("the file has no ask line")
 			}
 		})
 	}
@@ -282,7 +282,7 @@ func TestBecause(t *testing.T) {
 	}
 }
 
-// A document that could not be read might have held a Deny.
+// TestMissingDocumentDenies: a document that could not be read might contain a Deny, so it denies.
 func TestMissingDocumentDenies(t *testing.T) {
 	allow := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	for i, l := range []Laws{
@@ -301,7 +301,7 @@ func TestMissingDocumentDenies(t *testing.T) {
 	}
 }
 
-// A document in the wrong place allows nothing and denies what it denies.
+// TestMisplacedDocuments: a document of the wrong kind allows nothing, but its Denies count.
 func TestMisplacedDocuments(t *testing.T) {
 	open := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)
 	shut := mustParse(t, Resource,

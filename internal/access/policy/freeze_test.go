@@ -8,7 +8,7 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// mayAll allows a principal everything, in its own policies and as the resource's.
+// mayAll returns laws that allow a principal everything, by its own policies and the resource's.
 func mayAll(t *testing.T, frozen *Document) Laws {
 	t.Helper()
 	all, err := Parse(Identity, []byte(
@@ -30,8 +30,8 @@ func mayAll(t *testing.T, frozen *Document) Laws {
 	return l
 }
 
-// TestFreeze asks for every action of S3 that the catalogue has, and for some that it has not:
-// the holder may only list and read, and everybody else what the other laws allow.
+// TestFreeze decides on every action of S3 in the catalogue, and on some unknown ones: the frozen holder
+// may only list and read, and everybody else may do what the other policies allow.
 func TestFreeze(t *testing.T) {
 	var actions []Action
 	for _, a := range action.Parse("s3").Actions {
@@ -88,8 +88,8 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
-// TestReadsAreNotFrozen names what stays allowed, so that a change of the catalogue that lets
-// more through is seen here.
+// TestReadsAreNotFrozen lists the actions that stay allowed, so that it fails if a change of the
+// catalogue allows more.
 func TestReadsAreNotFrozen(t *testing.T) {
 	for _, a := range action.Parse("s3").Actions {
 		if isChange(a.Name) {
@@ -97,13 +97,13 @@ func TestReadsAreNotFrozen(t *testing.T) {
 		}
 		_, name, _ := strings.Cut(a.Name, ":")
 		if !strings.HasPrefix(name, "Get") && !strings.HasPrefix(name, "List") && !strings.HasPrefix(name, "Describe") {
-			t.Errorf("%s is no change", a.Name)
+			t.Errorf("%s does not count as a change", a.Name)
 		}
 	}
 }
 
-// TestFreezeWithoutOwner: a freeze binds objects of other accounts, too, where the bucket's
-// laws can only deny.
+// TestFreezeWithoutOwner: a freeze applies to objects of other accounts, too, for which the bucket's
+// policies can only deny.
 func TestFreezeWithoutOwner(t *testing.T) {
 	l := mayAll(t, nil)
 	l.Guard, l.Resource, l.ResourceOwner, l.BucketOwner = []*Document{Freeze([]string{other})}, nil, other, home

@@ -164,8 +164,8 @@ func TestGrantsOfKeys(t *testing.T) {
 	}
 }
 
-// TestPublicKeys: a key policy is public by the same rule as a bucket's. That a service
-// calls on behalf of the caller is no limit: everyone can use the service.
+// TestPublicKeys: a key policy is public by the same rule as a bucket policy. A condition on the calling
+// service does not limit it, because everyone can use the service.
 func TestPublicKeys(t *testing.T) {
 	for name, c := range map[string]struct {
 		principal, condition string

@@ -6,8 +6,8 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// TestIAMDocumentsThatSayLess: a document that IAM takes although something is missing
-// in it allows no more for that, and denies no less. A bucket policy is refused.
+// TestIAMDocumentsThatSayLess: if IAM accepts a document although a part is missing, the document allows
+// no more and denies no less for that. As a bucket policy it is refused.
 func TestIAMDocumentsThatSayLess(t *testing.T) {
 	statement := func(effect, rest string) string {
 		return `{"Version":"2012-10-17","Id":"an id","Statement":[{"Effect":"` + effect + `","Action":"s3:GetObject",` +
@@ -20,7 +20,7 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 	}{
 		{"whole", `"Resource":"*"`, true, true},
 		{"an operator of no keys", condition(`{"StringEquals":{}}`), true, true},
-		{"operators that are none, of no keys", condition(`{"x":{},"y":{}}`), true, true},
+		{"unknown operators without keys", condition(`{"x":{},"y":{}}`), true, true},
 		{"a key without service", condition(`{"StringEquals":{"a":"b"}}`), false, false},
 		{"a key without service, negated", condition(`{"StringNotEquals":{"a":"b"}}`), true, true},
 		{"no value", condition(`{"StringEquals":{"s3:prefix":[]}}`), false, false},
@@ -70,7 +70,7 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 		condition(`{"DateGreaterThan":{"a":{}}}`),
 		condition(`{"StringEquals":{"a*":"b"}}`)} {
 		if _, err := Parse(Identity, []byte(statement("Allow", rest))); err == nil {
-			t.Errorf("%s was taken", rest)
+			t.Errorf("%s is accepted", rest)
 		}
 	}
 }

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// A second evaluator, written only from the rules: it walks the documents'
-// JSON for every decision, knows no compiled form and shares no code with the
-// first. It is slow and simple on purpose.
+// A second evaluator, written from the rules only: it reads the documents' JSON for every decision, has
+// no compiled form and shares no code with the first. It is slow and simple on purpose.
 
 type naiveLaws struct {
 	identity, boundary, session, resource []object
@@ -346,7 +345,7 @@ func naiveSays(docs []object, isResource bool, r Request, owner string) (deny bo
 			s := v.(object)
 			ways := naiveApplies(s, isResource, variables, r, c)
 			if s["Effect"] == "Allow" && r.Principal.Kind == WebIdentity {
-				delete(ways, "everybody") // who has a token comes in by its issuer's name
+				delete(ways, "everybody") // the bearer of a token must be named by its issuer
 			}
 			if len(ways) > 0 && s["Effect"] == "Deny" {
 				deny = true
@@ -466,8 +465,8 @@ func naiveOwn(a Action) bool {
 	return a == "kms:PutKeyPolicy" || a == "kms:DisableKey"
 }
 
-// naiveGranted reports whether a grant of the key allows the request. None is about
-// actions that no other account has.
+// naiveGranted reports whether a grant of the key allows the request. No grant allows actions that other
+// accounts can't have.
 func naiveGranted(grants []KeyGrant, r Request, inIdentity, inBoundary, inSession bool) bool {
 	context := map[string]string{} // with the case of its names
 	for _, name := range r.Keys["kms:encryptioncontextkeys"] {

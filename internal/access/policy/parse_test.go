@@ -19,7 +19,7 @@ func bucketWith(principal string) string {
 		`,"Action":"s3:GetObject","Resource":"*"}]}`
 }
 
-// bucketOf is a bucket policy with a condition.
+// bucketOf returns a bucket policy with a condition.
 func bucketOf(c string) string {
 	return strings.Replace(bucketWith(`"*"`), `"Resource":"*"`, `"Resource":"*","Condition":`+c, 1)
 }
@@ -303,7 +303,7 @@ func TestPrincipals(t *testing.T) {
 	}
 }
 
-// The limits are exact, and IAM does not count white space.
+// TestSizes: the limits are exact, and IAM does not count white space.
 func TestSizes(t *testing.T) {
 	for i, c := range []struct {
 		kind   Kind
@@ -342,12 +342,11 @@ func TestSizes(t *testing.T) {
 		})
 	}
 	if _, err := Parse(Identity, []byte(identityWith("")+strings.Repeat(" ", maxText))); err == nil {
-		t.Error("white space without end is read")
+		t.Error("unbounded white space is accepted")
 	}
 }
 
-// What is printed is what was read; missing brackets, order and white space
-// are all that is lost.
+// TestPrint: a document is printed as it was read, except for missing brackets, order and white space.
 func TestPrint(t *testing.T) {
 	for _, c := range []struct {
 		kind     Kind
@@ -394,7 +393,7 @@ type failer interface {
 	Fatalf(string, ...any)
 }
 
-// sameAgain checks that a document survives being printed.
+// sameAgain checks that printing and parsing a document does not change it.
 func sameAgain(t failer, d *Document) {
 	t.Helper()
 	text := d.String()
@@ -406,7 +405,7 @@ func sameAgain(t failer, d *Document) {
 		t.Fatalf("%s: %v", text, err)
 	}
 	if !reflect.DeepEqual(d, again) {
-		t.Fatalf("%s came back as another document, %s", text, again)
+		t.Fatalf("%s is printed and parsed as another document, %s", text, again)
 	}
 }
 
@@ -477,7 +476,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// keyWith is a key policy of one statement.
+// keyWith returns a key policy with one statement.
 func keyWith(principal, resource string) string {
 	return `{"Statement":{"Effect":"Allow","Principal":{` + principal + `},"Action":"kms:*",` + resource + `}}`
 }

@@ -82,12 +82,13 @@ func TestPublic(t *testing.T) {
 		})
 	}
 	if public, _ := Public(nil, ToldApart()); !public || !(*Document)(nil).IsPublic(ToldApart()) {
-		t.Error("a policy that cannot be read is taken for public")
+		t.Error("a policy that cannot be read counts as public")
 	}
 }
 
-// witnessGetsIn checks the witness of a document with one statement. The witness cannot be
-// an AWS service, a role here, or the bearer of a provider's token; variables are not tried.
+// witnessGetsIn checks the witness of a document with one statement: Decide must allow its request. The
+// witness is never an AWS service, a role of the own account, or the bearer of a token, and no
+// variables are tried.
 func witnessGetsIn(t *testing.T, principal, condition string) {
 	t.Helper()
 	d := mustParse(t,
@@ -117,7 +118,7 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 	}
 }
 
-// A document of its writer's choice costs no more than a moment.
+// TestWitnessIsBounded: the search for a witness is bounded for every document.
 func TestWitnessIsBounded(t *testing.T) {
 	var values []string
 	for i := range 1400 {
@@ -189,8 +190,8 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// Names are bound to those that had them: neither a new user of the same name, nor a
-// session of such a user, matches. A renamed user still does.
+// TestBind: a name in a policy means the principal that had it. Neither a new user with the same name,
+// nor a session of such a user, matches. A renamed user still does.
 func TestBind(t *testing.T) {
 	alice, reader, fred := caller("alice"), caller("session"), caller("federated")
 	fred.IssuerID = alice.ID

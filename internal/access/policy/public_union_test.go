@@ -13,7 +13,7 @@ import (
 
 func quoted(all []string) string { return `["` + strings.Join(all, `","`) + `"]` }
 
-// slash8 are every step-th /8 from first on.
+// slash8 returns every step-th /8, beginning at first.
 func slash8(first, step int) (all []string) {
 	for i := first; i < 256; i += step {
 		all = append(all, fmt.Sprintf("%d.0.0.0/8", i))
@@ -21,7 +21,7 @@ func slash8(first, step int) (all []string) {
 	return all
 }
 
-// forAddresses is a document with a statement for everyone for each condition.
+// forAddresses returns a document with a statement for everyone for each condition.
 func forAddresses(t testing.TB, conditions ...string) *Document {
 	var all []string
 	for i, c := range conditions {
@@ -37,8 +37,7 @@ func forAddresses(t testing.TB, conditions ...string) *Document {
 
 func from(ranges ...string) string { return `"IpAddress":{"aws:SourceIp":` + quoted(ranges) + `}` }
 
-// TestUnionOfRanges: ranges that are narrow each are added up, over values,
-// keys, conditions and statements.
+// TestUnionOfRanges: narrow ranges are added up over values, keys, conditions and statements.
 func TestUnionOfRanges(t *testing.T) {
 	every := slash8(0, 1)
 	for name, c := range map[string]struct {
@@ -179,8 +178,8 @@ func parseRange(text string) netip.Prefix {
 	return p
 }
 
-// cut is the pieces of the address space that the ranges of a document cannot
-// tell apart: the first address of each, and how many there are.
+// pieces returns the parts of the address space that the ranges of a document don't distinguish: the first
+// address and the size of each.
 func pieces(ranges []netip.Prefix, bits int) (first []netip.Addr, size []*big.Int) {
 	number := func(a netip.Addr) *big.Int { return new(big.Int).SetBytes(a.AsSlice()) }
 	end := new(big.Int).Lsh(big.NewInt(1), uint(bits))
@@ -224,7 +223,7 @@ func (d *dice) address() string {
 	return fmt.Sprintf("203.0.%d.%d", d.roll(256), d.roll(256))
 }
 
-// addressed is a document for everyone whose conditions are about addresses.
+// addressed returns a document for everyone whose conditions are about addresses.
 func (d *dice) addressed() string {
 	var all []string
 	for range 1 + d.roll(4) {
@@ -252,9 +251,8 @@ func (d *dice) addressed() string {
 	return `{"Statement":[` + strings.Join(all, ",") + `]}`
 }
 
-// TestRandomUnion checks Public for several ranges together: while it says no, the
-// addresses that Decide allows a stranger from are within the bound, and a caller whose
-// address is not known is refused.
+// TestRandomUnion checks Public for several ranges together: if Public says no, Decide allows a stranger
+// only from a bounded number of addresses, and refuses a caller without a known address.
 func TestRandomUnion(t *testing.T) {
 	seed := someSeed(t)
 	bound := map[int]*big.Int{
@@ -316,9 +314,9 @@ func TestRandomUnion(t *testing.T) {
 	}
 }
 
-// TestWitnessFitsThePatterns: if neither an anonymous caller nor a root user is
-// allowed, the witness is a principal of another account whose name fits the
-// statement's patterns; if none is found, the witness has no request.
+// TestWitnessFitsThePatterns: if neither an anonymous caller nor a root user is allowed, the witness is a
+// principal of another account whose name fits the statement's patterns. If none is found, the witness
+// has no request.
 func TestWitnessFitsThePatterns(t *testing.T) {
 	for _, c := range []struct {
 		statement string

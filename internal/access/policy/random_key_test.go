@@ -85,7 +85,7 @@ func (d *dice) keyRequest() Request {
 		r.Keys["kms:viaservice"] = []string{"s3.us-east-1.amazonaws.com"}
 	}
 	if d.roll(2) == 0 {
-		r.Keys["kms:calleraccount"] = []string{home} // made up: it follows from the caller
+		r.Keys["kms:calleraccount"] = []string{home} // must be ignored: the key follows from the caller
 	}
 	for name, value := range d.context() {
 		key := "kms:encryptioncontext:" + strings.ToLower(name)
@@ -104,7 +104,7 @@ func (d *dice) keyRequest() Request {
 	return r
 }
 
-// keyLaws are random laws of a key, as text and compiled.
+// keyLaws holds random policies of a key, as text and compiled.
 func (d *dice) keyLaws(t *testing.T) (naiveLaws, Laws) {
 	n, l := d.laws(t)
 	n.resource, l.Resource = nil, nil
@@ -123,9 +123,9 @@ func (d *dice) keyLaws(t *testing.T) (naiveLaws, Laws) {
 	return n, l
 }
 
-// TestRandomKeyDecisions compares both evaluators on keys, and checks what must hold
-// whatever they say: a Deny opens nothing, grants open nothing beyond their operations
-// and constraints, and a policy that is not public lets in nobody whom it does not name.
+// TestRandomKeyDecisions compares both evaluators on keys, and checks properties of their decisions: a
+// Deny never allows more, grants allow nothing beyond their operations and constraints, and a policy
+// that is not public allows nobody whom it does not name.
 func TestRandomKeyDecisions(t *testing.T) {
 	seed := someSeed(t)
 	const shards, each = 2, 20
@@ -151,7 +151,7 @@ func TestRandomKeyDecisions(t *testing.T) {
 			}
 			if total := seen[0] + seen[1] + seen[2]; total >= 1000 &&
 				(seen[Allow] < total/40 || seen[ExplicitDeny] < total/40 || seen[ImplicitDeny] < total/40) {
-				t.Errorf("the questions are lopsided: %v", seen)
+				t.Errorf("almost all random requests have the same decision: %v", seen)
 			}
 		})
 	}
@@ -168,13 +168,12 @@ func keyDenyOpensNothing(t *testing.T, d *dice, seed uint64, l Laws, r Request, 
 	}
 }
 
-// grantsStayInside: what is allowed only because of the grants is an operation of one
-// of them, and none of them lifts a Deny.
+// grantsStayInside checks that grants only allow their operations, and never override a Deny.
 func grantsStayInside(t *testing.T, seed uint64, n naiveLaws, l Laws, r Request, with Verdict) {
 	l.Resource = l.Resource[:len(l.Resource)-1]
 	without := Decide(l, r)
 	if without.Effect == ExplicitDeny && with.Effect != ExplicitDeny {
-		t.Fatalf("-seed %d: a grant lifts a Deny", seed)
+		t.Fatalf("-seed %d: a grant overrides a Deny", seed)
 	}
 	if with.Effect != Allow || without.Effect == Allow {
 		return
@@ -189,8 +188,8 @@ func grantsStayInside(t *testing.T, seed uint64, n naiveLaws, l Laws, r Request,
 	t.Fatalf("-seed %d: %s is no operation of a grant: %+v", seed, r.Action, n.grants)
 }
 
-// keyIsNotPublic: while a key's policy is not public, it alone lets in nobody of an
-// account that it does not name, whatever that account's own policies allow.
+// keyIsNotPublic checks that a key policy that is not public does not allow principals of an account
+// that it does not name, whatever that account's own policies allow.
 func keyIsNotPublic(t *testing.T, seed uint64, l Laws, r Request) {
 	l.Resource = l.Resource[:len(l.Resource)-1]
 	for _, d := range l.Resource {

@@ -25,8 +25,8 @@ func someSeed(t *testing.T) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// limits are conditions of which each makes a statement for everyone one for
-// few; loose are conditions that do not.
+// limit draws a condition that makes a statement for everyone apply to few; loose draws one that does
+// not.
 func (d *dice) limit() (op, key, value string) {
 	of := [...][3]string{
 		{"StringEquals", "aws:SourceVpce", `"vpce-1"`}, {"StringLike", "aws:SourceVpc", `["vpc-1","vpc-2"]`},
@@ -66,7 +66,7 @@ func (d *dice) loose() (op, key, value string) {
 	return c[0], c[1], c[2]
 }
 
-// bucketPolicy is a document for everyone more often than not.
+// bucketPolicy returns a document that most often is for everyone.
 func (d *dice) bucketPolicy() string {
 	var all []string
 	for range 1 + d.roll(3) {
@@ -102,8 +102,7 @@ func (d *dice) bucketPolicy() string {
 	return `{"Version":"2012-10-17","Statement":[` + strings.Join(all, ",") + `]}`
 }
 
-// passerby asks without being one of those that limit names: from no such
-// place, for no such source, of no account that any document names.
+// passerby returns a request of a caller that no condition of limits matches and no document names.
 func (d *dice) passerby() Request {
 	r := Request{
 		Principal: Principal{Kind: Anonymous},
@@ -138,12 +137,11 @@ func (d *dice) passerby() Request {
 }
 
 // TestRandomPublic checks that Public keeps what Block Public Access promises:
-//   - while no document is public, only those are allowed that documents name, or that
-//     come from a place or a source that documents name;
+//   - while no document is public, only callers are allowed that documents name by principal, address
+//     or source;
 //   - the witness of a public document is allowed, and no longer once
 //     RestrictPublicBuckets is on;
-//   - that setting refuses every stranger, and takes nothing from the
-//     owner's own principals.
+//   - that setting refuses every stranger, and does not affect the owner's own principals.
 func TestRandomPublic(t *testing.T) {
 	seed := someSeed(t)
 	const shards, each = 4, 10
@@ -159,7 +157,7 @@ func TestRandomPublic(t *testing.T) {
 			if n := *cases / shards / each; n >= 100 &&
 				(c.seen.public < n/4 || c.seen.public > n*19/20 || c.seen.gotIn < c.seen.public/2 ||
 					c.seen.passed == 0) {
-				t.Errorf("the documents are lopsided: %+v of %d", c.seen, n)
+				t.Errorf("almost all random documents are of one kind: %+v of %d", c.seen, n)
 			}
 		})
 	}
@@ -224,7 +222,7 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 	}
 	off.Session, on.Session = off.Identity, on.Identity // a federated user's own
 	if v := Decide(off, *w.Request); v.Effect != Allow {
-		c.t.Fatalf("-seed %d: the witness is kept out: %v %+v\n%s", c.seed, v.Why, w.Request, text)
+		c.t.Fatalf("-seed %d: the witness is refused: %v %+v\n%s", c.seed, v.Why, w.Request, text)
 	}
 	if v := Decide(on, *w.Request); v.Effect != ExplicitDeny || v.Layer != PublicAccessLayer {
 		c.t.Fatalf("-seed %d: the witness is allowed although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request,

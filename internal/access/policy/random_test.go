@@ -92,7 +92,7 @@ func (d *dice) principal(effect string) string {
 			`"AIDAALICEALICEALICE"`, `"AROAREADERREADER123"`, `"arn:aws:iam::444455556666:user/mallory"`)
 	}
 	if effect == "Deny" && d.roll(3) == 0 {
-		// All a caller is, or most of it.
+		// All or most of the fields of a caller.
 		return `"NotPrincipal":{"AWS":["111122223333","arn:aws:iam::111122223333:user/alice",` +
 			`"arn:aws:iam::111122223333:role/path/reader",` +
 			strings.Trim(entry(), "[]") + `],"Service":"cloudfront.amazonaws.com"}`
@@ -122,7 +122,7 @@ func (d *dice) statement(kind Kind, effect string) string {
 			d.some(3, `"*"`, `"arn:aws:s3:::*"`, `"arn:aws:s3:::b/*"`, `"arn:aws:s3:::b"`,
 				`"arn:aws:s3:::b/${aws:username}/*"`,
 				`"arn:aws:s3:::b/${aws:PrincipalTag/t, 'x'}"`, `"arn:aws:s3:::b/?"`, `"arn:*:s3:*::b/*x*"`)))
-	// Conditions of one operator would be a name written twice: one at most of each.
+	// At most one condition of each operator: two would be a repeated name.
 	if d.roll(2) == 0 {
 		parts = append(parts, `"Condition":`+d.condition())
 	}
@@ -164,7 +164,7 @@ func (d *dice) request() Request {
 	return r
 }
 
-// laws are random documents, as text and compiled.
+// laws holds random documents, as text and compiled.
 func (d *dice) laws(t *testing.T) (naiveLaws, Laws) {
 	layer := func(kind Kind, most int) ([]object, []*Document) {
 		n := d.roll(most + 1)
@@ -227,10 +227,10 @@ func TestRandomDecisions(t *testing.T) {
 					neverPublic(t, start, l, r)
 				}
 			}
-			// The door is open often enough for the shut one to mean something.
+			// Enough requests are allowed for the refusals to mean something.
 			if total := seen[0] + seen[1] + seen[2]; total >= 1000 &&
 				(seen[Allow] < total/40 || seen[ExplicitDeny] < total/40 || seen[ImplicitDeny] < total/40) {
-				t.Errorf("the questions are lopsided: %v", seen)
+				t.Errorf("almost all random requests have the same decision: %v", seen)
 			}
 		})
 	}
@@ -261,7 +261,7 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 			narrow.Boundary = []*Document{parse(Identity, d.document(Identity))}
 		}
 	default:
-		// Without a session policy a federated user has nothing: there it gives.
+		// Without a session policy a federated user has no permissions, so adding one can allow more.
 		if l.Session == nil && r.Principal.Kind != FederatedUser {
 			narrow.Session = []*Document{parse(Session, d.document(Session))}
 		}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAllowsSome: a service is allowed if some action of it is, whatever the
-// conditions, unless a Deny takes all of its actions away everywhere.
+// TestAllowsSome: a service counts as allowed if any of its actions is, under any conditions, unless a
+// Deny applies to all of its actions on all resources.
 func TestAllowsSome(t *testing.T) {
 	for statements, want := range map[string]bool{
 		`{"Effect":"Allow","Action":"*",` +

@@ -8,7 +8,7 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// wildly is a pattern's naive meaning, by dynamic programming over runes.
+// wildly matches a pattern naively, by dynamic programming over runes.
 func wildly(pattern, s string) bool {
 	t := []rune(s)
 	fits := make([]bool, len(t)+1)
@@ -79,8 +79,8 @@ func TestMatchIsTheNaiveOne(t *testing.T) {
 	}
 }
 
-// TestMatchIsLinear counts the steps of patterns that are slow where a * is tried
-// again at every place.
+// TestMatchIsLinear counts the steps of patterns that are slow for matchers that try a * at every
+// position.
 func TestMatchIsLinear(t *testing.T) {
 	s := strings.Repeat("a", 1024)
 	for i, text := range []string{
@@ -95,7 +95,7 @@ func TestMatchIsLinear(t *testing.T) {
 			}
 			in := &situation{most: decisionSteps}
 			if p.match(s, in, false) {
-				t.Errorf("%.20q fits", text)
+				t.Errorf("%.20q matches", text)
 			}
 			if most := 8 * (len(text) + len(s)); in.spent > most {
 				t.Errorf("%.20q: %d steps", text, in.spent)
@@ -104,7 +104,7 @@ func TestMatchIsLinear(t *testing.T) {
 	}
 }
 
-// hungry is a Deny whose patterns take as many steps as they can.
+// hungry returns a Deny whose patterns take as many steps as possible.
 func hungry(t testing.TB, kind Kind, n int) *Document {
 	var all []string
 	for i := range n {
@@ -118,8 +118,8 @@ func hungry(t testing.TB, kind Kind, n int) *Document {
 		`{"Statement":[{"Effect":"Deny",`+principal+`"Action":"s3:*","Resource":`+quoted(all)+`}]}`)
 }
 
-// TestWorkIsBounded: for any documents and requests, a decision and all decisions on a
-// request end, and what was not decided by then is denied.
+// TestWorkIsBounded: for any documents and requests, the work of a decision and of all decisions on a
+// request is bounded. Beyond the bound, everything is denied.
 func TestWorkIsBounded(t *testing.T) {
 	all := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	l := Laws{
@@ -144,9 +144,9 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 	r.Resource = arn.Object("b", "k")
 	if v := Decide(Laws{Identity: []*Document{all}, ResourceOwner: home}, r); v.Effect != ExplicitDeny || !v.Exhausted {
-		t.Errorf("with nothing left: %+v", v)
+		t.Errorf("without steps left: %+v", v)
 	}
-	// What is usual is far from the bound: 1,000 keys under many policies.
+	// A usual request, with 1,000 keys and many policies, is far from the bound.
 	usual, q := many(t), question()
 	q.Work = NewWork()
 	for range 1000 {

@@ -78,7 +78,7 @@ func TestPatterns(t *testing.T) {
 			}
 			for _, s := range c.no {
 				if _, ok := matches(name, s); ok {
-					t.Errorf("%s takes %q", name, s)
+					t.Errorf("%s accepts %q", name, s)
 				}
 			}
 		})
@@ -91,7 +91,7 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-// TestEveryRowHasItsName: an action that is misspelt is never found.
+// TestEveryRowHasItsName: every row is found by its name; a misspelt one would not be.
 func TestEveryRowHasItsName(t *testing.T) {
 	for _, r := range (&API{}).Table().Rows {
 		if r.Route().String() != "Action="+r.Name() {

@@ -89,7 +89,7 @@ func TestPatterns(t *testing.T) {
 			}
 			for _, s := range c.no {
 				if _, ok := matches(name, s); ok {
-					t.Errorf("%s takes %q", name, s)
+					t.Errorf("%s accepts %q", name, s)
 				}
 			}
 		})

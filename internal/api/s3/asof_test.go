@@ -51,8 +51,8 @@ func TestInstants(t *testing.T) {
 	}
 }
 
-// FuzzInstant: an instant is never the zero time, which would mean now, and each is read
-// back from both forms.
+// FuzzInstant: an accepted instant is never the zero time, which would mean now, and is parsed back from
+// both forms.
 func FuzzInstant(f *testing.F) {
 	f.Add("2026-11-30T06:50:00Z", int64(1))
 	f.Add("1700000000.5", int64(1_700_000_000_000_000))

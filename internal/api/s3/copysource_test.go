@@ -22,7 +22,7 @@ func TestParseCopySource(t *testing.T) {
 		"bucket/a%3FversionId=x":            {"bucket", "a?versionId=x", ""},
 		"bucket/k%C3%A4se":                  {"bucket", "käse", ""},
 		"bucket/käse":                       {"bucket", "käse", ""},
-		"bucket/a/../b":                     {"bucket", "a/../b", ""}, // a key like any other: nothing normalises it
+		"bucket/a/../b":                     {"bucket", "a/../b", ""}, // a key is not normalised
 		"bucket/key?versionId=null":         {"bucket", "key", "null"},
 		"bucket/key?versionId=AB-_12":       {"bucket", "key", "AB-_12"},
 		"bucket/key?versionId=a%3Fb":        {"bucket", "key", "a?b"},
@@ -65,8 +65,7 @@ func TestParseCopySource(t *testing.T) {
 	}
 }
 
-// FuzzCopySource: a source that is accepted is a bucket and a key that a request could
-// name, and encoding it again names the same.
+// FuzzCopySource: an accepted source is a valid bucket and key, and encoding it again gives the same.
 func FuzzCopySource(f *testing.F) {
 	for _, s := range []string{
 		"bucket/key", "/b/%2e%2e/k?versionId=null", "b%2Fk+%2B", "arn:aws:s3:::x", "b/%25%32%66",
@@ -79,7 +78,7 @@ func FuzzCopySource(f *testing.F) {
 			return
 		}
 		if c.Bucket == "" || strings.Contains(c.Bucket, "/") || c.Bucket == ".." || objectkey.Check(c.Key) != nil {
-			t.Fatalf("%q is taken as %q %q", header, c.Bucket, c.Key)
+			t.Fatalf("%q is parsed as %q %q", header, c.Bucket, c.Key)
 		}
 		again := url.QueryEscape(c.Bucket) + "/" + url.QueryEscape(c.Key)
 		if c.VersionID != nil {

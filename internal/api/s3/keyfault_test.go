@@ -8,8 +8,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestKeyFault: each answer of KMS about a key has its form in S3, with the status that
-// S3 gives it, wherever in a chain of errors it is.
+// TestKeyFault: each error of KMS has its form in S3, with S3's status, wherever it is in a chain of
+// errors.
 func TestKeyFault(t *testing.T) {
 	for _, c := range []struct {
 		from, want fault.Code

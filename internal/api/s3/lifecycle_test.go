@@ -12,8 +12,8 @@ import (
 	"watertight/internal/gateway/dialect/xmldoc"
 )
 
-// FuzzLifecycle: no document makes a panic or an internal error, and what is accepted is
-// shown as it was put.
+// FuzzLifecycle: no document causes a panic or an internal error, and an accepted configuration is
+// returned as it was put.
 func FuzzLifecycle(f *testing.F) {
 	for _, rule := range []string{
 		`<Filter/><Status>Enabled</Status><Expiration><Days>1</Days></Expiration>`,
@@ -52,12 +52,12 @@ func FuzzLifecycle(f *testing.F) {
 		}
 		again, err := lifecycleOf(&shown)
 		if err != nil || !reflect.DeepEqual(again, normal(c)) {
-			t.Errorf("%+v is shown as %+v: %v", c, again, err)
+			t.Errorf("%+v is returned as %+v: %v", c, again, err)
 		}
 	})
 }
 
-// TestExpirationHeader: the ID stands as it is, but for what a header can't hold.
+// TestExpirationHeader: the header has the ID unchanged, except for bytes that a header can't have.
 func TestExpirationHeader(t *testing.T) {
 	for id, want := range map[string]string{
 		"Delete after 14 days": "Delete after 14 days", `a"b\c`: "a%22b%5Cc", "é\n": "%C3%A9%0A", "50%": "50%",
@@ -82,7 +82,7 @@ func date(s string) time.Time {
 	return *t
 }
 
-// normal has dates in UTC, as they are shown.
+// normal returns the configuration with dates in UTC, as answers have them.
 func normal(c lifecycle.Configuration) lifecycle.Configuration {
 	for i := range c.Rules {
 		r := &c.Rules[i]

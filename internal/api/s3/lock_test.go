@@ -7,7 +7,7 @@ import (
 	"watertight/internal/access/authz"
 )
 
-// TestRemainingDays: a day that has begun counts.
+// TestRemainingDays: a begun day counts as a whole one.
 func TestRemainingDays(t *testing.T) {
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	for until, want := range map[string]string{

@@ -16,7 +16,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// spell writes needs as a reviewer reads them.
+// spell formats needs for a reviewer.
 func spell(needs []authz.Need, err error) string {
 	if err != nil {
 		return err.Error()
@@ -57,8 +57,7 @@ func hasKey(name policy.Action, key string) bool {
 
 func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
 
-// TestNeeds: the needs of each request as it was sent, with their condition keys (S3
-// service authorization reference).
+// TestNeeds: the needs of each request, with their condition keys (S3 service authorization reference).
 func TestNeeds(t *testing.T) {
 	me := policy.Principal{Kind: policy.User, ID: "AIDAME"}
 	who := coretest.Root(coretest.Account, nil)

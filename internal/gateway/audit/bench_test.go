@@ -36,7 +36,7 @@ func BenchmarkAppendJSON(b *testing.B) {
 	b.SetBytes(int64(len(buf)))
 }
 
-// BenchmarkRead is what a request that changes nothing pays for its event.
+// BenchmarkRead measures the cost of the event of a read.
 func BenchmarkRead(b *testing.B) {
 	l, err := Open(Options{Dir: b.TempDir(), Region: "us-east-1"})
 	if err != nil {
@@ -55,7 +55,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkChange is what a change pays for its event.
+// BenchmarkChange measures the cost of the event of a change.
 func BenchmarkChange(b *testing.B) {
 	l, err := Open(Options{Dir: b.TempDir(), Region: "us-east-1"})
 	if err != nil {

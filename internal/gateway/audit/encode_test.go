@@ -146,7 +146,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// asJSON is what encoding/json makes of a text.
+// asJSON returns the text as encoding/json encodes it.
 func asJSON(s string) string {
 	b, _ := json.Marshal(s)
 	var out string
@@ -234,8 +234,8 @@ func TestParametersAreBoundedAndUnique(t *testing.T) {
 	}
 }
 
-// TestCutBetweenCharacters cuts escaped text at every place: what is left is a
-// string, and within the limit.
+// TestCutBetweenCharacters truncates escaped text at every limit: the rest is a valid string within the
+// limit.
 func TestCutBetweenCharacters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.OneOf(rapid.String(),

@@ -22,8 +22,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// read is a read as the dispatcher makes one: it is answered only where the
-// log has taken it.
+// read simulates a read of the dispatcher: it is answered only if the log has accepted its event.
 func read(l *Log, id string) (answered bool) {
 	r := begin(l, "GetObject", id)
 	r.Granted()
@@ -35,7 +34,7 @@ func read(l *Log, id string) (answered bool) {
 	return true
 }
 
-// disk refuses what a disk of few free bytes refuses.
+// disk simulates a disk with few free bytes.
 type disk struct {
 	file
 	mu   *sync.Mutex
@@ -64,7 +63,7 @@ func (d *disk) WriteAt(b []byte, at int64) (int, error) {
 	return d.file.WriteAt(b, at)
 }
 
-// onDisk lets the files of l lie on a disk with so much free.
+// onDisk puts the files of l on a disk with the given number of free bytes.
 func onDisk(l *Log, free *int64) *sync.Mutex {
 	var mu sync.Mutex
 	l.journal.reserve = 1 << 20
@@ -76,8 +75,8 @@ func onDisk(l *Log, free *int64) *sync.Mutex {
 	return &mu
 }
 
-// TestFullDisk fills the disk under a log that serves: every read that was
-// answered is recorded, the others are refused, changes go on, nothing is lost.
+// TestFullDisk fills the disk while requests are logged: every answered read is recorded, the other reads
+// are refused, changes continue, and no event is lost.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, s := t.TempDir(), newStore()
@@ -91,7 +90,7 @@ func TestFullDisk(t *testing.T) {
 		attach(t, l, s)
 		synctest.Wait()
 		mu.Lock()
-		free = 0 // something else took the rest
+		free = 0 // another program uses the rest
 		mu.Unlock()
 		answered, refused, changes := 0, 0, 0
 		for i := range 4000 {
@@ -140,7 +139,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%d of %d reads, %d of %d changes are recorded", r, answered+1, c, changes)
 		}
 		if strings.Contains(said.String(), "audit writer failed") {
-			t.Errorf("the writer ran into the end of the disk: %s", said.String())
+			t.Errorf("the writer tried to write on a full disk: %s", said.String())
 		}
 	})
 }
@@ -163,8 +162,8 @@ func refusedReads(events []logged) (n int) {
 	return n
 }
 
-// TestFailingDisk lets every write fail for a while: reads wait and are
-// refused, and what was answered before is written afterwards.
+// TestFailingDisk lets every write fail for a while: reads wait and are refused. The events of reads that
+// were answered before are written afterwards.
 func TestFailingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bad atomic.Bool
@@ -217,8 +216,8 @@ func TestFailingDisk(t *testing.T) {
 	})
 }
 
-// TestStuckWriter lets a write never end: reads are refused after a while,
-// whether or not there is room in memory.
+// TestStuckWriter: if a write never ends, reads are refused after a while, whether or not there is room in
+// memory.
 func TestStuckWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
@@ -256,7 +255,7 @@ func TestStuckWriter(t *testing.T) {
 // TestFloodTakesItsOwnShare fills the queue with the events of refused requests
 // while the writer is stuck: reads of others still find room.
 func TestFloodTakesItsOwnShare(t *testing.T) {
-	l := openLog(t, t.TempDir()) // no writer at all
+	l := openLog(t, t.TempDir()) // without a writer
 	defer l.Close(context.Background())
 	big := bytes.Repeat([]byte{'x'}, 4096)
 	taken := 0
@@ -275,10 +274,10 @@ func TestFloodTakesItsOwnShare(t *testing.T) {
 	}
 }
 
-// TestSlowDiskIsWaitedFor lets requests that were answered wait a moment.
+// TestSlowDiskIsWaitedFor: with a slow disk, requests wait for a moment before their events are dropped.
 func TestSlowDiskIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := openLog(t, t.TempDir()) // no writer at all: the slowest
+		l := openLog(t, t.TempDir()) // without a writer: the slowest
 		defer l.Close(context.Background())
 		big := make([]byte, queueBytes-eventHeader)
 		l.queue.push(big, 0)
@@ -299,8 +298,8 @@ func TestSlowDiskIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestRefusedRequestsAreCountedPastARate floods with refused requests of
-// strangers and of keys, beside a key that is allowed what it asks for.
+// TestRefusedRequestsAreCountedPastARate sends floods of refused requests of strangers and of keys,
+// together with allowed requests of another key.
 func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 	for kind, flood := range map[string]struct {
 		who     Identity
@@ -391,7 +390,7 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 	}
 }
 
-// TestManySourcesCostNoMore floods from as many addresses and keys as there are.
+// TestManySourcesCostNoMore sends a flood from very many addresses and keys.
 func TestManySourcesCostNoMore(t *testing.T) {
 	for _, stranger := range []bool{true, false} {
 		t.Run(fmt.Sprint(stranger), func(t *testing.T) {
@@ -423,7 +422,7 @@ func TestManySourcesCostNoMore(t *testing.T) {
 				t.Errorf("%s", d)
 			}
 			if again, more := r.take(testTime, true); again != nil || more != nil {
-				t.Errorf("again %s %s", again, more)
+				t.Errorf("a source is remembered again: %s %s", again, more)
 			}
 		})
 	}

@@ -192,7 +192,7 @@ func TestEveryCutIsNoticedOrTorn(t *testing.T) {
 			t.Fatalf("newest file cut to %d: %v %v", n, got, err)
 		}
 		kept := len(got)
-		writeJournal(t, dir, 2) // opens, cuts, goes on
+		writeJournal(t, dir, 2) // opens, cuts the torn frame, and continues
 		if got, err := sequences(dir); err != nil || len(got) != kept+2 {
 			t.Fatalf("newest file cut to %d, then continued: %v %v", n, got, err)
 		}
@@ -249,7 +249,7 @@ func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 				t.Errorf("%s: Read says %v", name, err)
 			}
 			if name == "of another log" {
-				return // of equal size: only reading everything can tell
+				return // files of equal size: only reading everything can notice it
 			}
 			if err := reopen(dir); !errors.Is(err, ErrDamaged) {
 				t.Errorf("%s: Open says %v", name, err)
@@ -297,7 +297,7 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 	}
 }
 
-// badFile fails as a test wants it.
+// badFile is a file whose operations fail when a test wants it.
 type badFile struct {
 	file
 	fail func(op string) error
@@ -305,7 +305,7 @@ type badFile struct {
 
 func (f *badFile) WriteAt(b []byte, at int64) (int, error) {
 	if err := f.fail("write"); err != nil {
-		n, _ := f.file.WriteAt(b[:len(b)/2], at) // what fits
+		n, _ := f.file.WriteAt(b[:len(b)/2], at) // the part that fits
 		return n, err
 	}
 	return f.file.WriteAt(b, at)
@@ -332,7 +332,7 @@ func (f *badFile) Truncate(n int64) error {
 	return f.file.Truncate(n)
 }
 
-// failing makes every file the journal opens or has fail.
+// failing makes every file of the journal fail.
 func (j *journal) failing(fail func(op string) error) {
 	create := j.create
 	j.create = func(path string) (file, error) {
@@ -347,8 +347,8 @@ func (j *journal) failing(fail func(op string) error) {
 	}
 }
 
-// TestJournalSurvivesFailures lets operations fail at random, and the process
-// end at random: what was acknowledged stays, in order and once.
+// TestJournalSurvivesFailures: operations fail and the process ends at random. Acknowledged frames stay,
+// in order and once.
 func TestJournalSurvivesFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
@@ -390,7 +390,7 @@ func TestJournalSurvivesFailures(t *testing.T) {
 		}); err != nil {
 			rt.Fatal(err)
 		}
-		// A frame whose sync failed may be there all the same; none twice.
+		// A frame whose sync failed may still be there, but no frame twice.
 		if !slices.IsSorted(found) || len(slices.Compact(slices.Clone(found))) != len(found) {
 			rt.Fatalf("found %v", found)
 		}
@@ -422,7 +422,7 @@ func FuzzGroup(f *testing.F) {
 			again = appendEvent(again, e.Commit, e.JSON)
 		}
 		if !bytes.Equal(again, b) {
-			t.Errorf("%x was read as %x", b, again)
+			t.Errorf("%x is decoded as %x", b, again)
 		}
 	})
 }

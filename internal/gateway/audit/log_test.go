@@ -23,7 +23,7 @@ func TestReadsAndChangesAreLoggedOnce(t *testing.T) {
 		dir, s := t.TempDir(), newStore()
 		l := openLog(t, dir)
 		early := begin(l, "ListBuckets", "early")
-		early.Finish(Outcome{}) // before the store is there
+		early.Finish(Outcome{}) // before the store is attached
 		attach(t, l, s)
 		synctest.Wait()
 		for i := range 5 {
@@ -48,7 +48,7 @@ func TestReadsAndChangesAreLoggedOnce(t *testing.T) {
 		r.Finish(Outcome{})
 		closeLog(t, l)
 		if events, _ := readAll(t, dir); events[len(events)-1].RequestID != "last" {
-			t.Error("Close does not write what is left")
+			t.Error("Close does not write the remaining events")
 		}
 	})
 }
@@ -162,10 +162,10 @@ func TestCrashBetweenAppendAndDeletion(t *testing.T) {
 		s.set(func() { s.refuse = errors.New("power loss") })
 		attach(t, l, s)
 		if err := l.Close(t.Context()); err == nil {
-			t.Fatal("Close does not tell that it could not finish")
+			t.Fatal("Close does not report that it could not finish")
 		}
 		if s.events() == 0 {
-			t.Fatal("nothing is left to be moved twice")
+			t.Fatal("no event is left to be moved twice")
 		}
 		s.set(func() { s.refuse = nil })
 	}
@@ -178,8 +178,8 @@ func TestCrashBetweenAppendAndDeletion(t *testing.T) {
 	}
 }
 
-// TestCommitsPastTheDurableMarkWait moves events only once the store has said
-// that their commit is durable, or the position would skip those before.
+// TestCommitsPastTheDurableMarkWait: events are moved only once their commit is durable; otherwise the
+// position could skip earlier commits.
 func TestCommitsPastTheDurableMarkWait(t *testing.T) {
 	dir, s := t.TempDir(), newStore()
 	l := openLog(t, dir)
@@ -241,7 +241,7 @@ func TestIdleLogRests(t *testing.T) {
 		s.set(func() { s.commit++ }) // a commit without an event
 		time.Sleep(2 * interval)
 		synctest.Wait()
-		// The store's remembering the frame is a commit without an event, too.
+		// The store's record of the frame is a commit without an event, too.
 		if _, g := readAll(t, dir); g != groups+1 || l.journal.state.anchor != s.Durable()-1 {
 			t.Errorf("%d frames, anchor %d of %d", g, l.journal.state.anchor, s.Durable())
 		}
@@ -368,7 +368,7 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := l.Close(ctx); err == nil {
-		t.Error("Close says that all is written")
+		t.Error("Close reports success")
 	}
 	<-l.done
 	if err := l.Close(t.Context()); err != nil {

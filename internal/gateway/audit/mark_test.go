@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// tree is every file below dir with its content.
+// tree returns every file below dir with its content.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -35,7 +35,7 @@ func tree(t testing.TB, dir string) map[string]string {
 	return all
 }
 
-// serveSome lets a log take n changes and n reads, and ends it.
+// serveSome logs n changes and n reads, and closes the log.
 func serveSome(t testing.TB, dir string, s kv.Store, n int, name string) {
 	t.Helper()
 	l := openLog(t, dir)
@@ -59,9 +59,8 @@ func refused(dir string, s kv.Store) error {
 	return errors.Join(l.Attach(s), l.Close(context.Background()))
 }
 
-// TestLogThatIsNotWholeIsRefused harms a log in every way that leaves valid
-// files: none starts, none is changed by the refusal, and each can go on once
-// an operator accepts the loss.
+// TestLogThatIsNotWholeIsRefused removes parts of a log so that valid files remain, in every way. Such a
+// log is refused and not changed. It can be used once an operator accepts the loss.
 func TestLogThatIsNotWholeIsRefused(t *testing.T) {
 	old := t.TempDir()
 	dir, s := filepath.Join(t.TempDir(), "audit"), newStore()
@@ -168,7 +167,7 @@ func acceptAndGoOn(t *testing.T, name, dir string, s *fakeStore) {
 		return
 	}
 	if got := ids(events[at+1:]); !slices.Equal(got, []string{"later put 0", "later get 0"}) {
-		t.Errorf("%s: behind the accepted loss come %v", name, got)
+		t.Errorf("%s: the events after the accepted loss are %v", name, got)
 	}
 	l = openLog(t, dir)
 	defer l.Close(t.Context())
@@ -186,7 +185,7 @@ func copyFiles(t testing.TB, from, to string) {
 	}
 }
 
-// TestStoreThatForgotTheLogIsRefused takes the store's memory away.
+// TestStoreThatForgotTheLogIsRefused: a store with commits but without its record of the log is refused.
 func TestStoreThatForgotTheLogIsRefused(t *testing.T) {
 	dir, s := t.TempDir(), newStore()
 	serveSome(t, dir, s, 2, "x")
@@ -199,12 +198,12 @@ func TestStoreThatForgotTheLogIsRefused(t *testing.T) {
 	}
 	s.set(func() { s.records[string(markKey())] = fakeRecord{value: []byte{9}} })
 	if err := refused(dir, s); err == nil {
-		t.Error("a mark of no known format was taken")
+		t.Error("a mark of an unknown format is accepted")
 	}
 }
 
-// TestTornTailBehindTheMarkIsNoDamage puts what a power cut may leave behind
-// the frames that the store knows to be durable.
+// TestTornTailBehindTheMarkIsNoDamage: bytes that a power cut may leave after the frames that the store
+// knows to be durable are cut off.
 func TestTornTailBehindTheMarkIsNoDamage(t *testing.T) {
 	dir, s := t.TempDir(), newStore()
 	serveSome(t, dir, s, 1, "kept")
@@ -230,7 +229,7 @@ func TestTornTailBehindTheMarkIsNoDamage(t *testing.T) {
 			attach(t, l, s)
 			closeLog(t, l)
 			if !bytes.Contains(said.Bytes(), []byte("not durable is cut off")) {
-				t.Errorf("a tail of %d bytes was cut in silence", len(tail))
+				t.Errorf("a tail of %d bytes was cut without a line in the log", len(tail))
 			}
 			if events, _ := readAll(t, dir); len(events) < 2 || events[0].RequestID != "kept put 0" {
 				t.Errorf("%v", ids(events))
@@ -280,8 +279,8 @@ func TestMissingOldFilesAreRecorded(t *testing.T) {
 	}
 }
 
-// TestMarkIsNeverAheadOfTheLog ends the log at any moment, with a store that
-// fails at times: every later start finds a log that reaches the mark.
+// TestMarkIsNeverAheadOfTheLog ends the log at random, with a store that sometimes fails: every later
+// start finds a log that reaches the mark.
 func TestMarkIsNeverAheadOfTheLog(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")

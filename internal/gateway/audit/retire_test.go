@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// bounded lets a log with limits take n reads in files of a few events.
+// bounded logs n reads with limits, in files of a few events.
 func bounded(t *testing.T, dir string, s *fakeStore, limits Limits, n int) {
 	t.Helper()
 	l, err := Open(Options{Dir: dir, Root: testRoot(), Limits: limits})
@@ -36,9 +36,8 @@ func bounded(t *testing.T, dir string, s *fakeStore, limits Limits, n int) {
 	}
 }
 
-// TestLimitsAreKept bounds a log by bytes and by time, with and without an
-// archive: what goes is named by an event, what stays verifies, and nothing of
-// an archived log is missing.
+// TestLimitsAreKept limits a log by bytes and by time, with and without an archive. An event names the
+// removed files, the remaining log verifies, and with an archive no event is missing.
 func TestLimitsAreKept(t *testing.T) {
 	for name, limits := range map[string]Limits{
 		"bytes":            {MaxBytes: 12_000},
@@ -53,7 +52,7 @@ func TestLimitsAreKept(t *testing.T) {
 			}
 			const n = 40
 			bounded(t, dir, s, limits, n)
-			bounded(t, dir, s, limits, 1) // starts without what is gone
+			bounded(t, dir, s, limits, 1) // starts without the removed files
 			files, err := list(dir)
 			if err != nil {
 				t.Fatal(err)
@@ -70,7 +69,7 @@ func TestLimitsAreKept(t *testing.T) {
 			gone := 0
 			for _, e := range kept {
 				if e.EventName == "AuditFilesMissing" {
-					t.Error("a start missed the files that were taken away")
+					t.Error("a start reports the removed files as missing")
 				}
 				if strings.HasPrefix(e.EventName, "AuditFile") {
 					gone++
@@ -79,11 +78,11 @@ func TestLimitsAreKept(t *testing.T) {
 			switch {
 			case limits == Limits{}:
 				if files[0] != 1 || gone != 0 {
-					t.Errorf("files from %d on, %d events of taking away", files[0], gone)
+					t.Errorf("files from %d on, %d events of removals", files[0], gone)
 				}
 				return
 			case files[0] == 1 || gone == 0:
-				t.Fatalf("nothing was taken away: %d bytes", size)
+				t.Fatalf("no file was removed: %d bytes", size)
 			case limits.MaxBytes > 0 && size > limits.MaxBytes+4000:
 				t.Errorf("%d bytes stay", size)
 			}
@@ -98,7 +97,7 @@ func TestLimitsAreKept(t *testing.T) {
 				}
 			}
 			if len(got) != n+1 || got[0] != "0" || got[n-1] != fmt.Sprint(n-1) {
-				t.Errorf("archive and log hold %v", got)
+				t.Errorf("archive and log contain %v", got)
 			}
 		})
 	}

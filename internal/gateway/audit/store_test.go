@@ -15,7 +15,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// fakeStore is a store whose failures and durable mark a test decides.
+// fakeStore is a store whose failures and durable mark a test controls.
 type fakeStore struct {
 	mu      sync.Mutex
 	records map[string]fakeRecord
@@ -31,7 +31,7 @@ type fakeRecord struct {
 	commit uint64
 }
 
-// newStore remembers a log without frames.
+// newStore returns a store that knows a log without frames.
 func newStore() *fakeStore {
 	var m mark
 	return &fakeStore{records: map[string]fakeRecord{string(markKey()): {value: m.encode()}}}
@@ -48,7 +48,7 @@ func (s *fakeStore) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := errors.Join(ctx.Err(), s.blind); err != nil {
 		return err
 	}
-	defer func() { s.lag = 0 }() // what was seen is durable now
+	defer func() { s.lag = 0 }() // the commits that were read are durable now
 	return fn(&fakeTx{s: s})
 }
 
@@ -181,7 +181,7 @@ func change(t testing.TB, s kv.Store, r *Record) {
 	r.Committed()
 }
 
-// logged is an event as the log gives it back.
+// logged is an event as read from the log.
 type logged struct {
 	Commit    uint64 `json:"-"`
 	EventID   string
@@ -211,7 +211,7 @@ func readAll(t testing.TB, dir string) (events []logged, groups int) {
 	return events, groups
 }
 
-// ids are the request ids in the order of the log.
+// ids returns the request ids in the order of the log.
 func ids(events []logged) []string {
 	out := make([]string, len(events))
 	for i, e := range events {
@@ -220,7 +220,7 @@ func ids(events []logged) []string {
 	return out
 }
 
-// clone is a store with the same records.
+// clone returns a store with the same records.
 func (s *fakeStore) clone() *fakeStore {
 	s.mu.Lock()
 	defer s.mu.Unlock()

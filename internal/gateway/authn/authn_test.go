@@ -73,7 +73,7 @@ func people() book {
 
 func identifier(b book) *Identifier { return New(b, Options{Region: region}) }
 
-// parsed is the request protocol makes of bytes off the wire.
+// parsed parses the bytes of a request, as the server does.
 func parsed(t testing.TB, text string) *protocol.Request {
 	t.Helper()
 	hr, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
@@ -229,9 +229,8 @@ func TestExpiredSession(t *testing.T) {
 	}
 }
 
-// The matrix of the vulnerability list, rows 2, 3, 3b and 4: a garbage
-// signature in every mode is refused before a byte of the body is read, and
-// is never anonymous.
+// TestGarbageSignatureInEveryMode: an invalid signature in every mode is refused before a byte of the
+// body is read, and the caller is never anonymous.
 func TestGarbageSignatureInEveryMode(t *testing.T) {
 	payloads := []string{emptySum, unsignedPayload, streamUnsigned, streamSigned, streamSignedMore,
 		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"}
@@ -272,7 +271,7 @@ func TestGarbageSignatureInEveryMode(t *testing.T) {
 	}
 }
 
-// Row 5: nothing that means something may be added to a signed request.
+// TestAddedHeader: an unsigned header or parameter with a meaning is refused.
 func TestAddedHeader(t *testing.T) {
 	for _, header := range []string{"X-Amz-Copy-Source: a/b", "X-Amz-Acl: public-read", "X-Amz-Tagging: a=b",
 		"x-amz-meta-a: b",
@@ -326,7 +325,7 @@ func signText(secret, text string) string {
 	return hex.EncodeToString(key)
 }
 
-// A signed streaming upload, chunk signatures following the seed.
+// TestSignedStream: a signed streaming upload, with chunk signatures that follow the seed signature.
 func TestSignedStream(t *testing.T) {
 	derive := func(text string) string { return signText(secret, text) }
 	s := sdk{
@@ -370,7 +369,7 @@ func TestBodyOfAnotherHash(t *testing.T) {
 	}
 }
 
-// A changed or revoked secret takes effect with the next request.
+// TestChangedSecret: a changed or revoked secret counts from the next request on.
 func TestChangedSecret(t *testing.T) {
 	b := people()
 	i := identifier(b)
@@ -432,7 +431,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	}
 }
 
-// keysOf are the condition keys of a request.
+// keysOf returns the condition keys of a request.
 func keysOf(t *testing.T, o Options, r *protocol.Request) map[string][]string {
 	t.Helper()
 	i := New(people(), o)
@@ -491,7 +490,7 @@ func TestConditionKeys(t *testing.T) {
 	}
 }
 
-// Row 14: no header becomes a trusted condition key.
+// TestHeadersAreNoConditionKeys: no header becomes a condition key about the caller.
 func TestHeadersAreNoConditionKeys(t *testing.T) {
 	base := keysOf(t, Options{Region: region}, parsed(t, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"))
 	forged := "userid: root\r\nusername: root\r\ngroups: admin\r\njwt-sub: x\r\naws-username: root\r\nprincipalarn: " +

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// formRequest is a POST form signed by a key, with more fields.
+// formRequest returns a POST form signed by a key, with further fields.
 func formRequest(t testing.TB, key, secret, token string) *protocol.Request {
 	t.Helper()
 	fields := [][2]string{

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// from is a request whose peer is 192.0.2.1.
+// from returns a request whose peer is 192.0.2.1.
 func from(t testing.TB, headers string) *protocol.Request {
 	t.Helper()
 	if headers != "" {
@@ -21,8 +21,8 @@ func from(t testing.TB, headers string) *protocol.Request {
 	return parsed(t, "GET /b HTTP/1.1\r\nHost: h\r\n"+headers+"\r\n")
 }
 
-// TestOrigin: the connection decides where a request comes from and how, unless a
-// trusted proxy says more; only what that proxy itself wrote counts.
+// TestOrigin: address and protocol of a request are those of its connection, unless a trusted proxy
+// reports others. Only the part of a header that this proxy wrote counts.
 func TestOrigin(t *testing.T) {
 	const f, p, fwd = "X-Forwarded-For: ", "X-Forwarded-Proto: ", "Forwarded: "
 	proxies := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8:ffff::/48")}
@@ -60,7 +60,7 @@ func TestOrigin(t *testing.T) {
 		{f + "203.0.113.9,", "invalid IP", false},
 		{f + "client.example", "invalid IP", false},
 		{f + "203.0.113.009", "invalid IP", false},
-		// The protocol: what every value calls https.
+		// The protocol is https if every value says so.
 		{p + "https", "192.0.2.1", true},
 		{f + "203.0.113.9\r\n" + p + "https", "203.0.113.9", true},
 		{p + "HTTPS ", "192.0.2.1", true},
@@ -102,7 +102,7 @@ func TestOrigin(t *testing.T) {
 		{f + "203.0.113.9\r\n" + p + "https\r\n" + fwd + "for=10.0.0.1;proto=http", "203.0.113.9", false},
 		{f + "203.0.113.9\r\n" + p + "http\r\n" + fwd + "for=10.0.0.1;proto=https", "203.0.113.9", false},
 		{f + "203.0.113.9\r\n" + p + "https\r\n" + fwd + "for=10.0.0.1", "203.0.113.9", true},
-		// No header of a proxy that is known here.
+		// Headers that the server does not use.
 		{
 			"X-Real-Ip: 10.0.0.1\r\nTrue-Client-Ip: 10.0.0.1\r\nX-Forwarded-Ssl: on\r\nFront-End-Https: " +
 				"on\r\nX-Forwarded-Scheme: https",
@@ -118,7 +118,7 @@ func TestOrigin(t *testing.T) {
 			for _, others := range [][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8")}} {
 				if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t,
 					test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
-					t.Errorf("%q of a peer that is not trusted: %+v", test.headers, o)
+					t.Errorf("%q from an untrusted peer: %+v", test.headers, o)
 				}
 			}
 		})
@@ -169,7 +169,7 @@ func TestSecureChannel(t *testing.T) {
 	}
 }
 
-// TestStrangersAreNoProxies: headers of a peer that is not trusted change nothing.
+// TestStrangersAreNoProxies: headers of an untrusted peer have no effect.
 func TestStrangersAreNoProxies(t *testing.T) {
 	plain := New(people(), Options{Region: region}).origin(from(t, ""))
 	name := rapid.SampledFrom([]string{
@@ -193,9 +193,8 @@ func TestStrangersAreNoProxies(t *testing.T) {
 	})
 }
 
-// TestClientsCantLieBehindAProxy: behind a proxy that appends its client's
-// address and says by what protocol it came, nothing a client sends changes the
-// address, nor makes plain HTTP TLS.
+// TestClientsCantLieBehindAProxy: behind a proxy that appends its client's address and protocol, no header
+// of a client changes the address, or makes plain HTTP count as TLS.
 func TestClientsCantLieBehindAProxy(t *testing.T) {
 	values := rapid.StringOfN(rapid.SampledFrom([]rune(`10.2:a[]fort=ph;s,"\ `)), 0, 40, -1)
 	known := rapid.SampledFrom([]string{
@@ -217,8 +216,7 @@ func TestClientsCantLieBehindAProxy(t *testing.T) {
 	})
 }
 
-// FuzzForwarded: nothing a proxy sends makes a panic, and the result is an address or
-// none.
+// FuzzForwarded: no header of a proxy causes a panic, and the result is a valid address or none.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"", "for=1.2.3.4", `for="[::1]:1";proto=https,x`, `"`, "=;,", `a="\""`} {
 		f.Add(s, s)

@@ -24,8 +24,8 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// One request, one reading: whatever a sender signs and however it is put on
-// the wire, what decode hands on is what was signed, or the request is refused.
+// One request, one reading: whatever a sender signs, and in whichever form it is sent, the decoded request
+// is the signed one, or the request is refused.
 
 // wireInput has a member of every kind that headers and parameters can fill.
 type wireInput struct {
@@ -41,8 +41,8 @@ type wireInput struct {
 	Body    sigv4.Body        `loc:"stream"`
 }
 
-// meant is what a sender intends to send, before it is signed and sent. Header values
-// are in canonical form.
+// meant is the request that a sender wants to send, before it is signed. Header values are in canonical
+// form.
 type meant struct {
 	bucket, key, body string
 	version           *string
@@ -113,7 +113,7 @@ func signingKey() []byte {
 	return key
 }
 
-// sign is a signer that shares nothing with the package under test.
+// sign signs a request without any code of the package under test.
 func sign(m meant, v2 bool) signedRequest {
 	headers := map[string]string{"host": "h:9000"}
 	query := map[string]string{}
@@ -197,8 +197,7 @@ func sign(m meant, v2 bool) signedRequest {
 	return signedRequest{m, target, sent, body}
 }
 
-// disturb puts a signed request on the wire in another of the forms that its
-// signature may cover, or does not.
+// disturb formats a signed request in another form, which its signature may or may not cover.
 func disturb(t *rapid.T, s signedRequest) string {
 	var lines []string
 	for _, h := range s.headers {
@@ -223,7 +222,7 @@ func disturb(t *rapid.T, s signedRequest) string {
 		case 3:
 			value = " \t" + value + "  "
 		case 4:
-			continue // left out
+			continue // omit it
 		case 5:
 			lines = append(lines, name+": other") // twice
 		case 6:
@@ -254,8 +253,7 @@ func disturb(t *rapid.T, s signedRequest) string {
 		len(s.body), s.body)
 }
 
-// decoded runs a request through the real parsers. ok is false where it is
-// refused.
+// decoded runs a request through the real parsers. ok is false if they refuse it.
 func decoded(s3 dialect.Dialect, text string) (in wireInput, body string, ok bool) {
 	hr, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
@@ -323,7 +321,7 @@ func (m meant) differs(in wireInput, body string) string {
 	return ""
 }
 
-// wire is S3 with two operations that have the members of wireInput.
+// wire returns S3's dialect with two operations that have the members of wireInput.
 func wire(t testing.TB) dialect.Dialect {
 	t.Helper()
 	put := dialect.Operation{
@@ -352,7 +350,7 @@ func TestWhatIsSignedIsDecoded(t *testing.T) {
 			}
 		}
 	})
-	rapid.Check(t, func(t *rapid.T) { // an honest client is understood
+	rapid.Check(t, func(t *rapid.T) { // an honest client is accepted
 		m := drawMeant(t)
 		if v, ok := m.headers["x-amz-storage-class"]; ok && v == "" {
 			delete(m.headers, "x-amz-storage-class")

@@ -30,7 +30,7 @@ type out struct {
 	Said string `loc:"header,X-Said"`
 }
 
-// facts let the anonymous caller do nothing, as they are.
+// facts implements authz.Facts. The zero value allows anonymous callers nothing.
 type facts struct{}
 
 func (facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
@@ -82,7 +82,8 @@ func get(t *testing.T, d *Dispatcher, target string) *httptest.ResponseRecorder 
 	return w
 }
 
-// TestUnguardedOperationsDoNotStart is the second net: every culprit is named.
+// TestUnguardedOperationsDoNotStart is the second check of ARCHITECTURE's five: the error names every
+// operation without an access.
 func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	_, err := build(t,
 		Define("ListObjects", rest.At("GET /{Bucket}"), authz.Access[in]{}, say),
@@ -95,7 +96,7 @@ func TestUnguardedOperationsDoNotStart(t *testing.T) {
 		Define("RestoreObject", rest.At("GET /{Bucket}?restore"), authz.Open[in]("it is marked unbuilt"), say),
 	)
 	if err == nil {
-		t.Fatal("started")
+		t.Fatal("New accepted it")
 	}
 	for _, name := range []string{
 		"ListObjects ", "DeleteObjects", "DeleteBucket", "HeadBucket", "ListBuckets", "Frobnicate", "RestoreObject",
@@ -113,7 +114,7 @@ func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	}
 }
 
-// TestNoNeedsIsDenied is the third net; an operation that is open says why.
+// TestNoNeedsIsDenied is the third check. An operation that is open to all has to say why.
 func TestNoNeedsIsDenied(t *testing.T) {
 	called := false
 	do := func(ctx context.Context, g authz.Grant, i *in) (*out, error) { called = true; return say(ctx, g, i) }
@@ -141,7 +142,7 @@ func TestNoNeedsIsDenied(t *testing.T) {
 	}
 }
 
-// TestForgedGrant is the fourth net.
+// TestForgedGrant is the fourth check.
 func TestForgedGrant(t *testing.T) {
 	var g authz.Grant
 	if g.Demand("s3:GetObject", arn.Object("b", "k")) == nil || g.Allows("s3:GetObject", arn.Object("b", "k")) {
@@ -180,7 +181,7 @@ func TestConceal(t *testing.T) {
 	}
 }
 
-// asked counts how often it is asked what is shared.
+// asked counts how often CORS rules are asked for.
 type asked struct{ times int }
 
 func (a *asked) Share(context.Context, string, string, string, []string) (*protocol.Sharing, error) {
@@ -198,7 +199,7 @@ func TestSharing(t *testing.T) {
 	a := &asked{}
 	d.options.Sharing = a
 	if get(t, d, "/b"); a.times != 0 {
-		t.Error("asked without an origin")
+		t.Error("the rules are read without an origin")
 	}
 	r := httptest.NewRequest(http.MethodGet, "/b", nil)
 	r.Header.Set("Origin", "https://a.example")

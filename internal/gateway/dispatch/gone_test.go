@@ -25,7 +25,7 @@ func TestClientGone(t *testing.T) {
 		{"a write to the connection", t.Context(), op("write"), true},
 		{"a call that could not be made", t.Context(), op("dial"), false},
 		{"called off, and gone", gone, fmt.Errorf("view: %w", context.Canceled), true},
-		{"called off, and still there", t.Context(), context.Canceled, false},
+		{"cancelled, but the client is still connected", t.Context(), context.Canceled, false},
 		{
 			"a damaged file, and gone", gone,
 			&os.PathError{Op: "read", Path: "x", Err: errors.New("input/output error")}, false,

@@ -32,9 +32,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A service that speaks JSON 1.1, before there is one: KMS's own client drives
-// three operations that answer with what they are asked, through the whole
-// pipeline.
+// A test service in JSON 1.1: KMS's SDK client calls three operations, which return their input, through
+// the whole pipeline.
 
 const (
 	jsonKey    = "AKIAIOSFODNN7EXAMPLE"
@@ -76,7 +75,7 @@ type describeOutput struct {
 	}
 }
 
-// echo answers with the plain text and, behind it, the context.
+// echo returns the plaintext and, after it, the context.
 func echo(_ context.Context, _ authz.Grant, in *encryptInput) (*encryptOutput, error) {
 	if in.KeyId == "missing" {
 		return nil, fault.New("NotFoundException", "Key 'missing' does not exist").WithKind(fault.KindInvalid)
@@ -99,7 +98,7 @@ func echoKey(_ context.Context, _ authz.Grant, in *struct{ KeyId string }) (*des
 	return out, nil
 }
 
-// jsonServer has KMS, and S3 for all other requests.
+// jsonServer serves KMS, and S3 for all other requests.
 func jsonServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.RingOf(seal.NewKey())})
@@ -138,7 +137,7 @@ func kmsClient(url, region, secret string) *kms.Client {
 	})
 }
 
-// TestClientOfKMS: what the SDK sends is read, and what is written the SDK reads.
+// TestClientOfKMS: the server can read the SDK's requests, and the SDK can read the answers.
 func TestClientOfKMS(t *testing.T) {
 	client := kmsClient(jsonServer(t).URL, "us-east-1", jsonSecret)
 	out, err := client.Encrypt(t.Context(), &kms.EncryptInput{
@@ -164,8 +163,7 @@ func TestClientOfKMS(t *testing.T) {
 	}
 }
 
-// TestErrorsOfKMS: the SDK knows each refusal by its code, and finds the request's
-// id.
+// TestErrorsOfKMS: the SDK recognizes each error by its code, and finds the request's id.
 func TestErrorsOfKMS(t *testing.T) {
 	url := jsonServer(t).URL
 	good := kmsClient(url, "us-east-1", jsonSecret)
@@ -222,7 +220,7 @@ func TestRawRequestsOfKMS(t *testing.T) {
 		target, kind string
 		body         string
 		status       int
-		page         string // is, or begins
+		page         string // the page, or its beginning
 	}{
 		"an empty document": {"POST", "/", "TrentService.Encrypt", kind, "{}", 200, `{}`},
 		"no document":       {"POST", "/", "TrentService.Encrypt", kind, "", 200, `{}`},

@@ -20,8 +20,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// testServices are tables of the names and versions that clients know, with one
-// operation each.
+// testServices returns services with the names and versions that clients know, and one operation each.
 func testServices(t *testing.T) *services {
 	t.Helper()
 	type empty = struct{}
@@ -53,7 +52,7 @@ func testServices(t *testing.T) *services {
 	return s
 }
 
-// catalogue is the real one, as if everything in it were built.
+// catalogue is the real catalogue, as if all its operations were built.
 func catalogue(service string) []action.Operation {
 	all := action.Parse(service).Operations
 	for i := range all {
@@ -62,7 +61,7 @@ func catalogue(service string) []action.Operation {
 	return all
 }
 
-// find reads a request as the network brings it.
+// find parses the bytes of a request and finds its service.
 func find(all *services, hr *http.Request) (*protocol.Request, *service, error) {
 	r, err := protocol.Parse(hr, protocol.Options{}, "0123456789ABCDEF", time.Unix(0, 0))
 	if err != nil {
@@ -266,7 +265,7 @@ func TestCallee(t *testing.T) {
 				got = s.Name
 			}
 			if got != c.want {
-				t.Errorf("it is for %q, want %q", got, c.want)
+				t.Errorf("the request is for %q, want %q", got, c.want)
 			}
 		})
 	}

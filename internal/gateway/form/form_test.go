@@ -17,7 +17,7 @@ import (
 
 const delimiter = "--XX"
 
-// text is a form in the words of RFC 7578; fields are name, value, ...
+// text returns a form as in RFC 7578; fields are name, value, ...
 func text(file string, fields ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(fields); i += 2 {
@@ -37,11 +37,10 @@ func readForm(body io.Reader, length int) (*Form, error) {
 	return Read(r)
 }
 
-// TestEveryCut: a form that ends early, wherever that is, never has a file that
-// ends well.
+// TestEveryCut: the file of a truncated form always ends with an error.
 func TestEveryCut(t *testing.T) {
 	whole := text("the file\r\n--X\r\n", "key", "k", "acl", "private")
-	for n := range len(whole) - 2 { // the last line's end says nothing
+	for n := range len(whole) - 2 { // the last line break is optional
 		f, err := readForm(strings.NewReader(whole[:n]), n)
 		if err == nil {
 			_, err = io.Copy(io.Discard, f.File)
@@ -55,15 +54,14 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// TestAnyForm: any fields and any file are read as they were sent, however the body
-// is cut into reads.
+// TestAnyForm: any fields and any file are read as they were sent, in reads of any size.
 func TestAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		file := rapid.OneOf(rapid.StringOf(rapid.SampledFrom([]rune("-X\r\nab"))), rapid.String()).Draw(t, "file")
 		value := rapid.StringOf(rapid.SampledFrom([]rune("-X\r\n éb"))).Draw(t, "value")
 		if strings.Contains(file, "\r\n"+delimiter) || strings.HasPrefix(file, delimiter) ||
 			strings.Contains(value, "\r\n"+delimiter) || strings.HasPrefix(value, delimiter) {
-			t.Skip("holds the boundary itself")
+			t.Skip("the text contains the boundary")
 		}
 		body := text(file, "KEY", "a/${filename}", "x-amz-meta-a", value)
 		var r io.Reader = strings.NewReader(body)
@@ -145,8 +143,8 @@ func TestBucketField(t *testing.T) {
 	}
 }
 
-// TestStrictPolicy: a member has its exact name and occurs once, so that every
-// reader finds the policy that was signed.
+// TestStrictPolicy: a member must have its exact name and occur once, so that every parser reads the same
+// policy.
 func TestStrictPolicy(t *testing.T) {
 	const end, none = `"expiration":"2030-01-01T00:00:00Z"`, `"conditions":[]`
 	for text, ok := range map[string]bool{
@@ -174,8 +172,8 @@ func TestStrictPolicy(t *testing.T) {
 	}
 }
 
-// FuzzForm: no bytes break the reader, its bounds, or the promise that a file
-// that ends well was followed by the end of the form.
+// FuzzForm: no bytes make the reader panic or exceed its bounds. If the file ends without an error, the
+// form was complete.
 func FuzzForm(f *testing.F) {
 	whole := text("file", "key", "k", "policy", "e30=")
 	for _, s := range []string{
@@ -201,7 +199,7 @@ func FuzzForm(f *testing.F) {
 		}
 		n, err := io.Copy(io.Discard, form.File)
 		if err == nil && (n > int64(len(b)) || !bytes.Contains(b, []byte(delimiter+"--"))) {
-			t.Fatalf("a file of %d bytes ends well", n)
+			t.Fatalf("a file of %d bytes ends without an error", n)
 		}
 		if err != nil && fault.From(err).Kind == fault.KindInternal {
 			t.Fatal(err)
@@ -209,7 +207,7 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// FuzzPolicy: a policy never lets through a field that it does not name.
+// FuzzPolicy: a policy never allows a field that it does not name.
 func FuzzPolicy(f *testing.F) {
 	for _, s := range []string{
 		`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"key":"k"},["eq","$acl","private"],["starts-with",` +
@@ -230,7 +228,7 @@ func FuzzPolicy(f *testing.F) {
 		form := &Form{fields: map[string]string{"key": "k", "no such field anywhere": "x"}, File: &File{max: -1}}
 		err = p.Check(form, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC))
 		if err == nil && !strings.Contains(strings.ToLower(s), "no such field") && !strings.Contains(s, `\u`) {
-			t.Fatalf("%s lets an extra field in", s)
+			t.Fatalf("%s allows an extra field", s)
 		}
 		if err != nil && !fault.Is(err, "AccessDenied") {
 			t.Fatal(err)

@@ -14,10 +14,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// piece is one chunk as a client sends it.
+// piece is a chunk of a client.
 type piece struct{ data, signature string }
 
-// frame writes a body. Every piece but the last must hold data.
+// frame returns a body. Every piece but the last must have data.
 func frame(signed bool, pieces []piece, trailer string) string {
 	var s strings.Builder
 	for _, p := range pieces {
@@ -33,7 +33,7 @@ func frame(signed bool, pieces []piece, trailer string) string {
 	return s.String() + trailer
 }
 
-// signPieces signs chunks, the empty last one among them, in a chain.
+// signPieces signs chunks in a chain, including the empty last one.
 func signPieces(seed string, data ...string) []piece {
 	var list []piece
 	for _, d := range append(data, "") {
@@ -45,7 +45,7 @@ func signPieces(seed string, data ...string) []piece {
 
 const testSeed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 
-// bodyOf opens a framed body as a verified request would.
+// bodyOf opens a framed body as that of a verified request.
 func bodyOf(t testing.TB, mode, framed string, headers map[string]string) (Body, error) {
 	t.Helper()
 	r, err := http.NewRequest("PUT", "http://h/b/k", strings.NewReader(framed))
@@ -167,7 +167,7 @@ func TestUnsignedTrailer(t *testing.T) {
 	}
 }
 
-// Every body here must end in an error.
+// TestBrokenChunks: every body here must end with an error.
 func TestBrokenChunks(t *testing.T) {
 	big := strings.Repeat("x", 8<<10)
 	good := signPieces(testSeed, big, big+"y", "end")
@@ -348,7 +348,7 @@ func TestDecodedLengthIsRequired(t *testing.T) {
 	}
 }
 
-// However a body is cut into chunks and reads, the same bytes come out.
+// TestChunksProperty: chunks and reads of any size give the same bytes.
 func TestChunksProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var data []string

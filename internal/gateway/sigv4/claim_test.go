@@ -77,7 +77,7 @@ func TestPublishedVectors(t *testing.T) {
 	}
 }
 
-// Targets as clients send them, and the canonical form each must have.
+// TestCanonicalTarget has targets of clients with their canonical forms.
 func TestCanonicalTarget(t *testing.T) {
 	tests := []struct{ target, uri, query string }{
 		{"/", "/", ""},
@@ -165,7 +165,7 @@ func TestCanonicalHeaders(t *testing.T) {
 	}
 }
 
-// A request that the AWS SDK signed is verified, and refused after any one change.
+// TestSDKSigner: a request that the AWS SDK signed is verified, and refused after any change.
 func TestSDKSigner(t *testing.T) {
 	for _, target := range []string{
 		"/b/k", "/b/a%20b%2Bc/%C3%A9?prefix=x%2Fy&acl=&versionId=1", "/b//k/?list-type=2&max-keys=3",
@@ -238,7 +238,7 @@ func sdkHeaders(t *testing.T, target string, presigned bool) []string {
 	return lines
 }
 
-// refusal is a request that is never anonymous and never accepted.
+// refusal is a request that must be refused, and must not count as anonymous.
 type refusal struct {
 	name, target string
 	headers      []string
@@ -354,7 +354,7 @@ func TestRefusals(t *testing.T) {
 	for _, test := range append(headerRefusals(), queryRefusals()...) {
 		t.Run(test.name, func(t *testing.T) {
 			target := test.target
-			if strings.Contains(target, "%zz") { // net/http would refuse it first
+			if strings.Contains(target, "%zz") { // net/http refuses it first
 				target = "/b"
 			}
 			r := request(t, "GET", target, test.headers...)
@@ -468,8 +468,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// TestRegionElsewhere: another region counts where the target names it, and
-// nowhere else.
+// TestRegionElsewhere: another region is accepted only for targets that name it.
 func TestRegionElsewhere(t *testing.T) {
 	for _, c := range []struct {
 		elsewhere, region string

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// For any Authorization header or query: no panic, and no claim
-// that is anonymous in spite of it or verified without the key.
+// FuzzAuthorization: no Authorization header causes a panic, counts as anonymous, or is verified without
+// the key.
 
 func FuzzAuthorization(f *testing.F) {
 	f.Add(authorization("host;x-amz-content-sha256;x-amz-date", strings.Repeat("a", 64)), emptySum, testTime)
@@ -69,7 +69,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// The canonical form is a fixed point: what it holds is canonical already.
+// FuzzCanonical: the canonical form of a canonical form is the same.
 func FuzzCanonical(f *testing.F) {
 	f.Add("/b/a%2fb+c//./..", "b=2&a=%7e+&=&a")
 	f.Add("", "%")
@@ -96,8 +96,7 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// No body is accepted that is not exactly the chunks whose signatures are
-// right: whatever the bytes, an accepted body must be one this signer writes.
+// FuzzSignedChunks: a body is accepted only if it is exactly the body that the signer of this test writes.
 func FuzzSignedChunks(f *testing.F) {
 	f.Add(frame(true, signPieces(testSeed, "hello"), "\r\n"), 5)
 	f.Add(frame(true, signPieces(testSeed), "\r\n"), 0)

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestInstants: times are written and read as package time does it.
+// TestInstants: times are formatted and parsed as by package time.
 func TestInstants(t *testing.T) {
 	check := func(t *testing.T, s string) {
 		got, err := parseInstant(s)

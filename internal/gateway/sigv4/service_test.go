@@ -12,8 +12,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// serviceRequest is a request to IAM that is signed rightly, by hand, in its
-// header or in its query; change alters it afterwards.
+// serviceRequest returns a request to IAM that is correctly signed without an SDK, in its header or in its
+// query; change changes it afterwards.
 func serviceRequest(
 	t *testing.T, presigned bool, change func(h http.Header, q map[string]string),
 ) (*http.Request, string) {
@@ -44,7 +44,7 @@ func serviceRequest(
 	return r, queryText(q)
 }
 
-// queryText is a query in the order of its names.
+// queryText returns a query in the order of its names.
 func queryText(q map[string]string) string {
 	var parts []string
 	for _, name := range []string{
@@ -58,8 +58,8 @@ func queryText(q map[string]string) string {
 	return strings.Join(parts, "&")
 }
 
-// TestServices: signatures for services other than S3 are accepted if they are right,
-// and refused with AWS's messages otherwise.
+// TestServices: correct signatures for services other than S3 are accepted, and others are refused with
+// AWS's messages.
 func TestServices(t *testing.T) {
 	auth := func(old, with string) func(http.Header, map[string]string) {
 		return func(h http.Header, _ map[string]string) {
@@ -227,7 +227,7 @@ func TestServices(t *testing.T) {
 			if strings.Contains(got, testSecret) ||
 				claim != nil && claim.Signature != "" && strings.Contains(got, claim.Signature) &&
 					name != "a component twice" {
-				t.Errorf("%s tells too much: %s", name, got)
+				t.Errorf("%s reveals too much: %s", name, got)
 			}
 		})
 	}
@@ -243,7 +243,7 @@ func TestHeadersOfServicesThatReadThem(t *testing.T) {
 					"/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("a", 64))
 			_, err := Parse(r, Target{Path: "/", Service: service, Rules: APIRules, Region: testRegion}, testNow())
 			if code(err) != "AccessDenied" {
-				t.Errorf("%s takes an unsigned header: %v", service, err)
+				t.Errorf("%s accepts an unsigned header: %v", service, err)
 			}
 		})
 	}

@@ -29,8 +29,7 @@ func testNow() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) }
 
 func testKey() Key { return DeriveKey(testSecret, "20130524", testRegion, "s3") }
 
-// The signer of these tests shares nothing with the package: every test says
-// itself what the canonical request is.
+// The signer of these tests shares no code with the package: every test has its own canonical request.
 
 func hmacHex(key []byte, text string) string {
 	h := hmac.New(sha256.New, key)
@@ -68,7 +67,7 @@ func trailerSignatureOf(previous, text string) string {
 	return signText("AWS4-HMAC-SHA256-TRAILER\n" + testTime + "\n" + testScope + "\n" + previous + "\n" + sha(text))
 }
 
-// request is what net/http makes of bytes off the wire.
+// request parses the bytes of a request with net/http.
 func request(t testing.TB, method, target string, headers ...string) *http.Request {
 	t.Helper()
 	text := method + " " + target + " HTTP/1.1\r\n" + strings.Join(headers, "\r\n") + "\r\n\r\n"

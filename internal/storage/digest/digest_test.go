@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestHeaders: the names that are spelled out are those of the algorithms.
+// TestHeaders: the constant header names agree with the names of the algorithms.
 func TestHeaders(t *testing.T) {
 	for _, a := range All() {
 		if want := "x-amz-checksum-" + strings.ToLower(string(a)); a.Header() != want ||

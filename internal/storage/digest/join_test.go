@@ -14,7 +14,7 @@ func sumOf(a Algorithm, b []byte) []byte {
 	return h.Sum(nil)
 }
 
-// TestJoin: the joined checksum is that of the whole, wherever it is cut.
+// TestJoin: the joined checksum of two parts is that of the whole, wherever it is divided.
 func TestJoin(t *testing.T) {
 	for _, a := range All() {
 		if j := a.NewJoiner(); (j != nil) != a.Joins() {

@@ -35,7 +35,7 @@ func TestEveryNewNameIsSynced(t *testing.T) {
 		t.Fatal(err)
 	}
 	if Make(filepath.Join(dir, "file"), 0o700) == nil || Make(filepath.Join(dir, "file", "x"), 0o700) == nil {
-		t.Error("a file passes for a folder")
+		t.Error("a file is accepted as a folder")
 	}
 }
 

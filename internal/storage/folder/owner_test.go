@@ -50,7 +50,7 @@ func TestWhoMayChange(t *testing.T) {
 		{root, entry{0o440, 0, 0}, true, true, true},
 		{root, entry{0o440, 0, 4242}, true, true, true},
 		{root, entry{0o440, 0, 7}, true, true, false},
-		{root, entry{0o600, 1000, 0}, false, false, false}, // a user can change what root believes
+		{root, entry{0o600, 1000, 0}, false, false, false}, // another user could change a file that root uses
 		{user, entry{dir | 0o700, 1000, 1000}, true, true, false},
 		{user, entry{dir | 0o755, 0, 0}, true, true, false},
 		{user, entry{dir | fs.ModeSetgid | 0o770, 0, 4242}, true, true, false}, // fsGroup
@@ -103,8 +103,7 @@ func TestSettledFolder(t *testing.T) {
 	}
 }
 
-// TestTake: an empty folder of ours becomes private; one that holds something is
-// not touched, whoever put it there.
+// TestTake: an empty folder of our own becomes private; one with files does not change.
 func TestTake(t *testing.T) {
 	for _, test := range []struct {
 		mode, want os.FileMode

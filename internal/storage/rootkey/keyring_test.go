@@ -81,8 +81,8 @@ func content(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestKeyring: a keyring gives the same generations at every start, whichever of its
-// copies is damaged, and a new generation stays.
+// TestKeyring: every start has the same generations, whichever copy of the keyring is damaged, and a new
+// generation is kept.
 func TestKeyring(t *testing.T) {
 	d := newDirectory(t)
 	k := d.made(t)
@@ -120,7 +120,7 @@ func TestKeyring(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !maps.Equal(content(t, d.o.DataDir), before) {
-					t.Error("it was not mended to the same bytes")
+					t.Error("the copy was not repaired to the same bytes")
 				}
 			}
 		})
@@ -133,7 +133,7 @@ func TestKeyring(t *testing.T) {
 	}
 }
 
-// TestNoCopyBringsAnOldLockBack: a copy counts only where the keyring does not.
+// TestNoCopyBringsAnOldLockBack: a copy is used only if the keyring is missing or damaged.
 func TestNoCopyBringsAnOldLockBack(t *testing.T) {
 	d := newDirectory(t)
 	k := d.made(t)
@@ -177,9 +177,9 @@ func TestLostSource(t *testing.T) {
 	}
 }
 
-// TestKilledAtEveryStep: wherever a rotation ends, before or after any write, the next
-// start has every generation that was in use, with the old source or the new one, and
-// the rotation can be done again. Once it is done, the old source opens nothing.
+// TestKilledAtEveryStep: if a rotation is killed before or after any write, the next start has every
+// generation that was in use, with the old source or the new one, and the rotation can be repeated. Once it
+// is complete, the old source opens nothing.
 func TestKilledAtEveryStep(t *testing.T) {
 	killed := errors.New("killed")
 	rotate := func(ctx context.Context, k *Keyring, to string) error {
@@ -220,7 +220,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				k = d.must(t, d.new)
 			}
 			if key, ok := k.Ring.Of(1); n < 2*9 && (!ok || key != first.Key) {
-				t.Error("the first generation is gone before it was dropped")
+				t.Error("the first generation is missing before it was dropped")
 			}
 			if err := k.Save(t.Context()); err != nil {
 				t.Fatal(err)
@@ -244,7 +244,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestForget: the parameters of an earlier version go.
+// TestForget: the parameters file of an earlier version is removed.
 func TestForget(t *testing.T) {
 	d := newDirectory(t)
 	k := d.made(t)
@@ -259,7 +259,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// FuzzKeyring: whatever the file says, reading it ends, and only what encodeKeyring made opens.
+// FuzzKeyring: reading any file ends, and only a keyring that encodeKeyring made opens.
 func FuzzKeyring(f *testing.F) {
 	key := seal.Key{7}
 	one := []Made{{seal.Generation{Number: 1, Key: seal.Key{1}}, time.UnixMicro(5)}}

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestMend: whatever happened to the files, what is in use is written anew, and a start
-// finds it.
+// TestMend: whatever happened to the files, the keyring in use is written again, and a start finds it.
 func TestMend(t *testing.T) {
 	d := newDirectory(t)
 	k := d.made(t)
@@ -51,7 +50,7 @@ func TestMend(t *testing.T) {
 					t.Errorf("mended again: %q, %v", mended, err)
 				}
 				if !maps.Equal(content(t, d.o.DataDir), whole) {
-					t.Error("the files are others than before")
+					t.Error("the files differ from before")
 				}
 				if d.must(t, d.old).Ring.Current() != g {
 					t.Error("a start has another generation")
@@ -61,8 +60,7 @@ func TestMend(t *testing.T) {
 	}
 }
 
-// TestMendFails: the error names each place that can't be written, and the others are
-// mended.
+// TestMendFails: the error names each place that can't be written, and the others are repaired.
 func TestMendFails(t *testing.T) {
 	d := newDirectory(t)
 	k := d.made(t)

@@ -65,7 +65,7 @@ func TestFile(t *testing.T) {
 		if err != nil &&
 			(strings.Contains(err.Error(), string(text[30:50])) ||
 				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(secret[:16]))) {
-			t.Error("the error tells the key")
+			t.Error("the error contains the key")
 		}
 	}
 	os.WriteFile(path, text, 0o600)
@@ -140,7 +140,7 @@ func TestPassphrase(t *testing.T) {
 		})
 	}
 	if _, err := Open(t.Context(), "passphrase:", Options{DataDir: t.TempDir(), Getenv: getenv(phrase)}); err == nil {
-		t.Error("a keyring that is gone was made anew for existing data")
+		t.Error("a new keyring was made for existing data without one")
 	}
 }
 
@@ -225,7 +225,7 @@ func TestEarlierPassphrase(t *testing.T) {
 	}
 }
 
-// TestNoFallback: a source that is not understood is refused.
+// TestNoFallback: an unknown source is refused.
 func TestNoFallback(t *testing.T) {
 	for _, source := range []string{"", "file", "file:", "vault:x", "plain:key", "none:", "passphrase"} {
 		o := Options{DataDir: t.TempDir(), MayCreate: true, Getenv: getenv("")}
@@ -235,8 +235,8 @@ func TestNoFallback(t *testing.T) {
 	}
 }
 
-// TestWhereTheKeyLies: a key is found through links as Kubernetes makes them. It is
-// refused in a folder where everybody may replace it, or if everybody may read it.
+// TestWhereTheKeyLies: a key is found through links as Kubernetes makes them. It is refused in a folder in
+// which everybody may replace it, or if everybody may read it.
 func TestWhereTheKeyLies(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{DataDir: filepath.Join(dir, "data"), MayCreate: true, Getenv: getenv("")}

@@ -134,7 +134,7 @@ func TestVaultSource(t *testing.T) {
 	})
 }
 
-// TestVaultSays: what is wrong with Vault is said, and is not taken for another key.
+// TestVaultSays: errors of Vault are reported, and not mistaken for a wrong key.
 func TestVaultSays(t *testing.T) {
 	v := newTransit(t, "watertight")
 	s := httptest.NewServer(v)
@@ -166,7 +166,7 @@ func TestVaultSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := source(t, c.source, c.getenv).Wrap(t.Context(), [32]byte{1}, []byte("bound"))
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("it says %v", err)
+				t.Errorf("the error is %v", err)
 			}
 			if err != nil && strings.Contains(err.Error(), v.token) {
 				t.Error("the error shows the token")
@@ -186,7 +186,7 @@ func TestVaultSays(t *testing.T) {
 	}
 }
 
-// newTLS serves with a certificate that no authority of the system vouches for.
+// newTLS starts a server whose certificate is not signed by an authority of the system.
 func newTLS(t *testing.T, h http.Handler) string {
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = nil
@@ -195,8 +195,8 @@ func newTLS(t *testing.T, h http.Handler) string {
 	return s.URL
 }
 
-// TestVaultRotates: what an older version of Vault's key wrapped opens, and the keyring
-// is sealed under the newest with each writing.
+// TestVaultRotates: a keyring under an older version of Vault's key opens, and each write of the keyring
+// seals it under the newest version.
 func TestVaultRotates(t *testing.T) {
 	v := newTransit(t, "watertight")
 	s := httptest.NewServer(v)
@@ -220,6 +220,6 @@ func TestVaultRotates(t *testing.T) {
 	}
 	v.down.Store(true)
 	if err := k.Check(t.Context()); err == nil {
-		t.Error("Vault is sealed, and nobody noticed")
+		t.Error("a sealed Vault is not noticed")
 	}
 }

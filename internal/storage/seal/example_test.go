@@ -6,8 +6,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A data key seals one stream; it is kept wrapped under another key, bound to what
-// it belongs to.
+// A data key seals one stream. It is stored wrapped under another key, and bound to the object that it
+// belongs to.
 func Example() {
 	master, dataKey := seal.NewKey(), seal.NewKey()
 	sealed := seal.Seal(dataKey, nil, []byte("hello"))

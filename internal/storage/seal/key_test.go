@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// TestMAC holds HMAC and HKDF of this package to the standard library's.
+// TestMAC compares HMAC and HKDF of this package with the standard library's.
 func TestMAC(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string, most int) []byte {

@@ -64,8 +64,8 @@ func TestLayeredVectors(t *testing.T) {
 	}
 }
 
-// TestLayersAreTwo: a chunk is AES-256-GCM's of ChaCha20-Poly1305's of the plaintext,
-// each under its own key, worked out here without the package's own code.
+// TestLayersAreTwo: a chunk is the plaintext under ChaCha20-Poly1305 and then under AES-256-GCM, each with
+// its own key. The test computes that without the package's code.
 func TestLayersAreTwo(t *testing.T) {
 	k, plain := testLayers(), pattern(100)
 	var n [12]byte
@@ -83,8 +83,8 @@ func TestLayersAreTwo(t *testing.T) {
 	}
 }
 
-// TestLayeredRandomAccess: reading a range gives that range of the whole, however the
-// stream was sealed in pieces.
+// TestLayeredRandomAccess: reading a range gives that range of the whole, in whichever pieces the stream was
+// sealed.
 func TestLayeredRandomAccess(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom(sizes()).Draw(t, "size")
@@ -109,20 +109,19 @@ func TestLayeredRandomAccess(t *testing.T) {
 	})
 }
 
-// reads reports whether a stream opens as plain, and fails the test if a wrong byte
-// comes out.
+// reads reports whether a stream opens as plain, and fails the test if a wrong byte is returned.
 func (k StreamKey) reads(t *testing.T, sealed, plain []byte) bool {
 	t.Helper()
 	var out bytes.Buffer
 	_, err := NewReader(bytes.NewReader(sealed), k, int64(len(plain))).WriteRange(&out, 0, int64(len(plain)), nil)
 	if !bytes.HasPrefix(plain, out.Bytes()) {
-		t.Fatal("the reader let a wrong byte out")
+		t.Fatal("the reader returned a wrong byte")
 	}
 	return err == nil
 }
 
-// TestLayeredDamage: no prefix, extension, swap, flip or repetition opens, nor one
-// layer or key without the other.
+// TestLayeredDamage: no truncated, extended, reordered, changed or repeated stream opens, and neither layer
+// opens without the other.
 func TestLayeredDamage(t *testing.T) {
 	k, plain := layered(NewKey(), NewKey()), pattern(3*ChunkSize+77)
 	sealed := k.Seal(nil, plain)
@@ -160,7 +159,7 @@ func TestLayeredDamage(t *testing.T) {
 			t.Errorf("byte %d flipped: opens", i)
 		}
 		if k.reads(t, sealed[:i], small) {
-			t.Errorf("cut at %d: opens", i)
+			t.Errorf("truncated at %d: opens", i)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRing: a new generation wraps from then on, and every older one still opens.
+// TestRing: a new generation wraps new keys, and every older one still opens its own.
 func TestRing(t *testing.T) {
 	r, context := RingOf(NewKey()), []byte("context")
 	inner, p := NewKey(), r.For("a purpose")
@@ -42,7 +42,7 @@ func TestRing(t *testing.T) {
 	}
 }
 
-// TestHeld: work that began before a generation is counted until it ends.
+// TestHeld: operations that began before a generation are counted until they end.
 func TestHeld(t *testing.T) {
 	r := RingOf(NewKey())
 	before, done := r.Hold(), r.Hold()

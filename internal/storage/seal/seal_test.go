@@ -139,7 +139,7 @@ func opens(t *testing.T, key Key, sealed, plain []byte) bool {
 	r := NewReader(bytes.NewReader(sealed), StreamKey{Key: key}, int64(len(plain)))
 	_, rerr := r.WriteRange(&out, 0, int64(len(plain)), nil)
 	if !bytes.HasPrefix(plain, out.Bytes()) {
-		t.Fatal("the reader let a wrong byte out")
+		t.Fatal("the reader returned a wrong byte")
 	}
 	if (err == nil) != (rerr == nil) {
 		t.Fatalf("Open says %v, Reader says %v", err, rerr)
@@ -147,7 +147,7 @@ func opens(t *testing.T, key Key, sealed, plain []byte) bool {
 	return err == nil
 }
 
-// TestMalleability: no prefix, extension, swap, flip or repetition opens.
+// TestMalleability: no truncated, extended, reordered, changed or repeated stream opens.
 func TestMalleability(t *testing.T) {
 	key, plain := NewKey(), pattern(3*ChunkSize+77)
 	sealed := Seal(key, nil, plain)
@@ -208,7 +208,7 @@ func TestWrap(t *testing.T) {
 	k, inner, context := NewKey(), NewKey(), []byte("context")
 	w := k.Wrap(inner, context)
 	if got, err := k.Unwrap(w, context); err != nil || got != inner {
-		t.Fatal("does not come back", err)
+		t.Fatal("the key is not unwrapped", err)
 	}
 	for i := range w {
 		bad := slices.Clone(w)

@@ -34,14 +34,13 @@ func TestSpace(t *testing.T) {
 	}
 }
 
-// TestSpaceCountsWhatIsTaken: between two measurements, no number of uploads takes
-// the room that is to stay free.
+// TestSpaceCountsWhatIsTaken: between two measurements, uploads can't take the room that must stay free.
 func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	free := int64(1000)
 	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: free}, nil }}
 	s.measure()
 	if !s.Fits(900) || s.Fits(901) {
-		t.Error("what fits is not what is free beyond the minimum")
+		t.Error("the usable room is not the free room above the minimum")
 	}
 	taken := 0
 	for s.Take(90) {
@@ -52,7 +51,7 @@ func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	}
 	free = 500 // they were written, and some dropped
 	if s.measure(); !s.Take(400) || s.Take(1) {
-		t.Error("the next look does not count what is there")
+		t.Error("the next measurement is not used")
 	}
 }
 
@@ -79,8 +78,7 @@ func TestFilesRunOut(t *testing.T) {
 	}
 }
 
-// TestCommitsCount: what is committed between two measurements counts against the
-// minimum.
+// TestCommitsCount: commits between two measurements count against the minimum.
 func TestCommitsCount(t *testing.T) {
 	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
 	s.measure()
@@ -96,7 +94,7 @@ func TestCommitsCount(t *testing.T) {
 	}
 }
 
-// TestReserve: the reserve is taken while there is plenty of room. Half of it is
+// TestReserve: the reserve is made while there is plenty of room. Half of it is
 // released when the disk is nearly full, and the rest when the engine or a deletion
 // needs it. It does not change before the data directory is known to be the store's.
 func TestReserve(t *testing.T) {

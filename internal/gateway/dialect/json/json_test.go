@@ -44,8 +44,8 @@ type simpleStruct struct{ Value *string }
 
 func written(in *kitchenSink) string { return string(appendStruct(nil, reflect.ValueOf(in).Elem())) }
 
-// TestConformance reads testdata/cases.txt. Members come out in the order of the
-// shape, so that one document is compared with another as text.
+// TestConformance reads testdata/cases.txt. Members are written in the order of the shape, so that
+// documents can be compared as text.
 func TestConformance(t *testing.T) {
 	b, err := os.ReadFile("testdata/cases.txt")
 	if err != nil {
@@ -84,8 +84,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// sorted writes a document's own members in the order of their names; what is in
-// them stays as it is written.
+// sorted writes a document's own members in the order of their names, with their values unchanged.
 func sorted(t *testing.T, document string) string {
 	t.Helper()
 	var members map[string]stdjson.RawMessage
@@ -129,7 +128,7 @@ func TestMatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		method, target string
 		header         http.Header
-		op             int // -1 is none
+		op             int // -1 for none
 		recognized     bool
 	}{
 		"an operation": {"POST", "/", good, 1, true},
@@ -174,8 +173,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestErrors: what is wrong with a request is status 400, and no page says why an
-// operation failed inside.
+// TestErrors: errors of a request have status 400, and no page reveals the cause of an internal error.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		f    *fault.Error
@@ -235,7 +233,7 @@ func TestUnsupportedShapes(t *testing.T) {
 			if _, err := API("S")([]dialect.Operation{{
 				Name: "A", Route: Target("A"), In: bad, Out: reflect.TypeFor[struct{}](),
 			}}); err == nil {
-				t.Error("it compiles")
+				t.Error("the shape compiles")
 			}
 		})
 	}
@@ -249,8 +247,8 @@ func TestUnsupportedShapes(t *testing.T) {
 	}
 }
 
-// FuzzDecode: no document makes a panic or an internal error; what was read is
-// written as JSON that is read as the same.
+// FuzzDecode: no document causes a panic or an internal error. A decoded document survives encoding and
+// decoding.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		`{"String":"a","Integer":1,"Blob":"YQ==","Timestamp":1.5}`, `{"RecursiveList":[{"MapOfStrings":{"a":"b"}}]}`,

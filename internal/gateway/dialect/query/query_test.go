@@ -31,7 +31,7 @@ type queryInput struct {
 	Ordered []struct{ Inner []string }
 }
 
-// form parses a request as the network brings it.
+// form parses the bytes of a request.
 func form(t testing.TB, body string) (*protocol.Request, error) {
 	hr := httptest.NewRequest("POST", "/", strings.NewReader(body))
 	hr.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
@@ -47,7 +47,7 @@ func read(hr *http.Request) (*protocol.Request, error) {
 	return r, new(service).Read(r)
 }
 
-// compiled is the dialect of operations of one pair of shapes.
+// compiled returns the dialect of operations with one pair of shapes.
 func compiled[In, Out any](t testing.TB, names ...string) *service {
 	t.Helper()
 	d, err := compile[In, Out](names...)
@@ -126,8 +126,7 @@ func TestDecodeQuery(t *testing.T) {
 
 func bodyOf(r *protocol.Request) sigv4.Body { return body{r.HTTP.Body} }
 
-// TestQueryReadsItsBody: the hash of a body is verified at its end, so a
-// handler must not run before.
+// TestQueryReadsItsBody: the hash of a body is verified at its end, so the handler must not run before.
 func TestQueryReadsItsBody(t *testing.T) {
 	p := compiled[queryInput, struct{}](t, "Do")
 	r, err := form(t, "Name=a")
@@ -141,8 +140,7 @@ func TestQueryReadsItsBody(t *testing.T) {
 	}
 }
 
-// TestOneForm: a form is the body or the query, never a mixture, and one that
-// was cut is the client's fault.
+// TestOneForm: a form is the body or the query, never both, and a truncated one is the client's error.
 func TestOneForm(t *testing.T) {
 	send := func(target string, body io.Reader) (*protocol.Request, error) {
 		hr := httptest.NewRequest("POST", "/", body)

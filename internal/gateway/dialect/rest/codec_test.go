@@ -54,7 +54,7 @@ type testInput struct {
 type testOutput struct {
 	_        struct{} `root:"Result"`
 	Name     string   `emit:"always"`
-	Empty    string   // left out
+	Empty    string   // omitted
 	Count    int      `emit:"always"`
 	When     time.Time
 	Items    []inner `xml:"Item"`
@@ -66,7 +66,7 @@ type testOutput struct {
 	Status   int               `loc:"status"`
 }
 
-// compiled is the dialect of one operation.
+// compiled returns the dialect of one operation.
 func compiled[In, Out any](t testing.TB, r Route) *service {
 	t.Helper()
 	s, err := newService(
@@ -226,7 +226,7 @@ func TestEncode(t *testing.T) {
 	golden(t, "document.golden", dump(w))
 	out.Header = "a\r\nX-Evil: 1"
 	if _, err := testService(t).Encode(0, httptest.NewRecorder(), r, out); err == nil {
-		t.Error("a line break went into a header")
+		t.Error("a header contains a line break")
 	}
 }
 
@@ -237,7 +237,7 @@ func TestWriteError(t *testing.T) {
 	WriteError(w, testRequest(), f)
 	got := dump(w)
 	if bytes.Contains(got, []byte("SECRET")) {
-		t.Error("the cause is told")
+		t.Error("the answer contains the cause")
 	}
 	golden(t, "error.golden", got)
 	for _, c := range []struct {

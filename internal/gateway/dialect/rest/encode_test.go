@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestHTTPDate: dates are written as package time does it.
+// TestHTTPDate: dates are formatted as by package time.
 func TestHTTPDate(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		at := time.Unix(rapid.Int64Range(-70_000_000_000, 300_000_000_000).Draw(r, "at"), 7).

@@ -29,7 +29,7 @@ func TestFieldsStandForHeaders(t *testing.T) {
 	}
 }
 
-// TestDocumentOfOneStatus: only tells which answers have the document.
+// TestDocumentOfOneStatus: a tag says that only answers with one status have the document.
 func TestDocumentOfOneStatus(t *testing.T) {
 	type output struct {
 		_      struct{} `root:"Result" only:"201" ns:"none"`
@@ -56,7 +56,7 @@ func TestDocumentOfOneStatus(t *testing.T) {
 	}
 }
 
-// TestPreflightTakesAnySubresource, and nothing else does.
+// TestPreflightTakesAnySubresource: only a preflight accepts every subresource.
 func TestPreflightTakesAnySubresource(t *testing.T) {
 	router, err := routing(At("OPTIONS /{Bucket}/{Key+}").Preflight(), At("PUT /{Bucket}/{Key+}"))
 	if err != nil {

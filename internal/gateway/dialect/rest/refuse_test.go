@@ -13,8 +13,8 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// TestHoistedHeaders: a presigned URL may carry a header as a parameter; it
-// counts in routing as in decoding, and only there.
+// TestHoistedHeaders: a presigned URL may have a header as a parameter. Routing and decoding use it; in
+// other requests it has no effect.
 func TestHoistedHeaders(t *testing.T) {
 	router, _ := testRouter(t)
 	for target, code := range map[string]string{
@@ -47,7 +47,7 @@ func TestHoistedHeaders(t *testing.T) {
 	}
 }
 
-// TestLargestCompletion: 10,000 parts, each with a checksum, indented.
+// TestLargestCompletion: a document with 10,000 parts, each with a checksum, indented, is accepted.
 func TestLargestCompletion(t *testing.T) {
 	type part struct {
 		ETag, ChecksumCRC32 string
@@ -132,7 +132,7 @@ func TestChecksumsElsewhere(t *testing.T) {
 	}
 	if _, err := decode(t, p, "/b?delete", http.Header{"X-Amz-Checksum-Adler32": {"AAAA"}},
 		"<Delete/>"); !fault.Is(err, "InvalidRequest") {
-		t.Errorf("a checksum that nothing verifies: %v", err)
+		t.Errorf("a checksum that is not verified: %v", err)
 	}
 	type streamed struct {
 		Body sigv4.Body `loc:"stream"`
@@ -150,7 +150,7 @@ func TestChecksumsElsewhere(t *testing.T) {
 	}
 }
 
-// sized is a body whose length was declared.
+// sized is a body with a declared length.
 type sized struct{ body }
 
 func (sized) Size() int64 { return 1 }
@@ -160,7 +160,7 @@ type grantee struct {
 	ID   string
 }
 
-// TestAttribute: a grantee's kind goes out and comes in as xsi:type.
+// TestAttribute: a grantee's type is encoded and decoded as xsi:type.
 func TestAttribute(t *testing.T) {
 	type answer struct {
 		_ struct{} `root:"R"`
@@ -200,7 +200,7 @@ func TestCompileRefusesForms(t *testing.T) {
 	}
 }
 
-// TestBytesThatAreNoText: whatever a header held, the error page is UTF-8.
+// TestBytesThatAreNoText: the error page is UTF-8, whatever bytes a header has.
 func TestBytesThatAreNoText(t *testing.T) {
 	for value, want := range map[string]string{
 		"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD",

@@ -35,7 +35,7 @@ func read(hr *http.Request) (*protocol.Request, error) {
 	return r, new(service).Read(r)
 }
 
-// routing is the dialect of operations without members.
+// routing returns the dialect of operations without members.
 func routing(routes ...Route) (*service, error) {
 	var ops []dialect.Operation
 	for _, r := range routes {
@@ -117,8 +117,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestExtensions: a header of this server's own selects the operation that takes it, and is
-// never passed over by another one.
+// TestExtensions: this server's own header selects the operation that has it, and is never ignored by
+// another one.
 func TestExtensions(t *testing.T) {
 	router, err := routing(
 		At("POST /{Bucket}").Form(), At("POST /{Bucket}").WithHeader("x-watertight-go").Extension("x-watertight-far"),
@@ -130,7 +130,7 @@ func TestExtensions(t *testing.T) {
 	there := []string{""}
 	for _, c := range []struct {
 		request, headers string
-		want             int // -1 is NotImplemented
+		want             int // -1 for NotImplemented
 	}{
 		{"POST /b", "", 0}, {"POST /b", "Go", 1}, {"POST /b", "Go Far", 1}, {"POST /b", "Far", -1},
 		{"POST /b", "Go Other", -1}, {"POST /b?delete", "Go", -1}, {"POST /b?delete", "", 2}, {"GET /b", "Go", -1},

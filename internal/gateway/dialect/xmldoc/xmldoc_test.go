@@ -34,8 +34,8 @@ func schemas(t testing.TB) (loose, strict *Schema) {
 	return loose, strict
 }
 
-// FuzzDecode: no document makes a panic or an internal error, and a strict schema accepts
-// only what a loose one accepts, and reads it equally.
+// FuzzDecode: no document causes a panic or an internal error. A strict schema accepts only documents that
+// a loose one accepts, and decodes them equally.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"", "<Delete/>", "<Delete><Object><Key>k</Key></Object></Delete>", "<!DOCTYPE x>",
@@ -59,7 +59,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestSchema: a schema refuses a repeated element, and a strict one also what is not in it.
+// TestSchema: a schema refuses repeated elements, and a strict one also unknown elements.
 func TestSchema(t *testing.T) {
 	loose, strict := schemas(t)
 	spaces := func(n int) string {
@@ -110,7 +110,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestAppendText: every value becomes XML with the same text.
+// TestAppendText: every value is encoded as XML with the same text.
 func TestAppendText(t *testing.T) {
 	for value, want := range map[string]string{
 		"": "", `a<b>&"c"`: "a&lt;b&gt;&amp;&quot;c&quot;", "\x01\n\x7f": "&#x1;&#xa;&#x7f;",
@@ -125,7 +125,7 @@ func TestAppendText(t *testing.T) {
 	}
 }
 
-// FuzzAppendText: text that XML 1.0 has a form for is read as it was.
+// FuzzAppendText: every text that XML 1.0 can express is decoded unchanged.
 func FuzzAppendText(f *testing.F) {
 	for _, s := range []string{"a", "<&>\"", "é\U0001F600", "\x00", "\xff"} {
 		f.Add(s)

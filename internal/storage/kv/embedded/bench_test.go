@@ -26,8 +26,8 @@ func benchStore(b *testing.B) *store {
 	return inner(s)
 }
 
-// BenchmarkCommit is transactions that read one key, share a guard and write
-// 300 bytes, each writer waiting for its own.
+// BenchmarkCommit measures transactions that read one key, share a guard and write 300 bytes; each writer
+// waits for its own.
 func BenchmarkCommit(b *testing.B) {
 	for _, writers := range []int{1, 8, 32} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
@@ -138,8 +138,8 @@ func BenchmarkScan1000(b *testing.B) {
 	}
 }
 
-// BenchmarkFolders is a listing with a delimiter: a scan of one record in each
-// of 500 folders, in one View.
+// BenchmarkFolders measures a listing with a delimiter: a scan of one record in each of 500 folders, in one
+// View.
 func BenchmarkFolders(b *testing.B) {
 	s := filled(b, 50_000)
 	b.ReportAllocs()

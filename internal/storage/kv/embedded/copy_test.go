@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// fullElsewhere is a disk whose other folders take nothing.
+// fullElsewhere is a disk on which writes to other folders fail.
 type fullElsewhere struct {
 	vfs.FS
 	dir  string
@@ -27,8 +27,8 @@ func (f *fullElsewhere) Create(name string, c vfs.DiskWriteCategory) (vfs.File, 
 	return f.FS.Create(name, c)
 }
 
-// TestCopy: a copy is a store of its own with everything that was durable before, and
-// one that can't be made does no harm.
+// TestCopy: a copy is a separate store with everything that was durable before. A failed copy does not
+// affect the store.
 func TestCopy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "meta")
 	fs := &fullElsewhere{FS: vfs.Default, dir: dir}
@@ -75,7 +75,7 @@ func TestCopy(t *testing.T) {
 	o.Dir, o.Create = to, false
 	err = Check(t.Context(), Options{Dir: to, Root: o.Root, Verified: func(f Found) error {
 		if got := get(f.Store); got != "before" {
-			t.Errorf("the copy says %q", got)
+			t.Errorf("the copy has %q", got)
 		}
 		return nil
 	}})
@@ -88,6 +88,6 @@ func TestCopy(t *testing.T) {
 	}
 	set(other, "elsewhere")
 	if get(s) != "after" || other.Close() != nil {
-		t.Error("the copy and the store are not apart")
+		t.Error("the copy and the store share changes")
 	}
 }

@@ -19,16 +19,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// crew writes to a store until it is told to stop: each writer counts, in two
-// keys at once, and readers look at both.
+// crew writes to a store until it is stopped: each writer counts in two keys at once, and readers read both.
 type crew struct {
 	s     *store
-	acked [4]atomic.Uint64 // what Update promised, by writer
-	shown [4]atomic.Uint64 // what a View was shown
+	acked [4]atomic.Uint64 // the newest acknowledged count of each writer
+	shown [4]atomic.Uint64 // the newest count that a View has read
 	stop  atomic.Bool
 	quit  chan struct{}
 	wg    sync.WaitGroup
-	// broken holds what was wrong, apart from errors of Update.
+	// broken holds the first failure, other than errors of Update.
 	broken chan error
 }
 
@@ -52,7 +51,7 @@ func (c *crew) write(w, padding int) {
 			if padding > 0 {
 				tx.Set(crewKey('p', w), make([]byte, padding))
 			}
-			if n%2 == 0 { // an absence is shown, too
+			if n%2 == 0 { // also read a missing key
 				tx.Delete(crewKey('o', w))
 			} else {
 				tx.Set(crewKey('o', w), v)
@@ -133,7 +132,7 @@ type promise struct {
 	durable      uint64
 }
 
-// promised is what must outlast a crash that happens after the call.
+// promised returns the counts that must survive a crash after the call.
 func (c *crew) promised() (p promise) {
 	for w := range c.acked {
 		p.acked[w], p.shown[w] = c.acked[w].Load(), c.shown[w].Load()
@@ -180,8 +179,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// Whatever the disk refuses, no promise is broken, views go on, and a later start
-// finds everything that was promised.
+// TestDiskFaults: whichever operation of the disk fails, views continue, and a later start finds everything
+// that was acknowledged.
 func TestDiskFaults(t *testing.T) {
 	logs := errorfs.PathMatch("db/*.log")
 	manifests := errorfs.PathMatch("db/MANIFEST*")
@@ -266,7 +265,7 @@ type predicate func(errorfs.Op) bool
 func (p predicate) Evaluate(op errorfs.Op) bool { return p(op) }
 func (p predicate) String() string              { return "kinds" }
 
-// If a table can't be written because there is no room, that is tried again.
+// TestFlushIsTriedAgain: if a table can't be written because there is no room, the write is tried again.
 func TestFlushIsTriedAgain(t *testing.T) {
 	mem := vfs.NewMem()
 	var failures atomic.Int32
@@ -308,8 +307,8 @@ func (f *heldFile) wait() {
 func (f *heldFile) Sync() error     { f.wait(); return f.File.Sync() }
 func (f *heldFile) SyncData() error { f.wait(); return f.File.SyncData() }
 
-// What is not synced yet is hidden from views, and from callers of an Update that
-// only reads.
+// TestUnsyncedIsHidden: unsynced changes are hidden from views, and from callers of an Update that only
+// reads.
 func TestUnsyncedIsHidden(t *testing.T) {
 	fs := &heldFS{FS: vfs.NewMem()}
 	b := onDisk(fs)
@@ -365,9 +364,9 @@ func TestUnsyncedIsHidden(t *testing.T) {
 	}
 	select {
 	case err := <-told:
-		t.Error("told before it lasts:", err)
+		t.Error("a reading Update returned before the state was durable:", err)
 	case err := <-written:
-		t.Error("promised before it lasts:", err)
+		t.Error("an Update returned before it was durable:", err)
 	default:
 	}
 	fs.gate.Unlock()

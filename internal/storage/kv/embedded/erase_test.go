@@ -11,8 +11,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// TestErase: after a deletion a value lies in the engine's tables until its range is
-// erased, and other records stay.
+// TestErase: a deleted value stays in the engine's tables until its range is erased. Other records stay.
 func TestErase(t *testing.T) {
 	dir, root := t.TempDir(), seal.RingOf(seal.NewKey())
 	open := func(create bool) kv.Store {
@@ -38,14 +37,14 @@ func TestErase(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = open(false) // what the log held is in a table now
+	s = open(false) // the engine has written its log into a table
 	if !inTables(t, dir, doomed) || !inTables(t, dir, kept) {
 		t.Fatal("the test does not find records in tables")
 	}
 	update(s, func(tx kv.Tx) { tx.Delete([]byte(doomed)) })
 	e, ok := s.(kv.Erasing)
 	if !ok {
-		t.Fatal("the store erases nothing")
+		t.Fatal("the store can't erase")
 	}
 	if err := e.Erase(t.Context(), []byte("x/d"), []byte("x/e")); err != nil {
 		t.Fatal(err)
@@ -64,7 +63,7 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if inTables(t, dir, doomed) {
-		t.Error("it is still in a table")
+		t.Error("the value is still in a table")
 	}
 }
 
@@ -80,7 +79,7 @@ func inTables(t *testing.T, dir, text string) (found bool) {
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		found = found || bytes.Contains(b, []byte(text[2:])) // tables cut what keys have in common
+		found = found || bytes.Contains(b, []byte(text[2:])) // tables omit common prefixes of keys
 	}
 	return found
 }

@@ -9,8 +9,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A transaction depends on what was read before it began: where that changed since,
-// its function runs again.
+// A transaction can depend on reads from before it began: if these records have changed, its function runs
+// again.
 func Example() {
 	ctx := context.Background()
 	s, err := embedded.OpenMemory(ctx, embedded.Options{Root: seal.RingOf(seal.NewKey())})
@@ -31,7 +31,7 @@ func Example() {
 	}
 	fmt.Println(set("policy", "allow"))
 
-	decision := kv.Witnessed(ctx) // what is read under it is remembered
+	decision := kv.Witnessed(ctx) // remembers the reads under it
 	policy, err := get(decision, "policy")
 	fmt.Printf("%s %v\n", policy, err)
 	fmt.Println(set("policy", "deny")) // meanwhile

@@ -36,7 +36,7 @@ func update(t *testing.T, s kv.Store, k, v string) error {
 	return s.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte(k), []byte(v)); return nil })
 }
 
-// comes tries until the store takes an update; the store itself pauses between attempts.
+// comes tries until the store accepts an update; the store itself pauses between attempts.
 func comes(t *testing.T, s kv.Store, k, v string) {
 	t.Helper()
 	var err error
@@ -49,8 +49,8 @@ func comes(t *testing.T, s kv.Store, k, v string) {
 	t.Fatalf("writes do not come back: %v", err)
 }
 
-// TestWritesComeBack: whatever the disk refused, and for whatever reason, reads go on,
-// nothing that was promised is lost, and writes resume without a restart.
+// TestWritesComeBack: whichever write of the disk failed, reads continue, nothing acknowledged is lost, and
+// writes resume without a restart.
 func TestWritesComeBack(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for _, only := range []string{"", ".log"} {
@@ -144,7 +144,7 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
-			// A store that never gets room can be closed all the same.
+			// A store that never gets room can still be closed.
 			full.On()
 			room.Store(false)
 			if s, err = OpenPebble(t.Context(), o); err != nil {
@@ -162,8 +162,8 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestDeletionsTakeTheLastRoom: on a full disk a deletion asks for the last room,
-// and nothing else does; where there is none, it is refused before it is begun.
+// TestDeletionsTakeTheLastRoom: on a full disk only deletions ask for the last room. Without it, a deletion
+// is refused before it begins.
 func TestDeletionsTakeTheLastRoom(t *testing.T) {
 	var state space.State
 	var last bool
@@ -202,10 +202,10 @@ func TestDeletionsTakeTheLastRoom(t *testing.T) {
 	}
 	last = true
 	if err := update(t, s, "c", "1"); fault.From(err).Kind != fault.KindFull || asked != 1 {
-		t.Errorf("what only adds: %v, asked %d times", err, asked)
+		t.Errorf("a write: %v, asked %d times", err, asked)
 	}
 	if err := remove("a", smallSets+1); fault.From(err).Kind != fault.KindFull || asked != 1 {
-		t.Errorf("what adds a lot: %v, asked %d times", err, asked)
+		t.Errorf("a large write: %v, asked %d times", err, asked)
 	}
 	if err := remove("a", 100); err != nil || asked != 2 {
 		t.Errorf("a deletion: %v, asked %d times", err, asked)

@@ -33,8 +33,8 @@ func (s countedSnapshot) Get(key []byte) (value []byte, done io.Closer, err erro
 	return s.Snapshot.Get(key)
 }
 
-// TestOpenedValues: a value that is read again and again is read of the engine twice, and
-// a value that changed is never answered to a state that holds another one.
+// TestOpenedValues: a value that is read often is read from the engine only twice, and a view never gets
+// the value of another state.
 func TestOpenedValues(t *testing.T) {
 	gets := 0
 	b := benches()["memory"]()
@@ -61,7 +61,7 @@ func TestOpenedValues(t *testing.T) {
 			t.Errorf("%q, %v after %d reads of the engine; want %q after %d", v, err, gets-before, want, wantGets)
 		}
 		if len(v) > 0 {
-			v[0] = '!' // it belongs to the caller
+			v[0] = '!' // the caller owns the slice
 		}
 	}
 	view := func(want string, wantGets int) {
@@ -78,7 +78,7 @@ func TestOpenedValues(t *testing.T) {
 		read(old, "one", 0)
 		set("two")
 		read(old, "one", 1)
-		view("two", 1) // keeps it
+		view("two", 1) // the value is kept now
 		view("two", 0)
 		read(old, "one", 1)
 		return s.Update(ctx, func(tx kv.Tx) error { tx.Set(other, nil); return nil })
@@ -98,14 +98,14 @@ func TestOpenedValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	view("", 1) // keeps that there is none
+	view("", 1) // the absence is kept now
 	view("", 0)
 	set("four")
 	view("four", 1)
 }
 
-// TestOpenedValuesMeanwhile: while writers give all of a few keys the same new value,
-// readers never see two values in one state, nor one that is older than one they saw.
+// TestOpenedValuesMeanwhile: while writers give a few keys the same new value at once, readers never see
+// two values in one state, nor an older value after a newer one.
 func TestOpenedValuesMeanwhile(t *testing.T) {
 	s := benches()["memory"]().open(t)
 	defer s.Close()

@@ -22,7 +22,7 @@ func wrappings(marker []byte) (all [][]byte) {
 	return all
 }
 
-// found returns which of the texts stand in a file under dir.
+// found returns the texts that a file under dir contains.
 func found(t *testing.T, dir string, texts [][]byte) (in []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -46,8 +46,8 @@ func found(t *testing.T, dir string, texts [][]byte) (in []string) {
 	return in
 }
 
-// TestRekey: after it, the new generation alone opens the store, and nothing that the
-// old one wrapped stands in any file of the engine.
+// TestRekey: afterwards only the new generation opens the store, and no file of the engine contains a key
+// that the old one wrapped.
 func TestRekey(t *testing.T) {
 	root := seal.RingOf(seal.NewKey())
 	o := Options{Dir: filepath.Join(t.TempDir(), "db"), Root: root, Create: true}
@@ -114,7 +114,7 @@ func TestRekey(t *testing.T) {
 	}
 }
 
-// TestRekeyBeside: commits go on meanwhile, and a store in memory does the same.
+// TestRekeyBeside: commits continue meanwhile, also in a store in memory.
 func TestRekeyBeside(t *testing.T) {
 	for name, bench := range benches() {
 		t.Run(name, func(t *testing.T) {

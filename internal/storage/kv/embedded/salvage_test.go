@@ -9,7 +9,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// salvagedFrom reads what is left in dir.
+// salvagedFrom salvages the records in dir.
 func salvagedFrom(t *testing.T, o Options, marks ...Mark) Salvaged {
 	t.Helper()
 	before := everything(t, o.Dir)
@@ -38,14 +38,14 @@ func mark(t *testing.T, o Options) Mark {
 	return m
 }
 
-// TestSalvage: one damage of one file never loses more than the damaged block,
-// wherever it is, and what is recovered is right.
+// TestSalvage: one damage of a file never loses more than the damaged block, and recovered records are
+// right.
 func TestSalvage(t *testing.T) {
 	o, want := used(t)
 	m := mark(t, o)
 	everyDamage(t, o, func(t *testing.T, o Options, file, damage string) {
 		s := salvagedFrom(t, o, m)
-		most := 0 // that may be missing
+		most := 0 // records that may be missing
 		switch filepath.Ext(file) {
 		case ".sst", ".log":
 			most = 20 // a block of 8 KiB, or a record of the log
@@ -70,7 +70,7 @@ func TestSalvage(t *testing.T) {
 		}
 		for k := range s.Records {
 			if _, ok := want[k]; !ok {
-				t.Errorf("%q was never there", k)
+				t.Errorf("%q never existed", k)
 			}
 		}
 	})

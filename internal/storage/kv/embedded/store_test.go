@@ -25,8 +25,8 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// bench is an engine that outlives the stores opened on it, so that a test can
-// look at, and change, what the engine holds.
+// bench is an engine that stays open when stores on it are closed, so that a test can read and change the
+// engine's content.
 type bench struct {
 	root  *seal.Ring
 	start func(*store) (engine.Engine, error)
@@ -42,7 +42,7 @@ func benches() map[string]func() *bench {
 	}
 }
 
-// onDisk is a bench whose engine is Pebble on fs.
+// onDisk returns a bench whose engine is Pebble on fs.
 func onDisk(fs vfs.FS) *bench {
 	return &bench{seal.RingOf(seal.NewKey()), func(s *store) (engine.Engine, error) {
 		e, err := pebblekv.Open(pebblekv.Options{
@@ -96,7 +96,7 @@ func rawGet(t testing.TB, e engine.Engine, key []byte) []byte {
 	return v
 }
 
-// rawSet sets key, or deletes it where value is nil.
+// rawSet sets key, or deletes it if value is nil.
 func rawSet(t testing.TB, e engine.Engine, key, value []byte) {
 	t.Helper()
 	b := e.Batch()
@@ -210,8 +210,8 @@ func TestMovedValue(t *testing.T) {
 	})
 }
 
-// A value of a commit that the chain doesn't know of must not be served: the
-// chain's record was rolled back.
+// TestValueFromTheFuture: if the chain's record was rolled back, values of commits that it does not know
+// are not served.
 func TestValueFromTheFuture(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
 		s := b.open(t)
@@ -257,7 +257,7 @@ func TestEpochs(t *testing.T) {
 				for j := range 3 {
 					n := string(rawGet(t, e, fmt.Append(nil, "key", i, j))[nonceAt:headerSize])
 					if nonces[n] {
-						t.Errorf("nonce %x twice", n)
+						t.Errorf("nonce %x is repeated", n)
 					}
 					nonces[n] = true
 				}
@@ -326,7 +326,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestEmptyStoreMeetsItsAnchor(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
 		if _, err := open(t.Context(), Options{Root: b.root, AtLeast: 1}, b.start); err == nil {
-			t.Error("an empty store passed for one with a commit")
+			t.Error("an empty store was accepted for one with a commit")
 		}
 		closeStore(t, b.open(t)) // and nothing was written
 	})
@@ -439,7 +439,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// A transaction that always loses gets exclusive use of the store.
+// TestClaim: a transaction that conflicts again and again gets exclusive use of the store.
 func TestClaim(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
 		s := b.open(t)
@@ -480,7 +480,7 @@ func TestClaim(t *testing.T) {
 	})
 }
 
-// A claim is given back however its transaction ends.
+// TestClaimEnds: a claim ends with its transaction, however that ends.
 func TestClaimEnds(t *testing.T) {
 	mine := errors.New("mine")
 	for name, end := range map[string]func(context.CancelFunc) error{
@@ -566,7 +566,7 @@ func TestWindow(t *testing.T) {
 		{101, point("b"), true},
 		{101, point("a"), false},
 		{100, point("a"), true},
-		{99, point("z"), true}, // it is no longer known what 100 wrote
+		{99, point("z"), true}, // the writes of 100 are no longer known
 		{101, ranges("a", "b"), false},
 		{101, ranges("a", "c"), true},
 		{100, ranges("x", "z", "d", "l", "c", "e"), true},

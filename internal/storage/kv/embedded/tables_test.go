@@ -14,13 +14,13 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// tablesOf opens a store on disk whose records lie in tables. enough false opens it for
-// reading only: no compaction replaces the files meanwhile.
+// tablesOf opens a store on disk whose records are in tables. With enough false it opens the store for
+// reading only, so that no compaction replaces the files.
 func tablesOf(t *testing.T, enough bool) (s kv.Store, files []string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "meta")
 	o := Options{Dir: dir, Root: seal.RingOf(seal.NewKey()), Create: true}
-	for range 3 { // each start writes a table of what lay in the log
+	for range 3 { // each start writes the log into a table
 		var err error
 		if s, err = OpenPebble(t.Context(), o); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func fill(t *testing.T, s kv.Store) {
 	}
 }
 
-// badTables are the files that VerifyTables calls bad, without reading any twice.
+// badTables returns the files that VerifyTables reports, and checks that it reads none twice.
 func badTables(t *testing.T, s kv.Store) (bad []string, size int64) {
 	t.Helper()
 	err := s.(kv.Verified).VerifyTables(t.Context(), func(n int64) error { size += n; return nil },
@@ -73,7 +73,7 @@ func badTables(t *testing.T, s kv.Store) (bad []string, size int64) {
 	return bad, size
 }
 
-// TestVerifyTables: damage on the disk is found though the store's cache hides it.
+// TestVerifyTables: damage on the disk is found although the store's cache has the right blocks.
 func TestVerifyTables(t *testing.T) {
 	flip := func(at func(size int) int) func(t *testing.T, path string, b []byte) {
 		return func(t *testing.T, path string, b []byte) {
@@ -125,7 +125,7 @@ func TestVerifyTables(t *testing.T) {
 	}
 }
 
-// TestVerifyTablesEnds with its context and with the first error of read and bad.
+// TestVerifyTablesEnds: it ends with its context and with the first error of read and bad.
 func TestVerifyTablesEnds(t *testing.T) {
 	s, files := tablesOf(t, false)
 	enough := errors.New("enough")
@@ -154,7 +154,7 @@ func TestVerifyTablesEnds(t *testing.T) {
 	}
 }
 
-// TestVerifyTablesBesideErasing: files that the engine replaces meanwhile are not bad.
+// TestVerifyTablesBesideErasing: files that the engine replaces meanwhile are not reported.
 func TestVerifyTablesBesideErasing(t *testing.T) {
 	s, _ := tablesOf(t, true)
 	done := make(chan error, 1)
@@ -170,7 +170,7 @@ func TestVerifyTablesBesideErasing(t *testing.T) {
 	}()
 	for {
 		if bad, _ := badTables(t, s); len(bad) > 0 {
-			t.Errorf("%q are called bad", bad)
+			t.Errorf("%q are reported", bad)
 		}
 		select {
 		case err := <-done:

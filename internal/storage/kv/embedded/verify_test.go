@@ -16,8 +16,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// used makes a store that was opened several times: it has tables, obsolete
-// files and a log. It returns what it holds.
+// used makes a store that was opened several times, so that it has tables, obsolete files and a log. It
+// returns the store's records.
 func used(t testing.TB) (Options, map[string]string) {
 	t.Helper()
 	o := Options{Dir: filepath.Join(t.TempDir(), "db"), Root: seal.RingOf(seal.NewKey()), Create: true}
@@ -45,7 +45,7 @@ func used(t testing.TB) (Options, map[string]string) {
 	return o, want
 }
 
-// everything describes all files below dir.
+// everything returns a description of all files below dir.
 func everything(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -82,7 +82,7 @@ func copied(t testing.TB, from string) string {
 	return to
 }
 
-// damages are what can happen to a file of size n.
+// damages returns the kinds of damage of a file of size n.
 func damages(n int64) map[string]func(path string) error {
 	all := map[string]func(string) error{"removed": os.Remove}
 	for _, part := range []int64{0, 10, 50, 90, 98} {
@@ -141,8 +141,8 @@ func everyDamage(t *testing.T, o Options, fn func(t *testing.T, o Options, file,
 	}
 }
 
-// Whatever happens to a file, the store opens and has everything, or reports missing
-// records as damaged, or it is refused and no byte is changed.
+// TestDamagedFiles: with any damage of a file, the store opens with all records, or reports missing records
+// as damaged, or does not open and no byte is changed.
 func TestDamagedFiles(t *testing.T) {
 	o, want := used(t)
 	everyDamage(t, o, func(t *testing.T, o Options, file, _ string) {
@@ -177,7 +177,7 @@ func get(s kv.Store, k string) (string, error) {
 	return v, err
 }
 
-// Opening a store that is not the right one never changes it.
+// TestStrangeOpenings: opening the wrong store never changes it.
 func TestStrangeOpenings(t *testing.T) {
 	good, _ := used(t)
 	refused := errors.New("not mine")
@@ -300,10 +300,10 @@ func TestFoundAndMarker(t *testing.T) {
 		bad := append([]byte{}, f.Marker...)
 		bad[i] ^= 1
 		if _, ok := parseMarker(bad, o.Root); ok {
-			t.Errorf("byte %d may change", i)
+			t.Errorf("a marker with byte %d changed is accepted", i)
 		}
 		if _, ok := parseMarker(f.Marker[:i], o.Root); ok {
-			t.Errorf("may be cut at %d", i)
+			t.Errorf("a marker truncated at %d is accepted", i)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// BenchmarkBare is the floor for kv's BenchmarkCommit: only Pebble, tuned the same
-// way, without transactions or seals.
+// BenchmarkBare is the lower bound for kv's BenchmarkCommit: Pebble alone with the same settings, without
+// transactions or seals.
 func BenchmarkBare(b *testing.B) {
 	for _, writers := range []int{1, 8, 32} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {

@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// TestBlocksStayInMemory: when both memtables have their full size, the cache still
-// holds the blocks of tables that are read.
+// TestBlocksStayInMemory: when both memtables have their full size, blocks of tables that were read are
+// still in the cache.
 func TestBlocksStayInMemory(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := pebble.Open("db", tune(log, newDisk(vfs.NewMem(), "db", func(err error) { t.Error(err) })))

@@ -26,8 +26,8 @@ type countedFile struct {
 
 func (f countedFile) Preallocate(int64, int64) error { *f.n++; return nil }
 
-// TestLogTakesNoScarceRoom: a log preallocates room only if there is plenty, because
-// deletions and the first account need what is left.
+// TestLogTakesNoScarceRoom: a log preallocates room only if there is plenty, because deletions and the
+// first account need the rest.
 func TestLogTakesNoScarceRoom(t *testing.T) {
 	const chunk = 1 << 20
 	for free, want := range map[uint64]int{0: 0, chunk: 0, 15 * chunk: 0, 16 * chunk: 1, 1 << 40: 1} {
@@ -41,7 +41,7 @@ func TestLogTakesNoScarceRoom(t *testing.T) {
 	}
 }
 
-// reusing counts the logs that are written over.
+// reusing counts the logs that are overwritten.
 type reusing struct {
 	vfs.FS
 	n *atomic.Int32
@@ -52,8 +52,8 @@ func (f reusing) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.Fi
 	return f.FS.ReuseForWrite(from, to, c)
 }
 
-// TestPurgesOverlap: a purge that ends lets no log be written over while another one is
-// under way.
+// TestPurgesOverlap: the end of a purge does not let Pebble overwrite logs while another purge is in
+// progress.
 func TestPurgesOverlap(t *testing.T) {
 	var reused atomic.Int32
 	e, err := Open(Options{
@@ -74,7 +74,7 @@ func TestPurgesOverlap(t *testing.T) {
 		return reused.Load() - before
 	}
 	if turn() == 0 {
-		t.Fatal("Pebble writes over no log: the test sees nothing")
+		t.Fatal("Pebble overwrites no log, so this test proves nothing")
 	}
 	e.disk.purges.Add(1) // another purge, which takes long
 	if err := e.Purge(t.Context(), []byte("a"), []byte("b")); err != nil {
