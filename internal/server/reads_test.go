@@ -97,7 +97,7 @@ func TestReadsPerRequest(t *testing.T) {
 		{http.MethodHead, "/box/none", 404, "b:1 c:1 h:1 i:1"},
 		{http.MethodGet, "/box?list-type=2", 200, "b:1 h:1 i:1"},
 		{http.MethodDelete, "/box/k", 204, "b:1 c:1 h:1 i:1 v:1"},
-		{http.MethodDelete, "/box/k", 204, "b:2 c:1 h:1 i:1"}, // without a commit, the transaction reads the bucket again
+		{http.MethodDelete, "/box/k", 204, "b:2 c:1 h:1 i:1"}, // no commit, so it is read again
 		{http.MethodGet, "/none/k", 404, "b:2 i:1"},           // the bucket may exist by now
 	} {
 		t.Run(step.method+" "+step.target+" "+step.reads, func(t *testing.T) {

@@ -26,7 +26,7 @@ func TestWalls(t *testing.T) {
 		t.Error(f)
 	}
 	if files < 50 {
-		t.Errorf("only %d files were looked at: the walls stand elsewhere", files)
+		t.Errorf("only %d files were checked: the test looks in the wrong place", files)
 	}
 }
 
@@ -233,7 +233,7 @@ func (c *checker) globals(d *ast.GenDecl) {
 	}
 }
 
-// isEmbedded reports a variable that holds files of the tree, read-only.
+// isEmbedded reports whether a variable holds embedded files of the tree.
 func isEmbedded(d *ast.GenDecl) bool {
 	return d.Doc != nil &&
 		slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool {

@@ -15,10 +15,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxColumns is how many columns fit beside a second window; a tab counts as four.
+// maxColumns is the longest line, so that two windows fit next to each other; a tab counts as four.
 const maxColumns = 120
 
-// TestColumns checks that every line of Go fits.
+// TestColumns checks that no line of Go is longer.
 func TestColumns(t *testing.T) {
 	found, err := longLines(filepath.Join("..", ".."), ".go")
 	if err != nil {
@@ -71,9 +71,8 @@ func longLines(root, suffix string) ([]string, error) {
 // columns returns the number of a line's columns.
 func columns(line string) int { return utf8.RuneCountInString(line) + 3*strings.Count(line, "\t") }
 
-// literalLines are the lines that no formatting can shorten: raw strings that
-// span lines, struct tags, and lines that hold only one string literal and what has
-// to be next to it (a key, a comma, a parenthesis).
+// literalLines returns the lines that no formatting can shorten: raw strings that span lines, struct tags,
+// and lines with only one string literal and a key, comma or parenthesis that must be next to it.
 func literalLines(src []byte) map[int]bool {
 	lines := map[int]bool{}
 	text := strings.Split(string(src), "\n")
@@ -106,8 +105,7 @@ func literalLines(src []byte) map[int]bool {
 	}
 }
 
-// eachFile calls look with each file of a tree that has the suffix, named from
-// its root; what tests read as data is left out.
+// eachFile calls look with each file of a tree that has the suffix, named from its root. It omits testdata.
 func eachFile(root, suffix string, look func(name string, src []byte) error) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestOneDoor: of the file that may delete records of core/object, two functions do,
-// and only the one that judges names the record of a version. The other refuses keys
-// of versions (forget, tested beside it).
+// TestOneDoor: in the file that may delete records of core/object, only remove and forget delete records.
+// Only remove, which checks protection, names the record of a version; forget refuses keys of versions
+// (tested in core/object).
 func TestOneDoor(t *testing.T) {
 	file := filepath.Join("..", "..", "internal", "core", "object", "door.go")
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

@@ -43,7 +43,7 @@ func TestPagesNamePaths(t *testing.T) {
 	}
 }
 
-// TestLeaningPages proves that the check finds what is missing.
+// TestLeaningPages proves that the check finds missing paths.
 func TestLeaningPages(t *testing.T) {
 	tree := map[string]bool{
 		"docs": true, "docs/a.md": true, "internal/core/object": true, "internal/core/object/put.go": true,
@@ -56,7 +56,7 @@ func TestLeaningPages(t *testing.T) {
 	}
 }
 
-// missingPaths are the paths a page names that are not in the tree.
+// missingPaths returns the paths that a page names and the tree does not have.
 func missingPaths(page, text string, tree map[string]bool) []string {
 	text = regexp.MustCompile(`https?://\S+`).ReplaceAllString(text, "")
 	text = regexp.MustCompile("new `[^`]*`").ReplaceAllString(text, "")
@@ -78,8 +78,7 @@ func missingPaths(page, text string, tree map[string]bool) []string {
 	return missing
 }
 
-// inTree finds a path, or one that ends in it: pages leave out internal and core if
-// the meaning is clear.
+// inTree finds a path, or one that ends with it: pages omit internal and core if the meaning is clear.
 func inTree(tree map[string]bool, name string) bool {
 	if tree[name] {
 		return true
@@ -226,7 +225,7 @@ func TestDecisionsAreListed(t *testing.T) {
 	}
 	for _, line := range got {
 		if !slices.Contains(want, line) {
-			t.Errorf("docs/decisions/README.md lists what is not there: %s", line)
+			t.Errorf("docs/decisions/README.md lists a missing decision: %s", line)
 		}
 	}
 	if !slices.IsSorted(got) {

@@ -6,7 +6,7 @@ import "strings"
 
 const module = "watertight/"
 
-// layer says which of our packages a room may import. A prefix covers everything
+// layers says which of our packages a room may import. A prefix covers everything
 // below it. Every room belongs to the longest prefix that fits.
 var layers = map[string][]string{
 	"internal/fault":             {},
@@ -151,8 +151,8 @@ var pure = []string{
 	"internal/fault", "internal/mac", "internal/edge/signed",
 }
 
-// secondCipher is what storage/seal alone has besides: DSSE-KMS takes a second cipher,
-// and the standard library exports none.
+// secondCipher is a package that only storage/seal may import as well: DSSE-KMS needs a second cipher, and
+// the standard library exports none.
 const secondCipher = "golang.org/x/crypto/chacha20poly1305"
 
 // symbols are functions that only some places may use.

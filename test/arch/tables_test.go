@@ -107,7 +107,7 @@ func bareTables(name string, src []byte) ([]string, error) {
 	return found, nil
 }
 
-// literalsOf are the variables of a function that hold a composite literal.
+// literalsOf returns the variables of a function that hold a composite literal.
 func literalsOf(fn *ast.FuncDecl) map[string]*ast.CompositeLit {
 	all := map[string]*ast.CompositeLit{}
 	ast.Inspect(fn.Body, func(n ast.Node) bool {
@@ -124,7 +124,7 @@ func literalsOf(fn *ast.FuncDecl) map[string]*ast.CompositeLit {
 	return all
 }
 
-// isTable reports a loop over several literal cases: structs, or a map.
+// isTable reports whether a loop is over several literal cases: structs, or a map.
 func isTable(loop *ast.RangeStmt, literals map[string]*ast.CompositeLit) bool {
 	c, _ := loop.X.(*ast.CompositeLit)
 	if id, ok := loop.X.(*ast.Ident); ok {
@@ -166,7 +166,7 @@ func callsOfT(body *ast.BlockStmt) (reports, runs bool) {
 	return reports, runs
 }
 
-// leavesEarly reports a loop with a break or a return.
+// leavesEarly reports whether a loop has a break or a return.
 func leavesEarly(body *ast.BlockStmt) bool {
 	leaves := false
 	ast.Inspect(body, func(n ast.Node) bool {

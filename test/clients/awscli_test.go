@@ -28,7 +28,7 @@ func TestAWSCLI(t *testing.T) {
 	c.same("all/dir/copy", big)
 	c.same("all/moved", small)
 	if out := run("s3", "sync", "all", "s3://cli", "--delete"); out != "" {
-		t.Errorf("nothing changed, and yet: %s", out)
+		t.Errorf("a second sync without changes prints: %s", out)
 	}
 	// Without a configured region the CLI presigns with SigV2, which is
 	// refused.

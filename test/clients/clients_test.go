@@ -128,7 +128,7 @@ func (c client) gone(bucket string) {
 	c.t.Helper()
 	_, err := c.s.S3.HeadBucket(c.t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)})
 	if refusal := smithy.APIError(nil); !errors.As(err, &refusal) || refusal.ErrorCode() != "NotFound" {
-		c.t.Errorf("the bucket is there: %v", err)
+		c.t.Errorf("the bucket still exists: %v", err)
 	}
 }
 

@@ -12,11 +12,11 @@ import (
 	"watertight/test/harness"
 )
 
-// guarded starts a server whose root user has an MFA device. code returns what x-amz-mfa
-// carries, with another code each time.
+// guarded starts a server whose root user has an MFA device. code returns a value of x-amz-mfa, with another
+// code each time.
 func guarded(t *testing.T) (s *harness.Server, c client, code func() string) {
 	t.Helper()
-	var ahead atomic.Int64 // a code is good once, and a test doesn't wait for the next one
+	var ahead atomic.Int64 // moves the clock, because a code can be used only once
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	s = harness.Start(t, func(o *server.Config) { o.Now = now })
 	root := iam.New(iam.Options{

@@ -65,8 +65,8 @@ func TestSOPS(t *testing.T) {
 	}
 }
 
-// TestS3EncryptionClient: the Amazon S3 Encryption Client encrypts on its own side,
-// under data keys of a key here.
+// TestS3EncryptionClient: the Amazon S3 Encryption Client encrypts objects itself, under data keys of a KMS
+// key of this server.
 func TestS3EncryptionClient(t *testing.T) {
 	s := harness.Start(t)
 	ctx, k := t.Context(), kmsOf(s)

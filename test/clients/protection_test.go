@@ -13,9 +13,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestTerraformProtection applies versioning with MFA Delete and Object Lock, with a code
-// as the provider sends it, finds nothing left to do, and destroys them: not before another
-// code has turned MFA Delete off.
+// TestTerraformProtection applies versioning with MFA Delete and Object Lock, with a code in the provider's
+// form, finds nothing left to do, and destroys them, which needs another code to turn MFA Delete off first.
 func TestTerraformProtection(t *testing.T) {
 	harness.NeedTool(t, "terraform")
 	s, c, code := guarded(t)

@@ -16,7 +16,7 @@ func TestRclone(t *testing.T) {
 			"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
 		}
 	}
-	c.text("rclone.conf", "") // it says so where there is none
+	c.text("rclone.conf", "") // rclone prints a notice if it is missing
 	big, small := c.file("tree/dir/big", large), c.file("tree/"+odd, 100)
 	c.file("tree/empty", 0)
 	c.run("rclone", "mkdir", "wt:rclone")

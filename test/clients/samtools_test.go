@@ -8,9 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestSamtools is a session of samtools, whose library looks for the bytes
-// "ETag: " in answers: without them it ends an upload with nothing stored, and
-// says nothing.
+// TestSamtools is a session of samtools. Its library searches answers for the bytes "ETag: ": without them
+// it ends an upload without storing anything and without an error.
 func TestSamtools(t *testing.T) {
 	c := start(t, "samtools")
 	_, host, _ := strings.Cut(c.s.Endpoint, "://")

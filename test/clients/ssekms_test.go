@@ -12,7 +12,7 @@ import (
 	"watertight/test/harness"
 )
 
-// underKey reports how an object is encrypted, and fails unless a key of KMS is it.
+// underKey returns the encryption of an object, and fails the test unless it is under a KMS key.
 func (c client) underKey(bucket, key string) {
 	c.t.Helper()
 	out, err := c.s.S3.HeadObject(c.t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})

@@ -46,8 +46,8 @@ func mirrored(t *testing.T, home string) []string {
 	return nil
 }
 
-// terraformed makes a folder for one configuration, and returns what runs a command
-// there; the command must succeed.
+// terraformed makes a folder for one configuration, and returns a function that runs a command there; the
+// command must succeed.
 func (c client) terraformed(main string) func(args ...string) string {
 	c.t.Helper()
 	c.text("main.tf", main)

@@ -35,9 +35,9 @@ type exception struct{ kind, reason string }
 var kinds = map[string]string{
 	"admin": notRun, // calls the admin API of the gateway the suite was made for
 	"aws":   "",     // recorded from AWS, or said by AWS's pages, otherwise
-	words:   "",     // the right code, in other words than the suite's
+	words:   "",     // the right code with another message than the suite's
 	"safer": "",     // AWS is silent, and this is the safer reading
-	"later": "",     // a feature that is not there yet
+	"later": "",     // a feature that is not built yet
 	"racy":  notRun, // fails or passes with the clock, the load of the machine or by chance
 }
 
@@ -115,7 +115,7 @@ func run(t *testing.T, list string) {
 	}
 }
 
-// suiteAccount is the account that the suite's ARNs are of.
+// suiteAccount is the account in the suite's ARNs.
 const suiteAccount = "000000000000"
 
 // start runs a server for a test of the suite.

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// arguments are values by the names of parameters and of the members of inputs.
+// arguments maps names of parameters and of members of inputs to values.
 type arguments map[string]any
 
 func (a arguments) with(more arguments) arguments {
@@ -26,9 +26,8 @@ func (a arguments) with(more arguments) arguments {
 	return a
 }
 
-// cases are the arguments that a method is called with; arguments that none of them
-// names are zero values. A method whose action depends on its arguments has a case for
-// each action.
+// cases returns the arguments with which a method is called; arguments without a name in a case are zero
+// values. A method whose action depends on its arguments has a case for each action.
 func cases(f *fixture, m *method) []arguments {
 	if m.room == "core/cdn" {
 		return inCDN(f, m)

@@ -50,7 +50,7 @@ func TestEveryMethodDemands(t *testing.T) {
 		t.Run(m.String(), func(t *testing.T) {
 			t.Parallel()
 			if m.takesAction {
-				t.Fatal("it takes the action that it demands as a parameter")
+				t.Fatal("the method takes the action that it demands as a parameter")
 			}
 			if (len(m.needs) == 0) != (open()[m.String()] != "") {
 				t.Fatalf("its comment says that it needs %v: name the actions, or say why it is open", m.needs)
@@ -83,7 +83,7 @@ func TestEveryMethodDemands(t *testing.T) {
 	}
 }
 
-// ofServices returns all actions of the services that a method's own actions belong to.
+// ofServices returns all actions of the services of a method's own actions.
 func ofServices(actions, own []policy.Action) []policy.Action {
 	service := func(a policy.Action) string { s, _, _ := strings.Cut(string(a), ":"); return s }
 	return slices.DeleteFunc(slices.Clone(actions), func(a policy.Action) bool {
@@ -126,8 +126,7 @@ func call(t *testing.T, m *method, n int, grant func(*fixture) authz.Grant) erro
 	return err
 }
 
-// argument returns a parameter's value: the one that the case has for its name, or else
-// one for its type.
+// argument returns a parameter's value: by its name in the case, or else by its type.
 func argument(f *fixture, m *method, args arguments, p reflect.Type, name string) reflect.Value {
 	if x, ok := args[name]; ok && reflect.TypeOf(x).AssignableTo(p) {
 		return reflect.ValueOf(x)

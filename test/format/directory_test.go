@@ -117,7 +117,7 @@ func keyFile(t *testing.T, path string) []byte {
 }
 
 // readDirectory reads everything in a data directory, and fails the test if anything
-// is not as the page says.
+// differs from the page.
 func readDirectory(t *testing.T, path string, format byte, root []generation) *directory {
 	t.Helper()
 	d := &directory{t: t, path: path, root: root, format: format}
@@ -214,7 +214,7 @@ func (d *directory) marker(folder string) {
 	commit, record, n := binary.BigEndian.Uint64(body[24:]), body[32:93], binary.BigEndian.Uint32(body[93:])
 	id := d.opened("a marker's id", "watertight kv store", record[1:], []byte("\x00v"))
 	if !bytes.Equal(body[8:24], public) || commit > d.commit || !bytes.Equal(id, d.id) || len(body) != 97+60*int(n) {
-		d.t.Errorf("the marker of %s tells of another store: %x", folder, b)
+		d.t.Errorf("the marker of %s names another store: %x", folder, b)
 	}
 	for i := range n {
 		at := binary.BigEndian.AppendUint32(slices.Clone(d.id), i+1)
@@ -266,7 +266,7 @@ func (d *directory) audit() {
 				rest, events = rest[12+size:], events+1
 			}
 			if len(rest) > 0 {
-				d.t.Errorf("frame %d goes on with %x", sequence, rest)
+				d.t.Errorf("frame %d continues with %x", sequence, rest)
 			}
 		}
 	}

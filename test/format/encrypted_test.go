@@ -46,7 +46,7 @@ func (p *populator) encryptedObjects() {
 	key := must[*kms.CreateKeyOutput](t)(keysOf(p.s).CreateKey(ctx, &kms.CreateKeyInput{})).KeyMetadata.KeyId
 	must[*s3.CreateBucketOutput](t)(p.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(encryptedBox)}))
 	for i, e := range encryptions() {
-		if i == 3 { // what is older stays under older material
+		if i == 3 { // earlier objects stay under older material
 			must[*kms.RotateKeyOnDemandOutput](t)(keysOf(p.s).RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{
 				KeyId: key,
 			}))
@@ -70,8 +70,8 @@ func (p *populator) encryptedObjects() {
 	}
 }
 
-// rolledBack deletes the objects under every encryption, has a rollback bring them back, and
-// destroys the versions that they were made of.
+// rolledBack deletes the objects under every encryption, restores them with a rollback, and destroys their
+// original versions.
 func (p *populator) rolledBack() {
 	t, ctx, box := p.t, p.t.Context(), aws.String(encryptedBox)
 	must[*s3.PutBucketVersioningOutput](t)(p.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
@@ -100,7 +100,7 @@ func (p *populator) rolledBack() {
 	}))
 }
 
-// checkShared checks what counts the versions of each payload: one is left.
+// checkShared checks the record that counts the versions of each payload: one is left.
 func checkShared(d *directory) {
 	d.t.Helper()
 	for _, e := range encryptions() {

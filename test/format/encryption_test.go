@@ -54,7 +54,7 @@ func (d *directory) upload(bucket, key string) (v version) {
 
 func (v version) unique() []byte { return get(v.all, 2).bytes }
 
-// payload is the unique that the bytes lie under and are bound to.
+// payload returns the unique under which the bytes are stored, and to which they are bound.
 func (v version) payload() []byte {
 	if u := get(v.all, 38).bytes; len(u) > 0 {
 		return u
@@ -62,12 +62,12 @@ func (v version) payload() []byte {
 	return v.unique()
 }
 
-// binding is what the data key of an object is bound to.
+// binding returns the binding of an object's data key.
 func (v version) binding() []byte {
 	return slices.Concat([]byte("watertight object\x00"+v.bucketID), v.payload(), []byte(v.key))
 }
 
-// partBinding is what the data key of a part is bound to.
+// partBinding returns the binding of a part's data key.
 func (v version) partBinding(number uint16) []byte {
 	b := slices.Concat([]byte("watertight part\x00"+v.bucketID), v.payload())
 	return append(binary.BigEndian.AppendUint16(b, number), v.key...)
@@ -205,7 +205,7 @@ func (d *directory) layered(what string, keys [][]byte, sealed []byte) (plain []
 	}
 }
 
-// sealedBytes are those of an object or a part, wherever they lie.
+// sealedBytes returns the sealed bytes of an object or a part, inline or in a blob.
 func (d *directory) sealedBytes(unique, blob []byte) []byte {
 	d.t.Helper()
 	if len(blob) == 0 {
@@ -262,10 +262,10 @@ func checkEncrypted(d *directory) {
 			sum := sha256.Sum256(want)
 			sealed := d.sealedBytes(v.payload(), get(v.all, 19).bytes)
 			if got := d.layered(v.key, keys, sealed); !bytes.Equal(got, want) {
-				d.t.Errorf("the bytes of %s are %d others", v.key, len(got))
+				d.t.Errorf("the bytes of %s differ (%d bytes)", v.key, len(got))
 			}
 			if !bytes.Equal(d.checksum(keys, get(v.all, 30).bytes), sum[:]) {
-				d.t.Errorf("the checksum of %s is another one", v.key)
+				d.t.Errorf("the checksum of %s differs", v.key)
 			}
 		}
 		v, ok := d.version(encryptedBox, e.name+" parts")
@@ -281,11 +281,11 @@ func checkEncrypted(d *directory) {
 			}
 		}
 		if !bytes.Equal(plain, slices.Concat(firstPart(), large())) {
-			d.t.Errorf("the bytes of %s are %d others", v.key, len(plain))
+			d.t.Errorf("the bytes of %s differ (%d bytes)", v.key, len(plain))
 		}
 		sum := sha256.Sum256(sums)
 		if !bytes.Equal(d.checksum(d.dataKeys(v, get(v.all, 18).bytes, v.binding()), get(v.all, 30).bytes), sum[:]) {
-			d.t.Errorf("the checksum of %s is another one", v.key)
+			d.t.Errorf("the checksum of %s differs", v.key)
 		}
 		u := d.upload(encryptedBox, e.name+" pending")
 		p, _ := d.part(u, d.records["p/"+string(u.unique())+"/\x00\x01"])

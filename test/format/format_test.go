@@ -52,13 +52,13 @@ func checkAs(t *testing.T, dir string, all []*kind, format byte, root []generati
 	checkRecords(t, d, all)
 	for key, want := range map[string][]byte{"inline": inline(), "large": large(), "customer": inline()} {
 		if got := d.object(box, key); !bytes.Equal(got, want) {
-			t.Errorf("the bytes of %s are %d others", key, len(got))
+			t.Errorf("the bytes of %s differ (%d bytes)", key, len(got))
 		}
 	}
 }
 
-// TestEveryByte: what a server leaves on the disk is what docs/FORMAT.md says: files,
-// keys, seals, records and their fields.
+// TestEveryByte: everything that a server writes to the disk is as docs/FORMAT.md says: files, keys, seals,
+// records and their fields.
 func TestEveryByte(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	s := serve(t, dir)
@@ -94,9 +94,8 @@ func TestPassphrase(t *testing.T) {
 	checkRecords(t, d, page(t))
 }
 
-// TestGoldenDirectory: a directory that an earlier program wrote is as the page says.
-// This program serves everything in it, and afterwards it is still as the page says.
-// Every kind of record that the page names occurs.
+// TestGoldenDirectory: a directory that an earlier program wrote agrees with the page. This program serves
+// everything in it, and afterwards it still agrees. Every kind of record that the page names occurs.
 func TestGoldenDirectory(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	unpack(t, dir)
@@ -112,7 +111,7 @@ func TestGoldenDirectory(t *testing.T) {
 			unseen = unseen && !strings.HasPrefix(k.text, prefix)
 		}
 		if unseen {
-			t.Errorf("no record is like %s: extend populate and write the directory anew", k.text)
+			t.Errorf("no record is like %s: extend populate and write the directory again", k.text)
 		}
 	}
 	s := serve(t, dir)

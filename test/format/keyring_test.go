@@ -16,7 +16,7 @@ import (
 // source opens the keyring's key: what a lock holds, and what it is bound to.
 type source func(wrapped, bound []byte) []byte
 
-// generation is one of the keys that stand where the root key stood.
+// generation is a generation of the root key.
 type generation struct {
 	number uint32
 	key    []byte
@@ -52,7 +52,7 @@ func keyring(t *testing.T, data string, open source) (all []generation) {
 	}
 	for _, folder := range []string{"blobs", "audit"} {
 		if c, err := os.ReadFile(filepath.Join(data, folder, "keyring")); err != nil || !bytes.Equal(b, c) {
-			t.Errorf("the copy in %s is another one, %v", folder, err)
+			t.Errorf("the copy in %s differs, %v", folder, err)
 		}
 	}
 	sum := sha256.Sum256(b[:len(b)-8])
@@ -80,7 +80,7 @@ func keyring(t *testing.T, data string, open source) (all []generation) {
 	return all
 }
 
-// opened opens a wrapped key under one of the generations, which is not said.
+// opened opens a wrapped key under one of the generations; it does not say which.
 func (d *directory) opened(what, purpose string, wrapped, context []byte) []byte {
 	d.t.Helper()
 	if len(wrapped) != 60 {

@@ -21,8 +21,8 @@ import (
 	"watertight/test/harness"
 )
 
-// rawWrappings returns what is wrapped in the open on the disk: the store's id, its
-// epochs, and a sealed file.
+// rawWrappings returns the wrapped keys that the disk has unsealed: the store's id, its epochs, and a sealed
+// file.
 func rawWrappings(t *testing.T, data string) map[string][]byte {
 	t.Helper()
 	db, err := pebble.Open(filepath.Join(data, "meta"), &pebble.Options{ReadOnly: true, Logger: quiet{}})
@@ -95,10 +95,9 @@ func rotate(t *testing.T, s *harness.Server, to string) operator.RootKey {
 	return operator.RootKey{}
 }
 
-// TestRotation: a directory of an earlier program is moved to another key file and
-// another generation while it is served. Afterwards it is as the page says, everything
-// in it is served, and the old key opens nothing of what was wrapped anew: not the
-// keyring, and no wrapped key that an attacker finds in the raw files.
+// TestRotation: a directory of an earlier program is moved to another key file and another generation while
+// it is served. Afterwards it agrees with the page, everything in it is served, and the old key opens neither
+// the keyring nor any wrapped key in the files.
 func TestRotation(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	unpack(t, dir)
@@ -135,7 +134,7 @@ func TestRotation(t *testing.T) {
 	for path, text := range contents(t, data) {
 		for what, wrapped := range before {
 			if strings.Contains(text, string(wrapped)) {
-				t.Errorf("%q, wrapped under the old generation, stands in %s", what, path)
+				t.Errorf("%q, wrapped under the old generation, is in %s", what, path)
 			}
 		}
 	}
@@ -234,7 +233,7 @@ func refused(t *testing.T, dir, key string) {
 	s, err := harness.Try(t, func(c *server.Config) { c.Data, c.RootKey = data, "file:"+key })
 	if err == nil {
 		s.Stop()
-		t.Fatal("it starts with " + key)
+		t.Fatal("the server starts with " + key)
 	}
 	if !strings.Contains(err.Error(), "new.key") {
 		t.Errorf("the error does not name the source in use: %v", err)

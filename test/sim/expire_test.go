@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// expire has the current objects of one writer under a prefix expire, through a crash now
-// and then. No client writes meanwhile.
+// expire lets the current objects of one writer under a prefix expire, sometimes through a crash. No client
+// writes meanwhile.
 func (s *sim) expire() {
 	s.t.Helper()
 	w := s.writers[3]
@@ -58,15 +58,15 @@ func (s *sim) expire() {
 			w.state.Delete(key, unknown)
 		}
 		if len(w.state.Keys[key]) == 1 && w.state.Current(key) == nil {
-			delete(w.state.Keys, key) // a delete marker with nothing below it
+			delete(w.state.Keys, key) // a delete marker without older versions
 		}
 	}
 	s.settle() // the ids of the delete markers become known
 }
 
-// expired reports that there is no current object under a prefix, and no delete marker with
-// nothing below it (S3 user guide, "Lifecycle configuration elements", Expiration). What is
-// like that stays so, since no client writes. Nothing is read: it may expire meanwhile.
+// expired reports whether a prefix has no current object and no delete marker without older versions (S3 user
+// guide, "Lifecycle configuration elements", Expiration). That stays so, because no client writes. It only
+// lists, because an object may expire before it is read.
 func expired(ctx context.Context, client *s3.Client, bucket, prefix string) (bool, error) {
 	versions := map[string]int{}
 	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})

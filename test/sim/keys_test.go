@@ -20,7 +20,7 @@ import (
 // keys are the KMS keys of all writers. They change only while no writer works.
 type keys struct {
 	arns []string
-	off  string // the one that is disabled, or ""
+	off  string // the disabled key, or ""
 }
 
 func kmsClient(endpoint string) *kms.Client {
@@ -82,10 +82,10 @@ func (w *writer) encryption() encryption {
 		encryption{algorithm: types.ServerSideEncryptionAwsKmsDsse, key: key})
 }
 
-// customer is what SSE-C is called in the model; S3 has no name for it.
+// customer is the model's name for SSE-C; S3 has none.
 const customer = "SSE-C"
 
-// String is the form that the model keeps and that described makes of answers.
+// String returns the form in the model, which described makes from answers.
 func (e encryption) String() string {
 	switch {
 	case e.customer:
@@ -109,7 +109,7 @@ func described(a types.ServerSideEncryption, customers, key *string, bucketKey *
 	return s
 }
 
-// hides reports that the ETag is not an MD5.
+// hides reports whether the ETag is no MD5.
 func (e encryption) hides() bool { return e.customer || e.key != "" }
 
 func (e encryption) keyID() *string { return optional(e.key) }
@@ -156,8 +156,7 @@ func (k *keys) enable(ctx context.Context, endpoint string) error {
 	return err
 }
 
-// locked checks that objects under the disabled key are there and can't be read, and
-// enables the key.
+// locked checks that objects under the disabled key exist and can't be read, and enables the key.
 func (k *keys) locked(ctx context.Context, client *s3.Client, endpoint string, all []moment) error {
 	if k.off == "" {
 		return nil
@@ -189,7 +188,7 @@ func (k *keys) refused(ctx context.Context, client *s3.Client, bucket, key strin
 	return head(ctx, client, bucket, key, v)
 }
 
-// head compares what HeadObject says with a version. It needs no key of KMS.
+// head compares the answer of HeadObject with a version. It needs no KMS key.
 func head(ctx context.Context, client *s3.Client, bucket, key string, v s3model.Version) error {
 	in := &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: &v.ID}
 	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(v.Encryption == customer)

@@ -35,10 +35,10 @@ type call struct {
 // result is an answer: the code of a refusal, and the ETag of what was read.
 type result struct {
 	code, tag string
-	lost      bool // there was none; the request may have been served at any time, or never
+	lost      bool // no answer; the request may have been served at any time, or never
 }
 
-// register models what S3 promises for one key: a register, with conditions. Its
+// register models S3's guarantees for one key: a register, with conditions. Its
 // state is the ETag of the object, "" for none (S3 user guide, "Amazon S3 data
 // consistency model" and "Conditional requests").
 func register() porcupine.Model {
@@ -207,7 +207,7 @@ func (c call) send(ctx context.Context, client *s3.Client, bucket, body string) 
 			b, err = io.ReadAll(out.Body)
 			err = errors.Join(err, out.Body.Close())
 			if r.tag = trim(out.ETag); err == nil && r.tag != fmt.Sprintf("%x", md5.Sum(b)) {
-				return r, fmt.Errorf("%s: the bytes are not those of the ETag", c.key)
+				return r, fmt.Errorf("%s: the bytes do not match the ETag", c.key)
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func (h *historian) judge(t *testing.T) {
 	}
 	t.Logf("%d operations: %v", len(h.history), codes)
 	if codes["put "] == 0 || codes["get "] == 0 || codes["delete "] == 0 || codes["put PreconditionFailed"] == 0 {
-		t.Errorf("nothing was contested: %v", codes)
+		t.Errorf("there were no conflicts: %v", codes)
 	}
 	if !linearizable(t, h.history) {
 		t.Errorf("not linearizable: %+v", h.history)
@@ -272,7 +272,7 @@ func (h *historian) judge(t *testing.T) {
 			}
 		}
 		if linearizable(t, changed) {
-			t.Errorf("%s passes for linearizable", name)
+			t.Errorf("%s counts as linearizable", name)
 		}
 	}
 }
@@ -293,8 +293,8 @@ func TestLinearizable(t *testing.T) {
 	}
 }
 
-// TestLinearizableCrashes: the same with kill -9. A request that was under way took
-// effect at one instant, or never.
+// TestLinearizableCrashes: the same with kill -9. A request in progress takes effect at one instant, or
+// never.
 func TestLinearizableCrashes(t *testing.T) {
 	p := harness.StartProcess(t)
 	h := newHistorian(t, p.S3, "linear", "")
@@ -309,7 +309,7 @@ func TestLinearizableCrashes(t *testing.T) {
 	h.judge(t)
 }
 
-// TestBrokenHistories: a history that no order explains is found.
+// TestBrokenHistories: a history that no order explains is not linearizable.
 func TestBrokenHistories(t *testing.T) {
 	put := func(tag string) call { return call{kind: "put", key: "k", tag: tag} }
 	first := func(tag string) call { return call{kind: "put", key: "k", tag: tag, absent: true} }

@@ -74,11 +74,11 @@ func TestNotices(t *testing.T) {
 	}
 	got, err := seen.settle(t.Context(), w.state, func(s *state) { s.Delete(key, unknown) })
 	if err != nil || got.Keys[key][0].ID != *out.VersionId {
-		t.Error("what was asked for is not taken:", err)
+		t.Error("the effect of a request is not accepted:", err)
 	}
 }
 
-// rich is a state with every kind of thing that can be lost.
+// rich returns a state with items of every kind that can be lost.
 func rich(s *state) bool {
 	_, u := withPart(s)
 	return u != nil && find(s, func(v s3model.Version) bool { return v.Tags != "" }) != nil &&
@@ -116,7 +116,7 @@ func withPart(s *state) (string, *upload) {
 	return "", nil
 }
 
-// changes are ways to change a state.
+// changes returns ways to change a state.
 func changes() map[string]func(*state) {
 	object := func(v s3model.Version) bool { return v.Size > 0 }
 	return map[string]func(*state){

@@ -12,7 +12,7 @@ import (
 	"watertight/test/s3model"
 )
 
-// observed is everything that a server shows of the keys of one writer.
+// observed is everything that a server returns about the keys of one writer.
 type observed struct {
 	state    bucket.Versioning
 	versions map[string][]s3model.Version // newest first, markers apart
@@ -100,7 +100,7 @@ func (o *observed) rows() (n int) {
 	return n
 }
 
-// is compares it with a state, in which unknown ids become known. The error says what
+// is compares the observation with a state, and fills in the state's unknown ids. The error says what
 // differs.
 func (o *observed) is(ctx context.Context, s *state) error {
 	if o.state != s.State {
@@ -175,7 +175,7 @@ func (o *observed) settle(ctx context.Context, certain *state, maybe func(*state
 	with := certain.clone()
 	maybe(with)
 	if other := o.is(ctx, with); other != nil {
-		return nil, fmt.Errorf("without the request on its way: %w; with it: %w", err, other)
+		return nil, fmt.Errorf("without the request in progress: %w; with it: %w", err, other)
 	}
 	return with, nil
 }

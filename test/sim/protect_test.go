@@ -56,7 +56,7 @@ func (d *device) next() *string {
 	return aws.String(d.Serial + " " + d.Code(d.t, time.Unix(at*30, 0)))
 }
 
-// protect has one bucket take locks, and another one want codes.
+// protect makes a bucket with Object Lock and one with MFA Delete.
 func (s *sim) protect() {
 	s.t.Helper()
 	s.device = newDevice(s.t, s.p.Endpoint)
@@ -170,8 +170,8 @@ func (w *writer) hold(ctx context.Context, key, id string) error {
 	})
 }
 
-// retain sets or removes the retention of a version. What is retained already can only be
-// changed in GOVERNANCE, and only with a bypass; the same again changes nothing.
+// retain sets or removes the retention of a version. An existing retention can only be changed in GOVERNANCE,
+// with a bypass; the same retention again changes nothing.
 func (w *writer) retain(ctx context.Context, key string, v *s3model.Version) error {
 	id, mode, bypass := v.ID, draw(w.rng, "", "GOVERNANCE", "COMPLIANCE"), w.bypass()
 	code := ""

@@ -19,21 +19,21 @@ import (
 	"watertight/test/harness"
 )
 
-// past is a moment that a writer can go back to: no request of its own was on its way.
+// past is an instant to which a writer can roll back: it had no request in progress.
 type past struct {
 	at     time.Time
-	moment int // of the model
+	moment int // the instant in the model
 }
 
-// remember notes the present.
+// remember stores the present instant.
 func (w *writer) remember(context.Context) error {
 	const kept = 5
 	w.past = append(w.past[max(0, len(w.past)-kept+1):], past{time.Now(), w.state.Moment()})
 	return nil
 }
 
-// rollback takes the writer's keys back to a moment. All of them change at once, since they
-// are fewer than a page has.
+// rollback rolls the writer's keys back to an instant. All of them change at once, because they fit into one
+// page.
 func (w *writer) rollback(ctx context.Context) error {
 	if len(w.past) == 0 {
 		return w.remember(ctx)

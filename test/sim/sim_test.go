@@ -27,7 +27,7 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of TestSim; 0 draws one")
 )
 
-// sim is a server, its clients, and the plan of what happens to the server when.
+// sim is a server, its clients, and the plan of events for the server.
 type sim struct {
 	t       *testing.T
 	p       *harness.Process
@@ -64,8 +64,8 @@ func newSim(t *testing.T, seed uint64) *sim {
 	return s
 }
 
-// turn changes the versioning of some buckets, and now and then has objects expire, or
-// disables a key until the phase has ended. No client writes meanwhile.
+// turn changes the versioning of some buckets, and sometimes lets objects expire, or disables a key until the
+// phase has ended. No client writes meanwhile.
 func (s *sim) turn() {
 	s.t.Helper()
 	if s.rng.IntN(4) == 0 {
@@ -179,7 +179,7 @@ func (c *crew) end() {
 	}
 }
 
-// moment is what is certain about a writer at one instant, and what is not.
+// moment holds the certain and the uncertain state of a writer at one instant.
 type moment struct {
 	w       *writer
 	certain *state
@@ -194,8 +194,8 @@ func (s *sim) moments() (all []moment) {
 	return all
 }
 
-// verify compares everything that a server shows with what was promised. It returns
-// the writers' states as they turned out to be.
+// verify compares everything that a server returns with the acknowledged state. It returns the writers' states
+// with all uncertain requests decided.
 func verify(ctx context.Context, client *s3.Client, all []moment) ([]*state, error) {
 	out, errs, rows := make([]*state, len(all)), make([]error, len(all)), make([]int, len(all))
 	var wg sync.WaitGroup
@@ -245,8 +245,8 @@ func (s *sim) settle() {
 	}
 }
 
-// rotate now and then begins a rotation of the root key, which goes on behind what
-// follows, or rotates a KMS key. KMS rotates a key on demand 25 times.
+// rotate sometimes begins a rotation of the root key, which continues in the background, or rotates a KMS
+// key. KMS rotates a key on demand 25 times.
 func (s *sim) rotate() error {
 	switch s.rng.IntN(6) {
 	case 0, 1:
@@ -311,9 +311,8 @@ func (s *sim) phase() (event string) {
 	return event
 }
 
-// TestSim compares the server with the model through crashes. Everything that was
-// acknowledged is there afterwards, and a request without an answer had all of its
-// effects or none.
+// TestSim compares the server with the model through crashes. Everything acknowledged exists afterwards, and a
+// request without an answer had all of its effects or none.
 func TestSim(t *testing.T) {
 	from := *seed
 	for from == 0 {

@@ -15,13 +15,13 @@ import (
 	"watertight/test/s3model"
 )
 
-// unknown is the id of something that was made by a request without an answer.
+// unknown stands for an id that was made by a request without an answer.
 const unknown = "?"
 
 // minPart is the least size of any part but the last, in bytes.
 const minPart = 5 << 20
 
-// content is what can be stored: pieces of the library's text.
+// content is the content of an object: pieces of the library's text.
 type content struct {
 	pieces   []string
 	size     int64
@@ -126,7 +126,7 @@ func (u *upload) object(l *library, numbers []int) s3model.Version {
 		Encryption: u.how.String()}
 }
 
-// state is what the keys of one writer hold, uploads in progress included.
+// state is the content of the keys of one writer, with uploads in progress.
 type state struct {
 	*s3model.Bucket
 	uploads map[string]*upload // by id

@@ -90,7 +90,7 @@ func (u *upload) took(etag string, c *content, is string) (answer, error) {
 	return answer{etag: etag}, nil
 }
 
-// keep notes a part.
+// keep adds a part to the model.
 func (u *upload) keep(n int, c *content, a answer) {
 	p := part{c, c.md5}
 	if u.how.hides() {

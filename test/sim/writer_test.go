@@ -122,14 +122,14 @@ func codeOf(err error) string {
 	return ""
 }
 
-// log is the last requests, for messages.
+// log returns the last requests, for messages.
 func (w *writer) log() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.Join(w.recent, "\n")
 }
 
-// snapshot returns what is certain, and what else may have happened.
+// snapshot returns the certain state, and the one if the request in progress was served.
 func (w *writer) snapshot() (*state, func(*state)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,7 +162,7 @@ func (w *writer) step(ctx context.Context) error {
 
 func draw[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
-// in reports an event with a chance of 1 in n.
+// in returns true with a chance of 1 in n.
 func (w *writer) in(n int) bool { return w.rng.IntN(n) == 0 }
 
 // key draws one of a few keys, with characters that have to be escaped in requests.
