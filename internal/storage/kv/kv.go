@@ -56,6 +56,18 @@ func Same(r Reader, key, value []byte) (bool, error) {
 	return err == nil && v != nil && bytes.Equal(v, value), err
 }
 
+// Unchanged reports whether a View that begins now would find all these records with these
+// values, in one state. It is for callers that cache what follows from records, and costs
+// less than a View. The context's Witness records the reads. It may return false although
+// nothing changed, for example because the store does not know without a search, or because
+// the context has a reader of Through: then the caller reads in a View. Values are not nil.
+func Unchanged(ctx context.Context, s Store, records []Pair) bool {
+	c, ok := s.(interface {
+		Unchanged(ctx context.Context, records []Pair) bool
+	})
+	return ok && ReaderOf(ctx) == nil && c.Unchanged(ctx, records)
+}
+
 // Tx is a Reader that sees its own writes and commits all of them or none. In
 // its scans, its own writes have the commit number 0. A key must not be empty
 // or start with a zero byte. Reader and Tx are for one goroutine, and must not

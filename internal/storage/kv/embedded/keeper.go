@@ -163,6 +163,16 @@ func (k *keeper) View(ctx context.Context, fn func(kv.Reader) error) error {
 	return s.view(ctx, fn)
 }
 
+// Unchanged is kv.Unchanged.
+func (k *keeper) Unchanged(ctx context.Context, records []kv.Pair) bool {
+	s, err := k.enter(ctx)
+	if err != nil {
+		return false
+	}
+	defer s.leave()
+	return s.unchanged(ctx, records)
+}
+
 // Update implements Store.
 func (k *keeper) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	s, err := k.enter(ctx)

@@ -160,3 +160,44 @@ func TestOpenedValuesMeanwhile(t *testing.T) {
 	stop()
 	running.Wait()
 }
+
+// TestUnchangedIsKnown: records that were read twice are compared without a View, and
+// without memory.
+func TestUnchangedIsKnown(t *testing.T) {
+	s := benches()["memory"]().open(t)
+	defer s.Close()
+	records := []kv.Pair{{Key: []byte("k"), Value: []byte("1")}, {Key: []byte("l"), Value: []byte("2")}}
+	err := s.Update(t.Context(), func(tx kv.Tx) error {
+		for _, p := range records {
+			tx.Set(p.Key, p.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kv.Unchanged(t.Context(), s, records) {
+		t.Error("records that nobody read are known")
+	}
+	for range 2 {
+		err := s.View(t.Context(), func(r kv.Reader) error {
+			for _, p := range records {
+				if _, err := r.Get(p.Key); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := testing.AllocsPerRun(100, func() {
+		if !kv.Unchanged(t.Context(), s, records) {
+			t.Error("records that were read twice are not known")
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

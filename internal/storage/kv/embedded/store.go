@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,6 +201,40 @@ func (s *store) view(ctx context.Context, fn func(kv.Reader) error) error {
 	r.witness = kv.WitnessOf(ctx)
 	defer r.end()
 	return fn(r)
+}
+
+// Unchanged is kv.Unchanged.
+func (s *store) Unchanged(ctx context.Context, records []kv.Pair) bool {
+	if err := s.enter(ctx); err != nil {
+		return false
+	}
+	defer s.leave()
+	return s.unchanged(ctx, records)
+}
+
+// unchanged compares only with values that are cached.
+func (s *store) unchanged(ctx context.Context, records []kv.Pair) bool {
+	st := acquire(&s.durable)
+	defer func() {
+		if err := st.release(); err != nil {
+			s.log.Warn("kv: closing a snapshot", "err", err)
+		}
+	}()
+	w := kv.WitnessOf(ctx)
+	if w != nil {
+		w.Begin(s, st.commit)
+	}
+	for i := range records {
+		key := records[i].Key
+		if w != nil {
+			w.Point(key)
+		}
+		v, known := s.opened.find(s.opened.hash(key), key, st.commit)
+		if !known || v == nil || !bytes.Equal(v, records[i].Value) {
+			return false
+		}
+	}
+	return true
 }
 
 // reads reports whether r is a reader of this store.

@@ -43,6 +43,7 @@ func Run(t *testing.T, open Open) {
 		{"Closed", closed},
 		{"Durable", durable},
 		{"RelyOnTheOldest", relyOnTheOldest},
+		{"Unchanged", unchanged},
 		{"Serializable", serializable},
 		{"Model", model},
 	} {

@@ -41,6 +41,17 @@ func compares(key string) saw {
 	}
 }
 
+// findsUnchanged compares a record with kv.Unchanged, which may not know it.
+func findsUnchanged(key, value string) saw {
+	return func(t *testing.T, s kv.Store, ctx context.Context) {
+		look(t, s, t.Context(), key)
+		look(t, s, t.Context(), key) // so that the store caches the value
+		if !kv.Unchanged(ctx, s, []kv.Pair{{Key: []byte(key), Value: []byte(value)}}) {
+			look(t, s, ctx, key)
+		}
+	}
+}
+
 func scans(t *testing.T, s kv.Store, ctx context.Context) {
 	err := s.View(ctx, func(r kv.Reader) error {
 		for _, err := range r.Scan([]byte("k"), []byte("n")) {
@@ -64,6 +75,7 @@ func rely(t *testing.T, open Open) {
 		"read, then written":      {sees("k"), "k", 2},
 		"absent, then written":    {sees("l"), "l", 2},
 		"compared, then written":  {compares("k"), "k", 2},
+		"unchanged, then written": {findsUnchanged("k", "old"), "k", 2},
 		"another key":             {sees("k"), "l", 1},
 		"scanned, then written":   {scans, "m", 2},
 		"beside what was scanned": {scans, "n", 1},

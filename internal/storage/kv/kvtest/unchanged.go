@@ -1,0 +1,48 @@
+package kvtest
+
+import (
+	"testing"
+
+	"watertight/internal/storage/kv"
+)
+
+// unchanged tests that kv.Unchanged is never true for another value than the one that a View
+// finds, whatever the store caches.
+func unchanged(t *testing.T, s kv.Store) {
+	put(t, s, "a", "1", "b", "2", "empty", "")
+	knows := func(pairs ...string) bool {
+		t.Helper()
+		var records []kv.Pair
+		for i := 0; i < len(pairs); i += 2 {
+			for range 3 {
+				get(t, s, pairs[i]) // so that the store caches it
+			}
+			records = append(records, kv.Pair{Key: []byte(pairs[i]), Value: []byte(pairs[i+1])})
+		}
+		return kv.Unchanged(t.Context(), s, records)
+	}
+	knows("a", "1", "b", "2", "empty", "") // may be true or false
+	never := func(pairs ...string) {
+		t.Helper()
+		if knows(pairs...) {
+			t.Errorf("%q is reported as unchanged", pairs)
+		}
+	}
+	never("a", "2")
+	never("a", "1", "b", "3")
+	never("empty", "1")
+	never("absent", "")
+	put(t, s, "b", "3")
+	never("a", "1", "b", "2")
+	update(t, s, func(tx kv.Tx) error {
+		tx.Delete([]byte("a"))
+		tx.Set([]byte("b"), []byte("4"))
+		inside := kv.Through(t.Context(), tx)
+		if kv.Unchanged(inside, s, []kv.Pair{{Key: []byte("b"), Value: []byte("3")}}) {
+			t.Error("a transaction's own write is not seen")
+		}
+		return nil
+	})
+	never("a", "1")
+	never("b", "3")
+}
