@@ -63,8 +63,12 @@ func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], 
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	if may.because != "" {
-		who := c
-		return Grant{&grant{authority: a, caller: &who, decided: c.situation.At, seen: c.situation.Seen}}, nil
+		return Grant{&grant{decision: openDecision(a, c), seen: c.situation.Seen}}, nil
 	}
-	return a.ask(ctx, c, func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) })
+	return a.ask(ctx, c, Asks(func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) }))
+}
+
+// openDecision is that of an open access, which covers nothing.
+func openDecision(a *Authority, c Caller) *decision {
+	return &decision{basis: &basis{authority: a, caller: c}}
 }

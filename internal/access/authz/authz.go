@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +60,9 @@ type Conditions interface {
 	Costly() string
 	Look(ctx context.Context) error
 	// Laws returns the laws of the need's resource, which were read in the view in which
-	// the resource was found; Facts.Resource would return the same.
-	Laws() ResourceLaws
+	// the resource was found; Facts.Resource would return the same. They are shared and must
+	// not be modified.
+	Laws() *ResourceLaws
 }
 
 // Facts look up the policies and settings that decisions need. Package server implements it
@@ -120,6 +120,18 @@ type Authority struct{ facts Facts }
 // New returns an Authority that decides with these facts.
 func New(facts Facts) *Authority { return &Authority{facts: facts} }
 
+// Asker returns the needs of an operation. It is asked again each time a grant is renewed.
+// It must not decide anything.
+type Asker interface {
+	Needs(ctx context.Context, c Caller) ([]Need, error)
+}
+
+// Asks is an Asker that is a function.
+type Asks func(context.Context, Caller) ([]Need, error)
+
+// Needs implements Asker.
+func (f Asks) Needs(ctx context.Context, c Caller) ([]Need, error) { return f(ctx, c) }
+
 // Authorize decides every need. It refuses the whole request if a hard need is refused, if
 // there are no needs, or if the caller is the zero Caller. The grant does not cover soft
 // needs that are refused. Errors: AccessDenied, and those of Facts.
@@ -127,143 +139,125 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
-	return a.ask(ctx, c, func(context.Context, Caller) ([]Need, error) { return needs, nil })
+	return a.ask(ctx, c, Asks(func(context.Context, Caller) ([]Need, error) { return needs, nil }))
 }
 
 // ask decides the needs that asks returns, now and each time the grant is renewed.
-func (a *Authority) ask(
-	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
-) (Grant, error) {
-	g, err := a.decide(ctx, c, asks)
-	if err != nil {
+func (a *Authority) ask(ctx context.Context, c Caller, asks Asker) (Grant, error) {
+	g := &firstGrant{}
+	if err := a.decide(ctx, g, c, asks); err != nil {
 		return Grant{}, err
 	}
 	g.seen = c.situation.Seen
-	return Grant{g}, nil
+	return Grant{&g.grant}, nil
 }
 
-// decide decides the needs that asks returns, once.
-func (a *Authority) decide(
-	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
-) (*grant, error) {
-	needs, err := asks(ctx, c)
+// decide decides the needs that asks returns, once. g is a new grant.
+func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks Asker) error {
+	needs, err := asks.Needs(ctx, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if a == nil || len(needs) == 0 {
-		return nil, fault.Of(fault.AccessDenied)
+		return fault.Of(fault.AccessDenied)
 	}
 	laws, err := a.facts.Principal(ctx, c.principal)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	first := &firstGrant{who: c}
-	g := &first.grant
-	*g = grant{
-		authority: a, asks: asks, caller: &first.who, decided: c.situation.At, laws: laws,
-		held: make([]permission, 0, len(needs)),
+	g.decision = &g.made
+	g.basis = basis{authority: a, caller: c, laws: laws, work: policy.NewWork()}
+	g.made = decision{basis: &g.basis, asks: asks}
+	if g.made.held = g.held[:0]; len(needs) > len(g.held) {
+		g.made.held = make([]permission, 0, len(needs))
 	}
-	g.on.laws, g.on.work = first.room[:0], policy.NewWork()
-	if err := g.add(ctx, needs); err != nil {
-		return nil, err
-	}
-	return g, nil
+	g.made.on.laws, g.made.on.room = g.laws[:0], &g.room
+	return g.made.add(ctx, needs)
 }
 
-// add decides needs under the laws of the grant's caller and adds them to the grant.
-func (g *grant) add(ctx context.Context, needs []Need) error {
+// add decides needs under the laws of the caller and adds them to a decision that is being
+// made.
+func (d *decision) add(ctx context.Context, needs []Need) error {
 	hard := false
-	for _, n := range needs {
+	for i := range needs {
+		n := &needs[i]
 		hard = hard || !n.Soft && !n.Denial
-		j, err := g.authority.judge(ctx, g.caller, g.laws, &g.on, &n)
+		j, err := d.judge(ctx, n)
 		if err != nil {
 			return err
 		}
 		switch {
 		case n.Denial:
 			if j.Effect == policy.ExplicitDeny && j.Layer == policy.ResourceLayer {
-				g.denied = append(g.denied, permission{n.Action, n.Resource})
+				d.denied = append(d.denied, permission{n.Action, n.Resource})
 			}
 		case j.Effect == policy.Allow:
-			g.hold(n)
+			d.hold(n)
 		case !n.Soft && n.Refusal != nil:
 			return n.Refusal(j.Verdict)
 		case !n.Soft:
-			return g.caller.denial(&n, j)
+			return d.caller.denial(n, j)
 		default:
-			g.refuse(n, g.caller.denial(&n, j))
+			d.refuse(n, d.caller.denial(n, j))
 		}
 	}
-	if !hard && len(g.held) == 0 && g.caller.Anonymous() {
+	if !hard && d.caller.Anonymous() && !d.holds() {
 		return fault.Of(fault.AccessDenied)
 	}
-	switch { // only soft ones are looked up later
-	case g.needs == nil:
-		g.needs = needs
-	case slices.ContainsFunc(needs, func(n Need) bool { return n.Soft }):
-		g.needs = append(slices.Clip(g.needs), needs...)
-	}
+	d.needs = needs
 	return nil
 }
 
 // judge decides one need. It looks up the laws of a bucket once per request.
-func (a *Authority) judge(ctx context.Context, c *Caller, laws PrincipalLaws, on *lookups, n *Need) (judgement, error) {
-	res := ResourceLaws{Owner: c.principal.Account}
+func (d *decision) judge(ctx context.Context, n *Need) (judgement, error) {
+	res := &ResourceLaws{Owner: d.caller.principal.Account}
 	if !n.New || n.Resource.IsObject() {
 		var err error
-		if res, err = on.resource(ctx, a.facts, n, c); err != nil {
+		if res, err = d.resource(ctx, n); err != nil {
 			return judgement{}, err
 		}
 	}
 	if service, _, _ := strings.Cut(string(n.Action), ":"); res.Service != "" && res.Service != service {
-		res.Documents, res.MustAllow = nil, false
+		silent := *res
+		silent.Documents, silent.MustAllow = nil, false
+		res = &silent
 	}
-	return a.decideUnder(ctx, c, laws, res, on, n)
+	return d.under(ctx, res, n)
 }
 
-// decideUnder decides one need under the laws of its resource.
-func (a *Authority) decideUnder(
-	ctx context.Context, c *Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need,
-) (judgement, error) {
+// under decides one need under the laws of its resource.
+func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judgement, error) {
+	c := &d.caller
 	l := policy.Laws{
-		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
+		Identity: d.laws.Identity, Boundary: d.laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner,
 		ResourceMustAllow: res.MustAllow,
 		ObjectLists:       res.ACL != nil,
 	}
-	who := c.principal
+	who := &c.principal
 	if n.As != nil {
-		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
+		who, l.Identity, l.Boundary, l.Session = n.As, nil, nil, nil
 	}
 	if n.Denial && !mentionAction(l.Resource, n.Action) {
 		return judgement{}, nil
 	}
-	if l.Excludes(&who) { // an anonymous caller who is allowed nothing needs no further lookups
+	if l.Excludes(who) { // an anonymous caller who is allowed nothing needs no further lookups
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
-	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)
+	sawObject, err := d.lists(ctx, who, &l, res, n)
 	if err != nil {
 		return judgement{}, err
 	}
 	if n.Given {
-		addGiven(&l, &who, n.Action)
+		addGiven(&l, who, n.Action)
 	}
-	tags, err := a.tagKeys(ctx, &l, on, n)
+	tags, err := d.tagKeys(ctx, &l, n)
 	if err != nil {
 		return judgement{}, err
 	}
-	keys := c.situation.Keys
-	if len(n.Keys)+len(tags) > 0 {
-		keys = maps.Clone(keys)
-		if keys == nil {
-			keys = map[string][]string{}
-		}
-		maps.Copy(keys, n.Keys)
-		maps.Copy(keys, tags)
-	}
 	r := policy.Request{
-		Principal: who, Action: n.Action, Resource: n.Resource, Version: n.Version,
-		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys, Work: on.work,
+		Principal: *who, Action: n.Action, Resource: n.Resource, Version: n.Version,
+		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: c.situation.with(n.Keys, tags), Work: d.work,
 	}
 	if n.Asked != nil {
 		if r.Asked = n.Asked; mention(&l, n.Asked.Costly()) {
@@ -276,5 +270,18 @@ func (a *Authority) decideUnder(
 	if v.Exhausted {
 		return judgement{}, tooMuchWork()
 	}
-	return judgement{v, c.mayTell(n, &res, sawObject || tags != nil)}, nil
+	return judgement{v, c.mayTell(n, res, sawObject || tags != nil)}, nil
+}
+
+// with returns the condition keys of the request with those of a need and the tags of its
+// object.
+func (s *Situation) with(need, tags map[string][]string) map[string][]string {
+	if len(need)+len(tags) == 0 {
+		return s.Keys
+	}
+	keys := make(map[string][]string, len(s.Keys)+len(need)+len(tags))
+	maps.Copy(keys, s.Keys)
+	maps.Copy(keys, need)
+	maps.Copy(keys, tags)
+	return keys
 }

@@ -19,7 +19,7 @@ type judgement struct {
 // tags, owner or ACL were looked up, because the reason would disclose whether the object
 // exists. No caller is told the reason for a bucket that does not exist, because it must
 // look like a bucket of another account.
-func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
+func (c *Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	account := c.principal.Account
 	if account == "" || sawObject {
 		return false
@@ -36,7 +36,7 @@ func tooMuchWork() error {
 }
 
 // denial returns the error for a refused need.
-func (c Caller) denial(n *Need, j judgement) *fault.Error {
+func (c *Caller) denial(n *Need, j judgement) *fault.Error {
 	because := j.Because(n.Action)
 	if !j.told || because == "" {
 		return fault.Of(fault.AccessDenied)

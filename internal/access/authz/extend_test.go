@@ -19,7 +19,7 @@ func theKey() arn.ARN {
 }
 
 // asking returns a needs function that counts its calls.
-func asking(n *int, needs ...Need) func(context.Context, Caller) ([]Need, error) {
+func asking(n *int, needs ...Need) Asks {
 	return func(context.Context, Caller) ([]Need, error) {
 		*n++
 		return needs, nil
@@ -62,12 +62,12 @@ func TestExtend(t *testing.T) {
 				needs = []Need{decrypt}
 			}
 			asks := asking(&asked, needs...)
-			wider, err := g.Extend(t.Context(), func(ctx context.Context, c2 Caller) ([]Need, error) {
+			wider, err := g.Extend(t.Context(), Asks(func(ctx context.Context, c2 Caller) ([]Need, error) {
 				if asked > 0 && c.fails != nil {
 					return nil, c.fails
 				}
 				return asks(ctx, c2)
-			})
+			}))
 			if g.Allows("kms:Decrypt", theKey()) || !g.Allows("s3:GetObject", get("k").Resource) {
 				t.Error("the first grant changed")
 			}

@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"slices"
-	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -14,68 +13,141 @@ import (
 // nothing. Core methods demand what they are about to do.
 type Grant struct{ g *grant }
 
+// grant is what is known of a grant. Renewing it replaces the decision.
+type grant struct {
+	*decision
+	seen   any          // what was read for the decision; nil means unknown
+	relied []permission // soft needs that were demanded and are covered
+	inside bool         // a transaction is running, which demands again if it is repeated
+}
+
 type permission struct {
 	action   policy.Action
 	resource arn.ARN
 }
 
-type grant struct {
-	authority *Authority
-	caller    *Caller // never changed
-	needs     []Need
-	held      []permission
-	index     map[permission]struct{}     // set only if there are many
-	refused   map[permission]*fault.Error // soft needs
-	denied    []permission                // see Need.Denial
-
-	asks    func(context.Context, Caller) ([]Need, error) // nil for an open access
-	decided time.Time
-	seen    any           // what was read for the decision; nil means unknown
-	laws    PrincipalLaws // the caller's laws at the decision
+// decision is what was decided for the needs of an operation. Once it is made it never
+// changes, so a decision that extends it refers to it.
+type decision struct {
+	*basis
+	before  *decision // that this one extends; nil for a first decision
+	asks    Asker     // nil for an open access
+	needs   []Need
+	held    []permission
+	index   map[permission]struct{}     // of held, set only if there are many
+	refused map[permission]*fault.Error // soft needs
+	denied  []permission                // see Need.Denial
 	on      lookups
-	relied  []permission // soft needs that were demanded and are covered
-	inside  bool         // a transaction is running, which demands again if it is repeated
 }
 
-// firstGrant is a grant with what copies of it share, in one piece of memory.
+// basis is what the first decision and all that extend it have in common.
+type basis struct {
+	authority *Authority
+	caller    Caller        // decided is when it was looked up
+	laws      PrincipalLaws // the caller's laws at the decision
+	work      *policy.Work  // work of all decisions on the request
+}
+
+// firstGrant is a grant with its decision, and with room for the usual number of needs and
+// resources, in one piece of memory.
 type firstGrant struct {
 	grant
-	who  Caller
-	room [1]lawsOf // for the usual number of resources
+	made  decision
+	basis basis
+	held  [3]permission
+	laws  [1]lawsOf
+	room  ResourceLaws
+}
+
+// widerGrant is a firstGrant that extends another decision.
+type widerGrant struct {
+	grant
+	made decision
+	held [1]permission
+	laws [1]lawsOf
+}
+
+// all yields a decision and those that it extends, the newest first.
+func (d *decision) all(yield func(*decision) bool) {
+	for ; d != nil; d = d.before {
+		if !yield(d) {
+			return
+		}
+	}
 }
 
 // indexFrom is the number of permissions above which a map is faster than a scan.
 const indexFrom = 16
 
-func (g *grant) hold(n Need) {
+func (d *decision) hold(n *Need) {
 	p := permission{n.Action, n.Resource}
-	if _, refused := g.refused[p]; refused {
+	if d.refusal(p) != nil {
 		return
 	}
-	g.held = append(g.held, p)
-	if len(g.held) < indexFrom {
+	d.held = append(d.held, p)
+	if len(d.held) < indexFrom {
 		return
 	}
-	if g.index == nil {
-		g.index = make(map[permission]struct{}, cap(g.held))
-		for _, q := range g.held {
-			g.index[q] = struct{}{}
+	if d.index == nil {
+		d.index = make(map[permission]struct{}, cap(d.held))
+		for _, q := range d.held {
+			d.index[q] = struct{}{}
 		}
 	}
-	g.index[p] = struct{}{}
+	d.index[p] = struct{}{}
 }
 
-// refuse records that a soft need was refused, and the error. It also removes the
-// permission for another version of the same object, because a demand does not name the
-// version.
-func (g *grant) refuse(n Need, how *fault.Error) {
-	p := permission{n.Action, n.Resource}
-	if g.refused == nil {
-		g.refused = map[permission]*fault.Error{}
+// refuse records that a soft need was refused, and the error. From then on the permission is
+// not held for another version of the same object either, because a demand does not name
+// the version.
+func (d *decision) refuse(n *Need, how *fault.Error) {
+	if d.refused == nil {
+		d.refused = map[permission]*fault.Error{}
 	}
-	g.refused[p] = how
-	g.held = slices.DeleteFunc(g.held, func(q permission) bool { return p == q })
-	delete(g.index, p)
+	d.refused[permission{n.Action, n.Resource}] = how
+}
+
+// refusal returns how a soft need was refused, or nil.
+func (d *decision) refusal(p permission) *fault.Error {
+	for ; d != nil; d = d.before {
+		if how := d.refused[p]; how != nil {
+			return how
+		}
+	}
+	return nil
+}
+
+// allows reports whether a permission is held.
+func (d *decision) allows(p permission) bool {
+	if d.refusal(p) != nil {
+		return false
+	}
+	for ; d != nil; d = d.before {
+		if d.index != nil {
+			if _, ok := d.index[p]; ok {
+				return true
+			}
+			continue
+		}
+		for i := range d.held {
+			if p == d.held[i] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds reports whether anything is held.
+func (d *decision) holds() bool {
+	for e := range d.all {
+		for _, p := range e.held {
+			if d.refusal(p) == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Demand refuses with AccessDenied unless the grant covers the action on the
@@ -86,7 +158,7 @@ func (g Grant) Demand(a policy.Action, r arn.ARN) error {
 		return nil
 	}
 	if g.g != nil {
-		if how := g.g.refused[permission{a, r}]; how != nil {
+		if how := g.g.refusal(permission{a, r}); how != nil {
 			return how
 		}
 	}
@@ -96,30 +168,24 @@ func (g Grant) Demand(a policy.Action, r arn.ARN) error {
 // Allows reports whether the grant covers the action on the resource. Handlers call it for
 // soft needs.
 func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
-	if g.g == nil {
-		return false
-	}
-	p := permission{a, r}
-	if g.g.index != nil {
-		_, ok := g.g.index[p]
-		return ok
-	}
-	for _, q := range g.g.held {
-		if p == q {
-			return true
-		}
-	}
-	return false
+	return g.g != nil && g.g.allows(permission{a, r})
 }
 
 // Denied reports whether a policy of the resource explicitly denies the action. The
 // operation must have a need with Denial for it.
 func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
-	return g.g != nil && slices.Contains(g.g.denied, permission{a, r})
+	if g.g != nil {
+		for d := range g.g.all {
+			if slices.Contains(d.denied, permission{a, r}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Holds reports whether the grant covers anything.
-func (g Grant) Holds() bool { return g.g != nil && len(g.g.held) > 0 }
+func (g Grant) Holds() bool { return g.g != nil && g.g.holds() }
 
 // Owner returns the account that owned a resource, or the bucket of an object, when the
 // needs were decided. It is "" if the resource was not looked up or does not exist.
@@ -127,7 +193,7 @@ func (g Grant) Owner(r arn.ARN) string {
 	if g.g == nil {
 		return ""
 	}
-	if res := g.g.on.of(r); res != nil {
+	if res := g.g.lawsOf(r); res != nil {
 		return res.Owner
 	}
 	return ""
@@ -140,7 +206,7 @@ func (g Grant) Record(r arn.ARN) any {
 	if g.g == nil {
 		return nil
 	}
-	if res := g.g.on.of(r); res != nil {
+	if res := g.g.lawsOf(r); res != nil {
 		return res.Record
 	}
 	return nil
@@ -151,10 +217,14 @@ func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
 	if g.g == nil {
 		return nil
 	}
-	for _, p := range g.g.held {
-		if slices.Contains(actions, p.action) {
-			all = append(all, p.resource)
+	for d := range g.g.all {
+		var own []arn.ARN
+		for _, p := range d.held {
+			if slices.Contains(actions, p.action) && g.g.refusal(p) == nil {
+				own = append(own, p.resource)
+			}
 		}
+		all = append(own, all...)
 	}
 	return all
 }
@@ -171,14 +241,23 @@ func (g Grant) Note(name string, values ...string) {
 }
 
 // Refused reports whether a soft need was refused.
-func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
+func (g Grant) Refused() bool {
+	if g.g != nil {
+		for d := range g.g.all {
+			if len(d.refused) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // Caller returns the caller of the grant.
 func (g Grant) Caller() Caller {
 	if g.g == nil {
 		return Caller{}
 	}
-	return *g.g.caller
+	return g.g.caller
 }
 
 // Under decides a need of the same caller as if the resource had other laws. It shows what
@@ -191,6 +270,7 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	j, err := g.g.authority.decideUnder(ctx, g.g.caller, laws, res, &lookups{}, &n)
+	alone := decision{basis: &basis{authority: g.g.authority, caller: g.g.caller, laws: laws}}
+	j, err := alone.under(ctx, &res, &n)
 	return j.Verdict, err
 }

@@ -17,26 +17,29 @@ type ObjectLaws struct {
 
 // lookups caches the laws of the resources of one request.
 type lookups struct {
-	laws    []lawsOf // few: needs concern one or two resources
+	laws    []lawsOf      // few: needs concern one or two resources
+	room    *ResourceLaws // for the laws of the first one; may be nil
 	objects []judged
-	tagged  bool         // tags of an object were looked up
-	work    *policy.Work // work of all decisions on the request
+	tagged  bool // tags of an object were looked up
 }
 
-// lawsOf are the laws of a resource; those of a bucket apply to its objects, too.
+// lawsOf are the laws of a resource; those of a bucket apply to its objects, too. They may be
+// shared and must not be modified.
 type lawsOf struct {
 	at arn.ARN
-	ResourceLaws
+	*ResourceLaws
 }
 
-// of returns the laws of a resource, nil if they were not looked up.
-func (s *lookups) of(at arn.ARN) *ResourceLaws {
+// lawsOf returns the laws of a resource, nil if they were not looked up.
+func (d *decision) lawsOf(at arn.ARN) *ResourceLaws {
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
 	}
-	for i := range s.laws {
-		if s.laws[i].at == at {
-			return &s.laws[i].ResourceLaws
+	for ; d != nil; d = d.before {
+		for i := range d.on.laws {
+			if d.on.laws[i].at == at {
+				return d.on.laws[i].ResourceLaws
+			}
 		}
 	}
 	return nil
@@ -49,48 +52,60 @@ type judged struct {
 	laws    ObjectLaws
 }
 
-// resource looks up the laws of a need's resource for a caller.
-func (s *lookups) resource(ctx context.Context, facts Facts, n *Need, c *Caller) (res ResourceLaws, err error) {
+// resource looks up the laws of a need's resource. They must not be modified.
+func (d *decision) resource(ctx context.Context, n *Need) (*ResourceLaws, error) {
 	at := n.Resource
-	if res := s.of(at); res != nil {
-		return *res, nil
+	if res := d.lawsOf(at); res != nil {
+		return res, nil
 	}
 	b, ofBucket := at.BucketOf()
-	switch {
-	case ofBucket:
+	if ofBucket {
 		at = arn.Bucket(b)
-		res, err = facts.Resource(ctx, at, c.situation.At)
-	case n.Asked != nil:
-		res = n.Asked.Laws()
-	default:
-		res, err = facts.Resource(ctx, at, c.situation.At)
 	}
-	if err == nil && res.HasGrants {
-		var grants []*policy.Document
-		if grants, err = facts.Grants(ctx, at, c.principal); len(grants) > 0 {
-			res.Documents = slices.Concat(res.Documents, grants)
+	var res *ResourceLaws
+	if n.Asked != nil && !ofBucket {
+		res = n.Asked.Laws()
+	} else {
+		if res = d.on.room; res == nil {
+			res = new(ResourceLaws)
+		}
+		var err error
+		if *res, err = d.authority.facts.Resource(ctx, at, d.caller.situation.At); err != nil {
+			return nil, err
+		}
+		d.on.room = nil
+	}
+	if res.HasGrants {
+		grants, err := d.authority.facts.Grants(ctx, at, d.caller.principal)
+		if err != nil {
+			return nil, err
+		}
+		if len(grants) > 0 {
+			with := *res
+			with.Documents = slices.Concat(res.Documents, grants)
+			res = &with
 		}
 	}
-	if err == nil {
-		s.laws = append(s.laws, lawsOf{at, res})
-	}
-	return res, err
+	d.on.laws = append(d.on.laws, lawsOf{at, res})
+	return res, nil
 }
 
 // object returns the laws of the version that a need is about.
-func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
+func (d *decision) object(ctx context.Context, n *Need) (ObjectLaws, error) {
 	id := ""
 	if n.Version != nil {
 		id = *n.Version
 	}
-	for i := range s.objects {
-		if j := &s.objects[i]; j.version == id && j.object == n.Resource {
-			return j.laws, nil
+	for e := range d.all {
+		for i := range e.on.objects {
+			if j := &e.on.objects[i]; j.version == id && j.object == n.Resource {
+				return j.laws, nil
+			}
 		}
 	}
-	laws, err := facts.Object(ctx, n.Resource, n.Version)
+	laws, err := d.authority.facts.Object(ctx, n.Resource, n.Version)
 	if err == nil {
-		s.objects = append(s.objects, judged{n.Resource, id, laws})
+		d.on.objects = append(d.on.objects, judged{n.Resource, id, laws})
 	}
 	return laws, err
 }
@@ -98,8 +113,8 @@ func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws,
 // lists adds the owner of the object and the ACLs to the laws of a need if ACLs are
 // enabled. It reports whether the object was looked up. If another account than the
 // bucket's owns the object, only Deny statements of the bucket's policy apply.
-func (a *Authority) lists(
-	ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *lookups, n *Need,
+func (d *decision) lists(
+	ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, n *Need,
 ) (saw bool, err error) {
 	switch {
 	case !n.Resource.IsObject():
@@ -119,7 +134,7 @@ func (a *Authority) lists(
 	if !ownerDecides && (who.Account == res.Owner || !res.ACL.MentionsAction(n.Action)) {
 		return false, nil
 	}
-	o, err := on.object(ctx, a.facts, n)
+	o, err := d.object(ctx, n)
 	if err != nil {
 		return true, err
 	}

@@ -28,13 +28,15 @@ func (g Grant) Stands() (seen any, ok bool) {
 		return nil, false
 	}
 	now, s := g.g.caller.Now(), &g.g.caller.situation
-	switch age := now.Sub(g.g.decided); {
+	switch age := now.Sub(s.At); {
 	case age < 0 || age > standsFor, passed(s.Until, now), g.g.timed():
 		return nil, false
 	}
-	for _, res := range g.g.on.laws {
-		if passed(res.Until, now) {
-			return nil, false
+	for d := range g.g.all {
+		for _, res := range d.on.laws {
+			if passed(res.Until, now) {
+				return nil, false
+			}
 		}
 	}
 	return g.g.seen, true
@@ -43,13 +45,15 @@ func (g Grant) Stands() (seen any, ok bool) {
 func passed(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
 
 // timed reports whether a policy on which the decision depends refers to the time.
-func (g *grant) timed() bool {
-	if anyTimed(g.laws.Identity) || anyTimed(g.laws.Boundary) || anyTimed(g.caller.situation.Session) {
+func (d *decision) timed() bool {
+	if anyTimed(d.laws.Identity) || anyTimed(d.laws.Boundary) || anyTimed(d.caller.situation.Session) {
 		return true
 	}
-	for _, res := range g.on.laws {
-		if anyTimed(res.Documents) {
-			return true
+	for e := range d.all {
+		for _, res := range e.on.laws {
+			if anyTimed(res.Documents) {
+				return true
+			}
 		}
 	}
 	return false
@@ -75,21 +79,23 @@ func (g Grant) Renew(ctx context.Context) error {
 		return err
 	}
 	if g.g.asks == nil {
-		who := c
-		g.g.caller, g.g.decided, g.g.seen = &who, c.situation.At, nil
+		g.g.decision, g.g.seen = openDecision(g.g.authority, c), nil
 		return nil
 	}
-	fresh, err := g.g.authority.decide(ctx, c, g.g.asks)
-	if err != nil {
+	asks := g.g.asks
+	if g.g.before != nil {
+		asks = g.g.decision
+	}
+	fresh := &firstGrant{}
+	if err := g.g.authority.decide(ctx, fresh, c, asks); err != nil {
 		return err
 	}
-	fresh.relied, fresh.inside = g.g.relied, g.g.inside
-	*g.g = *fresh
+	g.g.decision, g.g.seen = fresh.decision, nil
 	for _, p := range g.g.relied {
 		if g.Allows(p.action, p.resource) {
 			continue
 		}
-		if how := g.g.refused[p]; how != nil {
+		if how := g.g.refusal(p); how != nil {
 			return how
 		}
 		return fault.Of(fault.AccessDenied)
@@ -101,7 +107,14 @@ func (g Grant) Renew(ctx context.Context) error {
 // for the decision. They may differ between versions, and may change within one, so the
 // decision is valid only for the state in which it was made.
 func (g Grant) RestsOnObjects() bool {
-	return g.g != nil && (g.g.on.tagged || len(g.g.on.objects) > 0)
+	if g.g != nil {
+		for d := range g.g.all {
+			if d.on.tagged || len(d.on.objects) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Inside begins or ends a section of code that demands again if the grant is renewed, such
@@ -118,8 +131,12 @@ func (g *grant) rely(a policy.Action, r arn.ARN) {
 		return
 	}
 	p := permission{a, r}
-	soft := slices.ContainsFunc(g.needs, func(n Need) bool { return n.Soft && n.Action == a && n.Resource == r })
-	if soft && !slices.Contains(g.relied, p) {
-		g.relied = append(g.relied, p)
+	for d := range g.all {
+		for i := range d.needs {
+			n := &d.needs[i]
+			if n.Soft && n.Action == a && n.Resource == r && !slices.Contains(g.relied, p) {
+				g.relied = append(g.relied, p)
+			}
+		}
 	}
 }

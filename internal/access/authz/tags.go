@@ -21,12 +21,12 @@ func mention(l *policy.Laws, prefix string) bool {
 
 // tagKeys returns the condition keys for the tags of a need's object. This costs a lookup,
 // so it returns nil if no policy refers to them.
-func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *lookups, n *Need) (map[string][]string, error) {
+func (d *decision) tagKeys(ctx context.Context, l *policy.Laws, n *Need) (map[string][]string, error) {
 	if n.New || !n.Resource.IsObject() || !mention(l, existingTag) || !n.Action.Facts().SeesTags {
 		return nil, nil
 	}
-	on.tagged = true
-	tags, err := a.facts.ObjectTags(ctx, n.Resource, n.Version)
+	d.on.tagged = true
+	tags, err := d.authority.facts.ObjectTags(ctx, n.Resource, n.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,9 @@ func (d *Document) Statements() []Statement {
 // condition key that begins with prefix, for example "s3:ExistingObjectTag/" or
 // "aws:SourceIp". Values that cost a lookup are fetched only if it does.
 func (d *Document) Mentions(prefix string) bool {
+	if len(d.mentions) == 0 {
+		return false
+	}
 	prefix = KeyName(prefix)
 	i, _ := slices.BinarySearch(d.mentions, prefix)
 	return i < len(d.mentions) && strings.HasPrefix(d.mentions[i], prefix)

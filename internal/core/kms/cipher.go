@@ -74,23 +74,34 @@ func KeyOf(wrapped []byte) (id string, material [32]byte, ok bool) {
 
 // sealBlob encrypts a message under a material of a key.
 func sealBlob(p purpose, key keyID, id MaterialID, material seal.Key, plain, bound []byte) []byte {
+	return sealIn(nil, p, key, id, material, plain, bound)
+}
+
+// sealIn is sealBlob with room for what is authenticated besides, which may be nil.
+func sealIn(room []byte, p purpose, key keyID, id MaterialID, material seal.Key, plain, bound []byte) []byte {
 	var salt [saltSize]byte
 	rand.Read(salt[:])
-	return sealSalted(p, key, id, material, salt, plain, bound)
+	return sealSalted(room, p, key, id, material, salt, plain, bound)
 }
 
 func sealSalted(
-	p purpose, key keyID, id MaterialID, material seal.Key, salt [saltSize]byte, plain, bound []byte,
+	room []byte, p purpose, key keyID, id MaterialID, material seal.Key, salt [saltSize]byte, plain, bound []byte,
 ) []byte {
 	b := append(make([]byte, 0, headerSize+len(plain)+tagSize), blobVersion, byte(p))
 	b = append(append(append(b, key[:]...), id[:]...), salt[:]...)
-	nonce, bound := additional(b, bound, 0)
+	nonce, bound := additional(room, b, bound, 0)
 	return messageKey(material, p, salt[:]).AEAD().Seal(b, nonce, plain, bound)
 }
 
 // open decrypts a message with its material.
 func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
-	nonce, bound := additional(p.header, bound, len(p.sealed))
+	return p.openIn(nil, material, bound)
+}
+
+// openIn is open with room for the message and for what is authenticated besides, which may
+// be nil.
+func (p *blob) openIn(room []byte, material seal.Key, bound []byte) ([]byte, error) {
+	nonce, bound := additional(room, p.header, bound, len(p.sealed))
 	plain, err := messageKey(material, p.purpose, p.salt).AEAD().Open(bound[len(bound):], nonce, p.sealed, bound)
 	if err != nil {
 		return nil, seal.ErrCorrupt
@@ -104,10 +115,14 @@ func messageKey(material seal.Key, p purpose, salt []byte) seal.Key {
 }
 
 // additional returns the nonce of zeros and the data that is authenticated besides, with
-// room behind it, in one piece of memory.
-func additional(header, bound []byte, room int) (nonce, all []byte) {
+// more room behind it, in one piece of memory: in room, if that is large enough.
+func additional(room, header, bound []byte, more int) (nonce, all []byte) {
 	const size = 12
-	b := make([]byte, size, size+len(header)+len(bound)+room)
+	if n := size + len(header) + len(bound) + more; cap(room) < n {
+		room = make([]byte, 0, n)
+	}
+	b := room[:size]
+	clear(b)
 	all = append(append(b, header...), bound...)[size:]
 	return b[:size:size], all
 }

@@ -81,7 +81,7 @@ func (c *useConditions) Look(ctx context.Context) error {
 }
 
 // Laws implements authz.Conditions.
-func (c *useConditions) Laws() authz.ResourceLaws { return c.s.lawsOf(c.key) }
+func (c *useConditions) Laws() *authz.ResourceLaws { return c.s.lawsOf(c.key) }
 
 // Values implements policy.Conditions.
 func (c *useConditions) Values(name string) []string {

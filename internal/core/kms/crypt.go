@@ -83,8 +83,8 @@ func (s *Store) sealFor(
 		return out, fault.Of(fault.DryRunOperationException)
 	}
 	b := sealBlob(forCallers, u.id, u.material.id, u.opened, plain, Canonical(context))
-	s.used(u, how)
-	return Sealed{Ciphertext: b, Key: u.ARN, Material: u.material.id}, nil
+	s.used(u.key, how, u.at)
+	return Sealed{Ciphertext: b, Key: u.key.arn(), Material: u.material.id}, nil
 }
 
 // DecryptInput is the input of Decrypt.
@@ -111,8 +111,8 @@ func (s *Store) Decrypt(ctx context.Context, g authz.Grant, in DecryptInput) (ou
 	if in.DryRun {
 		return out, fault.Of(fault.DryRunOperationException)
 	}
-	s.used(u, usedToDecrypt)
-	return Opened{Plaintext: plain, Key: u.ARN, Material: u.material.id}, nil
+	s.used(u.key, usedToDecrypt, u.at)
+	return Opened{Plaintext: plain, Key: u.key.arn(), Material: u.material.id}, nil
 }
 
 // openFor opens for a caller of the API.
@@ -221,8 +221,8 @@ func (s *Store) ReEncrypt(ctx context.Context, g authz.Grant, in ReEncryptInput)
 	if err != nil {
 		return out, err
 	}
-	s.used(from, usedToReEncrypt)
-	return ReEncrypted{Sealed: sealed, Source: from.ARN, SourceMaterial: from.material.id}, nil
+	s.used(from.key, usedToReEncrypt, from.at)
+	return ReEncrypted{Sealed: sealed, Source: from.key.arn(), SourceMaterial: from.material.id}, nil
 }
 
 // GenerateInput asks for a data key.
@@ -327,7 +327,7 @@ func checkContext(context map[string]string) error {
 
 // usable is a key with one of its materials opened.
 type usable struct {
-	Key
+	key      *keyRecord // must not be modified
 	id       keyID
 	material *materialRecord
 	opened   seal.Key
@@ -338,7 +338,7 @@ type usable struct {
 type opening struct {
 	at     time.Time
 	may    func(arn.ARN) error // called before the caller can learn the key's state
-	named  arn.ARN             // of the key, or find finds it
+	named  *arn.ARN            // of the key; nil: find finds it
 	find   func(kv.Reader) (*keyRecord, error)
 	sealer *keyID // the key must be this one; nil accepts any
 	// material is the one that sealed a ciphertext, if sealed is set; otherwise the current
@@ -364,12 +364,12 @@ func (s *Store) forCaller(ctx context.Context, g authz.Grant, name string, may f
 // use reads a key and a material and opens the material, if the key's state allows that. It
 // reads in a view and opens after it.
 func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
-	u := &o.usable
-	u.at = o.at
 	if err := s.store.View(ctx, func(r kv.Reader) error { return s.readUsable(r, o) }); err != nil {
 		return nil, err
 	}
-	if err := s.openMaterialTo(&u.opened, u.id, u.material); err != nil {
+	u := &o.usable
+	u.at = o.at
+	if err := s.openMaterialTo(&u.opened, nil, u.id, u.material); err != nil {
 		return nil, err
 	}
 	return u, nil
@@ -378,7 +378,7 @@ func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
 // readUsable reads the key and the material of an opening.
 func (s *Store) readUsable(r kv.Reader, o *opening) (err error) {
 	var k *keyRecord
-	if o.find != nil {
+	if o.named == nil {
 		k, err = o.find(r)
 	} else {
 		k, err = s.findNamed(r, o.named, o.at)
@@ -387,8 +387,8 @@ func (s *Store) readUsable(r kv.Reader, o *opening) (err error) {
 		return err
 	}
 	u := &o.usable
-	u.Key = k.key()
-	if err := o.may(u.ARN); err != nil {
+	u.key = k
+	if err := o.may(k.arn()); err != nil {
 		return err
 	}
 	if err := k.check(toUse, o.at); err != nil {

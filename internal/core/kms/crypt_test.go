@@ -90,7 +90,7 @@ func TestVector(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := gcm.Seal(bytes.Clone(h), make([]byte, 12), []byte("message"), append(bytes.Clone(h), c.bound...))
-			got := sealSalted(c.purpose, key, id, material, salt, []byte("message"), []byte(c.bound))
+			got := sealSalted(nil, c.purpose, key, id, material, salt, []byte("message"), []byte(c.bound))
 			if !bytes.Equal(got, want) {
 				t.Errorf("\n got %x\nwant %x", got, want)
 			}

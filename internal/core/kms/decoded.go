@@ -2,8 +2,10 @@ package kms
 
 import (
 	"bytes"
+	"sync/atomic"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
@@ -21,6 +23,8 @@ type decoded struct {
 	keys      records[string, keyRecord]
 	materials records[materialName, materialRecord]
 	aliases   records[aliasName, aliasRecord]
+	policies  policies
+	known     known
 }
 
 type (
@@ -33,9 +37,13 @@ type (
 
 func newDecoded() decoded {
 	return decoded{
-		keys:      newRecords[string, keyRecord](maxDecodedKeys),
-		materials: newRecords[materialName, materialRecord](maxDecodedMaterials),
-		aliases:   newRecords[aliasName, aliasRecord](maxDecodedAliases),
+		keys: newRecords[string](maxDecodedKeys, func(k *keyRecord) int64 {
+			return limit.Footprint(k.shared.laws) // which may outlive its entry in policies
+		}),
+		materials: newRecords[materialName](maxDecodedMaterials, func(*materialRecord) int64 { return 0 }),
+		aliases:   newRecords[aliasName](maxDecodedAliases, func(*aliasRecord) int64 { return 0 }),
+		policies:  newPolicies(),
+		known:     newKnown(),
 	}
 }
 
@@ -51,9 +59,11 @@ type decodedRecord[R any] struct {
 	record     *R
 }
 
-func newRecords[N comparable, R any](maximum int64) records[N, R] {
+// newRecords returns an empty cache. more returns the size of what a record has besides the
+// fields of the stored value.
+func newRecords[N comparable, R any](maximum int64, more func(*R) int64) records[N, R] {
 	return records[N, R]{limit.NewCache(maximum, func(_ N, d *decodedRecord[R]) int64 {
-		return int64(2*len(d.key) + 4*len(d.value))
+		return int64(2*len(d.key)+4*len(d.value)) + more(d.record)
 	})}
 }
 
@@ -106,6 +116,8 @@ func (d *decoded) key(r kv.Reader, id string) (*keyRecord, error) {
 			k.shared.binary, _ = parseKeyID(id)
 			k.shared.arn = k.arn()
 			k.shared.name = k.shared.arn.String()
+			k.shared.names = []string{k.shared.name}
+			k.shared.laws = d.policies.lawsOf(k)
 		}
 		return k, err
 	})
@@ -122,7 +134,11 @@ func (d *decoded) material(r kv.Reader, id string, m MaterialID) (*materialRecor
 		return known, err
 	}
 	return d.materials.read(r, name, materialKey(id, m), func(value []byte) (*materialRecord, error) {
-		return decodeMaterial(m, value)
+		record, err := decodeMaterial(m, value)
+		if err == nil {
+			record.compared = new(atomic.Bool)
+		}
+		return record, err
 	})
 }
 
@@ -146,5 +162,7 @@ func (d *decoded) alias(r kv.Reader, account, name string) (*aliasRecord, error)
 type shared struct {
 	binary keyID
 	arn    arn.ARN
-	name   string // the ARN's text
+	name   string   // the ARN's text
+	names  []string // name alone
+	laws   *authz.ResourceLaws
 }

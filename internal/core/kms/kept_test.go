@@ -172,6 +172,10 @@ func TestNextUseIsRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			use := useName{key: k.m.ARN.Resource, current: true}
+			if u, err := k.useAgain(k.Context(), &k.m.ARN, use, k.at); u == nil || err != nil {
+				t.Error("nothing is kept of the use:", err)
+			}
 			before := k.wider
 			if err := c.change(k); err != nil {
 				t.Fatal(err)

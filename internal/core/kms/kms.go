@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,9 +41,9 @@ type Store struct {
 	wrapping   wrapping
 	principals principal.Directory
 	now        func() time.Time
-	policies   policies
 	decoded    decoded
 	lastVia    atomic.Pointer[service]
+	scratch    sync.Pool // of *scratch
 	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
 	making     chan struct{} // has room for one value: only one RSA key is generated at a time
@@ -52,8 +53,9 @@ type Store struct {
 func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
-		policies: newPolicies(), decoded: newDecoded(), catalogue: action.Parse("kms"),
+		decoded: newDecoded(), catalogue: action.Parse("kms"),
 		uses: recent.New[string, lastUse](), making: make(chan struct{}, 1),
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
 	}
 }
 

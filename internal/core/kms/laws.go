@@ -30,16 +30,24 @@ func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz
 		case err != nil:
 			return err
 		}
-		laws = s.lawsOf(k)
+		laws = *s.lawsOf(k)
 		return nil
 	})
 	return laws, err
 }
 
-// lawsOf returns the laws of a key that exists.
-func (s *Store) lawsOf(k *keyRecord) authz.ResourceLaws {
-	return authz.ResourceLaws{
-		Owner: k.account, MustAllow: true, Documents: s.policies.get(k), HasGrants: k.grants > 0, Until: k.validTo,
+// lawsOf returns the laws of a key that exists. They may be shared and must not be modified.
+func (s *Store) lawsOf(k *keyRecord) *authz.ResourceLaws {
+	if k.shared.laws != nil {
+		return k.shared.laws
+	}
+	return s.decoded.policies.lawsOf(k)
+}
+
+// lawsOf makes the laws of a key that exists.
+func (c *policies) lawsOf(k *keyRecord) *authz.ResourceLaws {
+	return &authz.ResourceLaws{
+		Owner: k.account, MustAllow: true, Documents: c.get(k), HasGrants: k.grants > 0, Until: k.validTo,
 	}
 }
 

@@ -256,6 +256,14 @@ func (k *keyRecord) text() string {
 	return k.arn().String()
 }
 
+// texts returns the key's ARN as text, alone in a slice that must not be modified.
+func (k *keyRecord) texts() []string {
+	if k.shared.name != "" {
+		return k.shared.names
+	}
+	return []string{k.text()}
+}
+
 // binary returns the key's id as it is written in ciphertext.
 func (k *keyRecord) binary() (keyID, bool) {
 	if k.shared.name != "" {

@@ -42,7 +42,7 @@ func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out R
 		if err != nil {
 			return err
 		}
-		d := o.policies.get(k)[0]
+		d := o.decoded.policies.get(k)[0]
 		out.Exposure = policy.Exposed(policy.Laws{
 			Resource: []*policy.Document{d, policy.Grants(laws)}, ResourceOwner: k.account, ResourceMustAllow: true,
 		})

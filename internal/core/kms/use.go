@@ -7,7 +7,6 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
-	"watertight/internal/storage/kv"
 )
 
 // A service uses a key with the permissions of its caller. It extends the caller's grant by
@@ -43,12 +42,12 @@ func (s *Store) extend(
 		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS accepts signed requests only
 	}
 	x := &extension{actions: actions, of: u, useConditions: useConditions{s: s}}
-	wider, err := g.Extend(ctx, x.needs)
+	wider, err := g.Extend(ctx, x)
 	if fault.Is(err, fault.NotFoundException) && s.namesManaged(p.Account, u.Key) {
 		if _, err := s.ManagedKey(ctx, p.Account); err != nil {
 			return authz.Grant{}, Key{}, err
 		}
-		wider, err = g.Extend(ctx, x.needs)
+		wider, err = g.Extend(ctx, x)
 	}
 	if err != nil {
 		return authz.Grant{}, Key{}, err
@@ -58,7 +57,7 @@ func (s *Store) extend(
 		return authz.Grant{}, Key{}, err
 	}
 	for i := range x.asked { // a copy extends the grant twice, for two keys
-		wider.Note(string(x.asked[i].Action), x.key.text())
+		wider.Note(string(x.asked[i].Action), x.key.texts()...)
 	}
 	return wider, x.key.key(), nil
 }
@@ -76,20 +75,17 @@ type extension struct {
 	actions [2]policy.Action // the second may be ""
 	allowed bool             // the caller may use the key, so it may learn its state
 	asked   []authz.Need
-	room    [2]authz.Need // of asked
+	room    [1]authz.Need // of asked, for most uses
 	useConditions
 }
 
-// needs resolves the key of the use, and returns the needs for it. They have the laws of the
+// Needs implements authz.Asker. It resolves the key of the use, and returns the needs for it. They have the laws of the
 // record that was found.
-func (x *extension) needs(ctx context.Context, c authz.Caller) ([]authz.Need, error) {
+func (x *extension) Needs(ctx context.Context, c authz.Caller) ([]authz.Need, error) {
 	account := c.Principal().Account
 	x.useConditions = useConditions{s: x.s, use: &x.of, at: c.At()}
-	err := x.s.store.View(ctx, func(r kv.Reader) (err error) {
-		x.key, x.alias, err = x.s.find(r, account, x.of.Key, x.at)
-		return err
-	})
-	if err != nil {
+	var err error
+	if x.key, x.alias, err = x.s.findNow(ctx, account, x.of.Key, x.at); err != nil {
 		if a, bad := arn.Parse(x.of.Key); bad == nil && a.Account != account &&
 			fault.Is(err, fault.NotFoundException) && a.Region == x.s.region {
 			// A caller must not learn which keys other accounts have.

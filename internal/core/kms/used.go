@@ -78,7 +78,7 @@ func readLastUse(r kv.Reader, id string) (l lastUse, err error) {
 }
 
 // used records that a key's material was used.
-func (s *Store) used(u *usable, how usage) { s.uses.Note(u.ID, lastUse{u.at, how}, u.at) }
+func (s *Store) used(k *keyRecord, how usage, at time.Time) { s.uses.Note(k.id, lastUse{at, how}, at) }
 
 // LastUse says when a key was last used, and by which operation of the API.
 type LastUse struct {

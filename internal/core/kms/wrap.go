@@ -20,14 +20,25 @@ import (
 func (s *Store) Wrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte,
 ) ([]byte, error) {
-	u, err := s.useNamed(ctx, &opening{
-		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) },
-	})
+	if err := g.Demand("kms:GenerateDataKey", key); err != nil {
+		return nil, err
+	}
+	at, use := g.Caller().At(), useName{key: key.Resource, current: true}
+	u, err := s.useAgain(ctx, &key, use, at)
+	if u == nil && err == nil {
+		u, err = s.useNamed(ctx, key, use, at, func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) })
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.used(u, usedToGenerate)
-	return sealBlob(forServices, u.id, u.material.id, u.opened, plain[:], binding), nil
+	w := s.scratch.Get().(*scratch)
+	defer s.wipe(w)
+	if err := s.openMaterialTo(&w.material, w.context[:], u.id, u.material); err != nil {
+		return nil, err
+	}
+	w.plain = plain
+	s.used(u.key, usedToGenerate, at)
+	return sealIn(w.room[:], forServices, u.id, u.material.id, w.material, w.plain[:], binding), nil
 }
 
 // Unwrap opens a data key that Wrap sealed with the same key and binding, under any of the
@@ -37,35 +48,61 @@ func (s *Store) Wrap(
 func (s *Store) Unwrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte,
 ) (seal.Key, error) {
+	if err := g.Demand("kms:Decrypt", key); err != nil {
+		return seal.Key{}, err
+	}
 	p, ok := parseBlob(wrapped)
-	u, err := s.useNamed(ctx, &opening{
-		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) },
-		sealed: true, material: p.material,
-	})
+	at, use := g.Caller().At(), useName{key: key.Resource, material: p.material}
+	u, err := s.useAgain(ctx, &key, use, at)
+	if u == nil && err == nil {
+		u, err = s.useNamed(ctx, key, use, at, func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) })
+	}
 	switch {
 	case err != nil:
 		return seal.Key{}, err
 	case !ok || p.purpose != forServices || p.key != u.id:
 		return seal.Key{}, invalidCiphertext()
 	}
-	plain, err := p.open(u.opened, binding)
+	w := s.scratch.Get().(*scratch)
+	defer s.wipe(w)
+	if err := s.openMaterialTo(&w.material, w.context[:], u.id, u.material); err != nil {
+		return seal.Key{}, err
+	}
+	plain, err := p.openIn(w.room[:], w.material, binding)
 	if err != nil || len(plain) != seal.KeySize {
 		return seal.Key{}, invalidCiphertext()
 	}
-	s.used(u, usedToDecrypt)
+	s.used(u.key, usedToDecrypt, at)
 	return seal.Key(plain), nil
 }
 
-// useNamed opens a material of the key that a service names by its ARN.
-func (s *Store) useNamed(ctx context.Context, o *opening) (*usable, error) {
-	if err := o.may(o.named); err != nil {
+// scratch is memory for one use of a key by a service. It is wiped before another use gets it.
+type scratch struct {
+	material seal.Key
+	plain    seal.Key // a data key
+	context  [72]byte
+	room     [512]byte // for what is authenticated, and for a data key
+}
+
+func (s *Store) wipe(w *scratch) {
+	*w = scratch{}
+	s.scratch.Put(w)
+}
+
+// useNamed reads a key that a service names by its ARN, and a material of it. may is called
+// before the caller can learn the key's state.
+func (s *Store) useNamed(
+	ctx context.Context, key arn.ARN, use useName, at time.Time, may func(arn.ARN) error,
+) (*knownUse, error) {
+	o := &opening{at: at, may: may, named: &key, sealed: !use.current, material: use.material}
+	if err := s.store.View(ctx, func(r kv.Reader) error { return s.readUsable(r, o) }); err != nil {
 		return nil, err
 	}
-	return s.use(ctx, o)
+	return s.decoded.keepUse(use, &o.usable), nil
 }
 
 // findNamed finds the key that a service names.
-func (s *Store) findNamed(r kv.Reader, key arn.ARN, at time.Time) (*keyRecord, error) {
+func (s *Store) findNamed(r kv.Reader, key *arn.ARN, at time.Time) (*keyRecord, error) {
 	id, isKey := strings.CutPrefix(key.Resource, "key/")
 	if !isKey {
 		return nil, invalidKeyID(key.String())

@@ -147,9 +147,9 @@ func (l Lock) shown(ctx context.Context, g authz.Grant, in *GetInput) (out Lock,
 			return false
 		}
 		need := authz.Need{Action: action, Resource: arn.Object(in.Bucket, in.Key), Version: in.VersionID}
-		_, refusal := g.Extend(ctx, func(context.Context, authz.Caller) ([]authz.Need, error) {
+		_, refusal := g.Extend(ctx, authz.Asks(func(context.Context, authz.Caller) ([]authz.Need, error) {
 			return []authz.Need{need}, nil
-		})
+		}))
 		if refusal != nil && !fault.Is(refusal, fault.AccessDenied) {
 			err = refusal
 		}

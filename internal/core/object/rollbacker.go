@@ -50,7 +50,7 @@ func (w *granted) ask(ctx context.Context, keys []string) (err error) {
 	if len(keys) == 0 {
 		return nil
 	}
-	w.wider, err = w.g.Extend(ctx, func(context.Context, authz.Caller) ([]authz.Need, error) {
+	w.wider, err = w.g.Extend(ctx, authz.Asks(func(context.Context, authz.Caller) ([]authz.Need, error) {
 		needs := make([]authz.Need, len(keys))
 		for i, key := range keys {
 			needs[i] = authz.Need{
@@ -58,7 +58,7 @@ func (w *granted) ask(ctx context.Context, keys []string) (err error) {
 			}
 		}
 		return needs, nil
-	})
+	}))
 	return err
 }
 
