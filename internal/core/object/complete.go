@@ -309,13 +309,11 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	if in.over, err = k.overwritten(tx, head, &v); err != nil {
-		return nil, nil, err
-	}
-	gone, err := k.push(tx, head, &v, nil, removalBy(in.clock, g, k.b))
+	gone, over, err := k.replace(tx, head, &v, nil, removalBy(in.clock, g, k.b))
 	if err != nil {
 		return nil, nil, err
 	}
+	in.over = over
 	writeParts(tx, &v, k.version(v.seq), parts)
 	return &v, append(gone, dropped...), nil
 }

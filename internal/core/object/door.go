@@ -23,6 +23,8 @@ type removal struct {
 	at     time.Time // the instant that has certainly come, see instant.Clock.Passed
 	bypass bool      // of GOVERNANCE: the header was sent, and s3:BypassGovernanceRetention was demanded
 	mfa    mfa.Proof // of a code that the bucket owner's root user sent with this request
+	// removed, if set, gets the version that was removed, as it was read.
+	removed **version
 }
 
 // remove deletes the records of a version and returns the bytes to remove after the
@@ -43,6 +45,9 @@ func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 	}
 	if err := s.b.MayRemove(r.mfa); err != nil {
 		return nil, err
+	}
+	if r.removed != nil {
+		*r.removed = v
 	}
 	tx.Delete(s.version(v.seq))
 	if v.null && s.b.Versioning != bucket.Off {

@@ -252,12 +252,11 @@ func (s *Store) commit(
 		if err := v.setLock(k.b, in.lock, s.clock, v.modified); err != nil {
 			return err
 		}
-		if over, err = k.overwritten(tx, head, v); err != nil {
+		if gone, over, err = k.replace(tx, head, v, w.at.Inline, removalBy(s.clock, g, b)); err != nil {
 			return err
 		}
-		gone, err = k.push(tx, head, v, w.at.Inline, removalBy(s.clock, g, b))
 		noteVersion(g, b, v)
-		return err
+		return nil
 	})
 	if err != nil {
 		return b, err

@@ -268,7 +268,7 @@ func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j 
 		if err := v.setLock(k.b, Lock{}, p.clock, p.at); err != nil {
 			return err
 		}
-		n, err := k.overwritten(tx, head, v)
+		n, err := k.overwritten(tx, head, v, nil)
 		if err != nil {
 			return err
 		}

@@ -26,16 +26,31 @@ func (s *Store) tell(ctx context.Context, g authz.Grant, b *bucket.Bucket, all a
 	}
 }
 
-// overwritten counts what a new version does to the object that is current. It is called
-// before the old version may be erased.
-func (s slot) overwritten(r kv.Reader, head, v *version) (n alarm.Counts, err error) {
+// replace is push, and counts what that does to the object that was current.
+func (s slot) replace(
+	tx kv.Tx, head, v *version, inline []byte, r removal,
+) (gone []garbage, n alarm.Counts, err error) {
+	var removed *version
+	r.removed = &removed
+	if gone, err = s.push(tx, head, v, inline, r); err == nil {
+		n, err = s.overwritten(tx, head, v, removed)
+	}
+	return gone, n, err
+}
+
+// overwritten counts what a new version does to the object that was current. removed is the
+// version that push has removed for it, or nil; without push it is nil.
+func (s slot) overwritten(r kv.Reader, head, v, removed *version) (n alarm.Counts, err error) {
 	if head == nil || head.deleteMarker {
 		return n, nil
 	}
 	n[alarm.Overwrites] = 1
 	same := head.encryption == v.encryption
 	if head.encryption.UsesKMS() && v.encryption.UsesKMS() {
-		old, err := s.at(r, head.seq) // a current pointer does not name the key
+		old := removed
+		if old == nil || old.seq != head.seq {
+			old, err = s.at(r, head.seq) // a current pointer does not name the key
+		}
 		if err == nil && old == nil {
 			err = s.lost(head.seq)
 		}
