@@ -42,6 +42,7 @@ type commands struct {
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
 	Cycle   lifecycles     `cmd:"" name:"lifecycle" help:"Say what the lifecycle configuration of a bucket is going to do."`
 	Freeze  freezes        `cmd:"" help:"List and lift what the ransom alarm has frozen."`
+	CDN     cdnCommands    `cmd:"" name:"cdn" help:"Serve private buckets by the content delivery network, show its state, and purge its caches."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`

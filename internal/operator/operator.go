@@ -17,6 +17,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
 	"watertight/internal/core/mfa"
@@ -37,6 +38,8 @@ type Options struct {
 	Objects    *object.Operator
 	Lifecycle  *object.Lifecycle
 	Keys       *kms.Operator
+	CDN        *cdn.Operator
+	Edge       func() CDNEdge // the edge of this process
 	Devices    *mfa.Operator
 	Alarm      *alarm.Counter
 	Trail      *audit.Log
@@ -58,6 +61,7 @@ func Handler(o Options) http.Handler {
 	for _, add := range []func(*http.ServeMux){
 		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
 		c.customersKeys, c.rollbacks, c.mfaDevices, c.history, c.freezes, c.lifecyclePreview,
+		c.network,
 	} {
 		add(m)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
@@ -133,6 +134,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 			Keys: kms.NewOperator(s.keys), Alarm: s.counter,
+			CDN: cdn.NewOperator(s.distributions), Edge: s.edgeStatus,
 			Devices: mfa.NewOperator(s.devices),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes).ServeBy(s.clock), Lifecycle: s.lifecycle(), Ending: background,
