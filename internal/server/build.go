@@ -16,6 +16,7 @@ import (
 	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/api/cloudfront"
 	"watertight/internal/api/iam"
 	kmsapi "watertight/internal/api/kms"
 	"watertight/internal/api/s3"
@@ -246,6 +247,7 @@ func (s *Server) openCore(context.Context) error {
 	})
 	s.simulator = simulate.New(s.store, s.identities)
 	s.uses = identity.NewOperator(s.identities).NewUses()
+	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains})
 	return nil
 }
 
@@ -373,9 +375,9 @@ func (s *Server) openGateway(context.Context) error {
 			Document: s.config.Document, Watch: watch,
 		},
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{Keys: s.keys}).Table(),
+		(&cloudfront.API{CDN: s.distributions}).Table(),
 	)
 	s.memory = limit.NewMemory(s.config.MaxDocumentMemory)
-	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains})
 	s.origins = &bucketOrigins{dispatcher: s.dispatcher, root: s.rootKey.Ring, memory: s.memory, log: s.log}
 	return err
 }

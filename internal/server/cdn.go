@@ -108,7 +108,11 @@ func (s *Server) openCDN(ctx context.Context) error {
 	})
 	s.metrics.countCDN(s.edge)
 	s.distributions.Serve(s.edge.edge.Apply)
-	return s.distributions.Publish(ctx)
+	if err := s.distributions.Publish(ctx); err != nil {
+		// S3 and the API must stay reachable. The edge refuses every host until the next change.
+		s.log.Error("the CDN serves nothing, because what is stored of it can't be read", "cause", err)
+	}
+	return nil
 }
 
 // viewer returns who sent a request, as the API's requests are judged: only trusted proxies

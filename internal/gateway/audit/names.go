@@ -13,7 +13,7 @@ func Relevant(name string) bool {
 		"restore", "retention", "select", "tagging", "uploads", "versioning", "versions", "website",
 		"versionid", "uploadid", "partnumber", "prefix", "delimiter", "encoding-type", "list-type", "max-keys",
 		"max-parts", "max-uploads", "marker", "key-marker", "version-id-marker", "upload-id-marker",
-		"part-number-marker", "start-after", "fetch-owner",
+		"part-number-marker", "start-after", "fetch-owner", "resource", "maxitems",
 		"x-amz-date", "x-amz-expires", "x-amz-algorithm",
 		"x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write",
 		"x-amz-grant-write-acp",
@@ -56,7 +56,7 @@ func Secret(name string) bool {
 	s := string(plain[:n])
 	for _, word := range [...]string{"signature", "authorization", "securitytoken", "sessiontoken", "secret",
 		"password", "tokencode", "authenticationcode", "identitytoken", "assertion", "plaintext",
-		"privatekey", "granttoken", "seed", "cookie", "xamzmfa"} {
+		"privatekey", "granttoken", "seed", "cookie", "xamzmfa", "headervalue"} {
 		if strings.Contains(s, word) {
 			return true
 		}

@@ -160,7 +160,7 @@ func TestServicesThatAreNotHere(t *testing.T) {
 			"ErrorResponse",
 		},
 		{"GET", "/?Action=ListTopics&Version=2010-03-31", "sns", nil, "", "sns", "ErrorResponse"},
-		{"GET", "/2020-05-31/distribution", "cloudfront", nil, "", "cloudfront", "ErrorResponse"},
+		{"GET", "/2013-04-01/hostedzone", "route53", nil, "", "route53", "ErrorResponse"},
 		{"GET", "/2015-03-31/functions/", "lambda", nil, "", "lambda", "json"},
 		{"POST", "/", "ec2", http.Header{"Content-Type": {form}}, "Action=ListUsers&Version=2010-05-08", "iam", ""},
 		{"GET", "/bucket/key", "ec2", nil, "", "s3", ""},

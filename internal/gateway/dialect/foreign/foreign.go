@@ -54,7 +54,7 @@ func isServiceName(s string) bool {
 // found by path.
 func isREST(service string) bool {
 	switch service {
-	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock", "cloudfront",
+	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock",
 		"detective", "drs", "eks",
 		"elasticfilesystem", "es", "glacier", "grafana", "guardduty", "inspector2", "iot", "kafka", "lambda", "macie2",
 		"mq", "ram", "resource-explorer-2",
@@ -105,7 +105,7 @@ func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.E
 		b = xmldoc.AppendMember(xmldoc.AppendMember(b, "Code", string(f.Code)), "Message", f.Message)
 		b = append(xmldoc.AppendMember(append(b, "</Error></Errors>"...), "RequestID", r.ID), "</Response>"...)
 		protocol.WritePage(w, status, "text/xml", b)
-	case isForm, name == "cloudfront", name == "route53":
+	case isForm, name == "route53":
 		query.WriteError(w, r, "", f)
 	default:
 		w.Header()["x-amzn-ErrorType"] = []string{string(f.Code)}
