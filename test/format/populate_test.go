@@ -88,6 +88,16 @@ func (p *populator) all() {
 	p.customersKeys()
 	p.encryptedObjects()
 	p.frozen()
+	p.network()
+}
+
+// network makes a distribution for the bucket, and purges it.
+func (p *populator) network() {
+	o := operator.Dial(p.s.Data)
+	d := must[operator.CDNBucket](p.t)(o.CreateCDN(p.t.Context(), operator.CDNCommand{
+		Bucket: box, Aliases: []string{"www.example.com"}, RootObject: "index.html",
+	}))
+	must[operator.CDNPurged](p.t)(o.PurgeCDN(p.t.Context(), operator.CDNPurge{ID: d.ID, Paths: []string{"/*"}}))
 }
 
 // frozen makes a bucket in which a user is frozen.
@@ -95,9 +105,9 @@ func (p *populator) frozen() {
 	t, name := p.t, aws.String("frozen")
 	must[*s3.CreateBucketOutput](t)(p.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: name}))
 	ada := p.s.Client(p.keys)
-	for range 5 {
+	for _, key := range strings.Split("a b c d a b c d", " ") { // the last ones overwrite
 		must[*s3.PutObjectOutput](t)(ada.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: name, Key: aws.String("k"), Body: strings.NewReader("x"),
+			Bucket: name, Key: &key, Body: strings.NewReader("x"),
 		}))
 	}
 }

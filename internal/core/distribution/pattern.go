@@ -25,13 +25,3 @@ func Matches(pattern, path string) bool {
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
-
-// Covers reports whether the path of an invalidation covers a path of a viewer, with its
-// query where that is part of the cache key. A star counts only at the end. Source:
-// "Specify the files to invalidate" in the developer guide.
-func Covers(invalidated, path string) bool {
-	if prefix, ok := strings.CutSuffix(invalidated, "*"); ok {
-		return strings.HasPrefix(path, prefix)
-	}
-	return path == invalidated
-}

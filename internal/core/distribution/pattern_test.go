@@ -54,25 +54,3 @@ func FuzzMatches(f *testing.F) {
 		}
 	})
 }
-
-// TestCovers: only a star at the end of an invalidation is a wildcard.
-func TestCovers(t *testing.T) {
-	for _, c := range []struct {
-		invalidated, path string
-		want              bool
-	}{
-		{"/*", "/a?b=c", true},
-		{"/a", "/a", true},
-		{"/a", "/a?b", false},
-		{"/a*", "/a?b", true},
-		{"/*/a", "/b/a", false},
-		{"/*/a", "/*/a", true},
-		{"/A", "/a", false},
-	} {
-		t.Run(c.invalidated+" "+c.path, func(t *testing.T) {
-			if got := Covers(c.invalidated, c.path); got != c.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}
