@@ -80,6 +80,19 @@ func must(t *testing.T, args ...string) string {
 	return out
 }
 
+// flip changes a bit in the middle of a file.
+func flip(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBackup makes backups of a running server. Each is restored to a server that serves the data from
 // the time of the backup.
 func TestBackup(t *testing.T) {
@@ -189,15 +202,7 @@ func TestBackupHoldsTheKeyringInUse(t *testing.T) {
 	for name, harmed := range map[string][]string{"the keyring": all[:1], "the copies": all[1:], "all": all} {
 		t.Run(name, func(t *testing.T) {
 			for _, place := range harmed {
-				path := filepath.Join(s.Data, place)
-				b, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				b[len(b)/2] ^= 1
-				if err := os.WriteFile(path, b, 0o600); err != nil {
-					t.Fatal(err)
-				}
+				flip(t, filepath.Join(s.Data, place))
 			}
 			must(t, "backup", dir, "--data", s.Data)
 			must(t, "restore", dir, "--verify-only")
@@ -250,18 +255,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatal(meta, err)
 	}
 	list := filepath.Join(dir, "backups", "000001", "manifest")
-	flip := func(path string) func() {
-		return func() {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b[len(b)/2] ^= 1
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	flipped := func(path string) func() { return func() { flip(t, path) } }
 	for name, c := range map[string]struct {
 		harm, undo func()
 		args       []string
@@ -271,9 +265,9 @@ func TestRestoreRefuses(t *testing.T) {
 		"in the backup": {args: []string{"--data", filepath.Join(dir, "x")}, want: "lies in"},
 		"no such":       {args: []string{"--backup", "000009"}, want: "there is no backup 000009"},
 		"another key":   {args: []string{"--root-key", "file:" + s.Data + ".key"}, want: "root key"},
-		"a blob":        {harm: flip(blob), undo: flip(blob), want: "backup 000001 is damaged"},
-		"metadata":      {harm: flip(meta[0]), undo: flip(meta[0]), want: "backup 000001 is damaged"},
-		"the manifest":  {harm: flip(list), undo: flip(list), want: "damaged"},
+		"a blob":        {harm: flipped(blob), undo: flipped(blob), want: "backup 000001 is damaged"},
+		"metadata":      {harm: flipped(meta[0]), undo: flipped(meta[0]), want: "backup 000001 is damaged"},
+		"the manifest":  {harm: flipped(list), undo: flipped(list), want: "damaged"},
 		"a blob is gone": {
 			harm: func() { os.Rename(blob, blob+".x") }, undo: func() { os.Rename(blob+".x", blob) },
 			want: "is damaged",

@@ -1,8 +1,6 @@
 package clients
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -98,17 +96,7 @@ func TestRcloneUnderKMS(t *testing.T) {
 // under it, finds nothing left to do, and destroys them.
 func TestTerraformEncryption(t *testing.T) {
 	c := start(t, "terraform")
-	main, err := os.ReadFile(filepath.Join("testdata", "terraform-encryption", "main.tf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := c.terraformed(string(main))
-	if out := run("apply", "-auto-approve"); !strings.Contains(out, "0 changed, 0 destroyed") {
-		t.Errorf("%s", out)
-	}
-	if out := run("plan", "-detailed-exitcode"); !strings.Contains(out, "No changes.") {
-		t.Errorf("a second plan: %s", out)
-	}
+	run := c.applied("terraform-encryption", "main.tf")
 	c.underKey("terraform-records", "by-default")
 	c.underKey("terraform-records", "named")
 	if out := run("destroy", "-auto-approve"); !strings.Contains(out, "Destroy complete!") {

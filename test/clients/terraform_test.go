@@ -75,22 +75,30 @@ func (c client) terraformed(main string) func(args ...string) string {
 	}
 }
 
+// applied applies the configuration in a file of testdata, and checks that a second plan has nothing left to
+// do. It returns what terraformed returns.
+func (c client) applied(path ...string) func(args ...string) string {
+	c.t.Helper()
+	main, err := os.ReadFile(filepath.Join(append([]string{"testdata"}, path...)...))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	run := c.terraformed(string(main))
+	if out := run("apply", "-auto-approve"); !strings.Contains(out, "0 changed, 0 destroyed") {
+		c.t.Errorf("%s", out)
+	}
+	if out := run("plan", "-detailed-exitcode"); !strings.Contains(out, "No changes.") {
+		c.t.Errorf("a second plan: %s", out)
+	}
+	return run
+}
+
 // TestTerraform applies users, roles, policies and a bucket, finds nothing left to do,
 // and destroys them. The provider also reads features that do not exist here. The
 // answers must be true, or the second plan would not be empty.
 func TestTerraform(t *testing.T) {
 	c := start(t, "terraform")
-	main, err := os.ReadFile(filepath.Join("testdata", "terraform", "main.tf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := c.terraformed(string(main))
-	if out := run("apply", "-auto-approve"); !strings.Contains(out, "0 changed, 0 destroyed") {
-		t.Errorf("%s", out)
-	}
-	if out := run("plan", "-detailed-exitcode"); !strings.Contains(out, "No changes.") {
-		t.Errorf("a second plan: %s", out)
-	}
+	run := c.applied("terraform", "main.tf")
 	key := strings.Fields(run("output", "-raw", "key"))
 	role := strings.TrimSpace(run("output", "-raw", "role"))
 	if len(key) != 2 || !strings.HasSuffix(role, ":role/shop/uploader") {

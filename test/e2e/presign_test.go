@@ -47,17 +47,22 @@ func query(name, value string) func(*http.Request) {
 	}
 }
 
-func TestPresigned(t *testing.T) {
-	s := harness.Start(t)
-	bucket, key := newBucket(t, s, "presigned"), aws.String("a b/ü+%.txt")
-	p := s3.NewPresignClient(s.S3)
-	must := func(r *v4.PresignedHTTPRequest, err error) *v4.PresignedHTTPRequest {
+// mustPresign returns a function that takes the results of a presigning method and fails the test on an error.
+func mustPresign(t *testing.T) func(*v4.PresignedHTTPRequest, error) *v4.PresignedHTTPRequest {
+	return func(r *v4.PresignedHTTPRequest, err error) *v4.PresignedHTTPRequest {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
+}
+
+func TestPresigned(t *testing.T) {
+	s := harness.Start(t)
+	bucket, key := newBucket(t, s, "presigned"), aws.String("a b/ü+%.txt")
+	p := s3.NewPresignClient(s.S3)
+	must := mustPresign(t)
 	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: bucket, Key: key, ContentType: aws.String("text/x-test"), Metadata: map[string]string{"colour": "blue"},
 	}))

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -95,24 +94,6 @@ func TestKMSSource(t *testing.T) {
 	})
 }
 
-// files returns every file of a data directory but the reserve.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
-		if err != nil || !info.Mode().IsRegular() || strings.Contains(path, "/reserve/") {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		all[path] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // TestLostSource: a server whose source is another Watertight continues to serve without it. The next
 // start is refused and changes no byte. When the source is back, all data is readable. A rotation moves
 // the root key to a key file.
@@ -155,14 +136,14 @@ func TestLostSource(t *testing.T) {
 	}
 	put()
 	s.Stop()
-	before := files(t, data)
+	before := harness.Contents(t, data)
 	if s, err := harness.Try(t, configure(source)); err == nil {
 		s.Stop()
 		t.Error("the server starts without its source")
 	} else if !strings.Contains(err.Error(), source) || strings.Contains(err.Error(), v.SecretAccessKey) {
 		t.Errorf("the operator reads %v", err)
 	}
-	if !maps.Equal(before, files(t, data)) {
+	if !maps.Equal(before, harness.Contents(t, data)) {
 		t.Error("the refused start changed something")
 	}
 	v.shut.Store(false)

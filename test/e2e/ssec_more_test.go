@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -133,13 +132,7 @@ func TestOwnKeyPresigned(t *testing.T) {
 	s, bucket := secured(t, "own-presigned")
 	mine := newOwnKey("mine")
 	p := s3.NewPresignClient(s.S3)
-	must := func(r *v4.PresignedHTTPRequest, err error) *v4.PresignedHTTPRequest {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
+	must := mustPresign(t)
 	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: bucket, Key: aws.String("k"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key,
 		SSECustomerKeyMD5: mine.md5,

@@ -3,7 +3,6 @@ package format
 import (
 	"bytes"
 	"encoding/binary"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,24 +48,6 @@ func rawWrappings(t *testing.T, data string) map[string][]byte {
 		t.Fatal(err)
 	}
 	all["tls"] = file[8:100]
-	return all
-}
-
-// contents returns every file under dir but the socket and the reserve.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || strings.Contains(path, "/reserve/") {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		all[path] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return all
 }
 
@@ -131,7 +112,7 @@ func TestRotation(t *testing.T) {
 	}
 	checkAs(t, dir, all, 3, root)
 	rotated(t, readDirectory(t, data, 3, root), 2)
-	for path, text := range contents(t, data) {
+	for path, text := range harness.Contents(t, data) {
 		for what, wrapped := range before {
 			if strings.Contains(text, string(wrapped)) {
 				t.Errorf("%q, wrapped under the old generation, is in %s", what, path)
@@ -229,7 +210,7 @@ func rotated(t *testing.T, d *directory, generation uint32) {
 func refused(t *testing.T, dir, key string) {
 	t.Helper()
 	data := filepath.Join(dir, "data")
-	before := contents(t, data)
+	before := harness.Contents(t, data)
 	s, err := harness.Try(t, func(c *server.Config) { c.Data, c.RootKey = data, "file:"+key })
 	if err == nil {
 		s.Stop()
@@ -238,7 +219,7 @@ func refused(t *testing.T, dir, key string) {
 	if !strings.Contains(err.Error(), "new.key") {
 		t.Errorf("the error does not name the source in use: %v", err)
 	}
-	if !maps.Equal(before, contents(t, data)) {
+	if !maps.Equal(before, harness.Contents(t, data)) {
 		t.Error("the refused start changed something")
 	}
 }
