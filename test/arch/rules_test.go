@@ -184,9 +184,7 @@ var symbols = []struct {
 		"only this process's edge sends requests without a connection",
 	},
 	{
-		"authn", "Service", []string{
-			"internal/server/inprocess.go", "internal/server/edges.go", "internal/gateway/dispatch/inprocess.go",
-		},
+		"authn", "Service", []string{"internal/server/inprocess.go", "internal/gateway/dispatch/inprocess.go"},
 		"only this process's edge acts as a service",
 	},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
@@ -206,7 +204,6 @@ var symbols = []struct {
 	{"bucket", "VersionPrefix", versions(), "only core/object writes and deletes versions"},
 	{"bucket", "VersionsOf", versions(), "only core/object writes and deletes versions"},
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
-	{"cdn", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"object", "Lifecycle", operators(), "it acts for no caller: only the server's own work may call it"},
 	{"cdn", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},

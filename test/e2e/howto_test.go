@@ -43,7 +43,10 @@ func runPage(t *testing.T, page, program string) {
 		t.Fatal(err)
 	}
 	var config server.Config
-	s := harness.Start(t, func(c *server.Config) { config = *c })
+	s := harness.Start(t, func(c *server.Config) {
+		c.CDN.Listen = "127.0.0.1:0"
+		config = *c
+	})
 	home := t.TempDir()
 	ran := 0
 	for _, part := range parts(string(text)) {

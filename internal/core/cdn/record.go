@@ -25,7 +25,6 @@ import (
 //	x/v/ID/NUMBER          invalidations of a distribution, newest first
 //	x/w/NUMBER             paths of an invalidation
 //	x/s                    generation and numbers
-//	x/e/KEY                edges on other machines, by access key id
 const (
 	ownedPrefix     = "x/n/"
 	namePrefix      = "x/m/"
@@ -35,7 +34,6 @@ const (
 	batchPrefix     = "x/v/"
 	pathsPrefix     = "x/w/"
 	statePrefix     = "x/s"
-	edgePrefix      = "x/e/"
 )
 
 func itemPrefix(k kind) []byte         { return record.Key("x/", k.letter, "/") }
