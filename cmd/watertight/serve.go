@@ -43,6 +43,7 @@ type serve struct {
 
 	CDNCache       string   `name:"cdn-cache" help:"Folder of the CDN's cache, whose files are sealed; the default is cdn-cache in the data directory." env:"WATERTIGHT_CDN_CACHE" placeholder:"DIR"`
 	CDNCacheSize   int64    `name:"cdn-cache-size" help:"Bytes of the CDN's cache on the disk; 0 keeps 64 MiB in memory." default:"1073741824" env:"WATERTIGHT_CDN_CACHE_SIZE" placeholder:"BYTES"`
+	CDNCacheKey    string   `name:"cdn-cache-key" help:"What seals the CDN's cache: memory is a random key of this process, so that a restart empties the cache; kms:ARN is a key of this server's KMS whose policy lets cloudfront.amazonaws.com use it." default:"memory" env:"WATERTIGHT_CDN_CACHE_KEY" placeholder:"KEY"`
 	CDNAllowOrigin []string `name:"cdn-allow-origin" help:"Server that distributions may have as a custom origin, besides this store's buckets. May be given several times." env:"WATERTIGHT_CDN_ALLOW_ORIGIN" placeholder:"HOST:PORT"`
 
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback, readable by anyone on the network. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
@@ -191,8 +192,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 // cdn turns the flags of the CDN into its configuration.
 func (s *serve) cdn() (server.CDNConfig, error) {
 	c := server.CDNConfig{
-		Listen: s.CDNListen, TLSListen: s.CDNTLSListen, Cache: s.CDNCache, CacheBytes: s.CDNCacheSize,
-		AllowOrigins: s.CDNAllowOrigin,
+		Listen: s.CDNListen, TLSListen: s.CDNTLSListen, AllowOrigins: s.CDNAllowOrigin,
+		Cache: server.CDNCache{Dir: s.CDNCache, Bytes: s.CDNCacheSize, Key: s.CDNCacheKey},
 		TLS: certs.SiteSource{
 			SelfSigned: s.CDNTLSSelfSigned, ACME: s.CDNACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},

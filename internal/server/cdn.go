@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -22,7 +21,6 @@ import (
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 	"watertight/internal/outbound"
-	"watertight/internal/storage/seal"
 )
 
 // DefaultCDNListen is where the CDN listens for plain HTTP if nothing else is said.
@@ -35,8 +33,7 @@ type CDNConfig struct {
 	TLSListen string // address for HTTPS, or ""
 	TLS       certs.SiteSource
 
-	Cache        string   // folder of the cache; "" is "cdn-cache" in the data directory
-	CacheBytes   int64    // of its files; 0 keeps everything in memory
+	Cache        CDNCache
 	AllowOrigins []string // servers besides this store that may be origins, "HOST:PORT"
 }
 
@@ -45,10 +42,13 @@ func (c CDNConfig) On() bool { return c.Listen != "" || c.TLSListen != "" }
 
 // check refuses addresses that can't be, and certificates without a use.
 func (c CDNConfig) check() error {
+	if _, _, err := c.Cache.kmsKey(); err != nil {
+		return err
+	}
 	if err := c.TLS.Check(); err != nil {
 		return err
 	}
-	if c.CacheBytes < 0 {
+	if c.Cache.Bytes < 0 {
 		return errors.New("--cdn-cache-size must not be negative")
 	}
 	if (c.TLSListen != "") != c.TLS.On() {
@@ -83,18 +83,11 @@ func (s *Server) openCDN(ctx context.Context) error {
 	if !s.config.CDN.On() {
 		return nil
 	}
-	c := s.config.CDN
-	if c.Cache == "" {
-		c.Cache = filepath.Join(s.config.Data, "cdn-cache")
-	}
-	servers, err := outbound.NewNamed(outbound.NamedOptions{Allow: c.AllowOrigins})
+	servers, err := outbound.NewNamed(outbound.NamedOptions{Allow: s.config.CDN.AllowOrigins})
 	if err != nil {
 		return fmt.Errorf("--cdn-allow-origin: %w", err)
 	}
-	// The key is of this process: after a restart the cache is empty.
-	kept, err := cache.Open(cache.Options{
-		Dir: c.Cache, MaxBytes: c.CacheBytes, Key: seal.NewKey(), Room: s.disk.Fits, Now: s.config.Now, Logger: s.log,
-	})
+	kept, err := s.openCache(ctx)
 	if err != nil {
 		return fmt.Errorf("the CDN's cache: %w", err)
 	}

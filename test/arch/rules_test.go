@@ -176,7 +176,9 @@ var symbols = []struct {
 		"only who identified a caller makes one",
 	},
 	{
-		"", "IdentifyService", []string{"internal/gateway/dispatch/serve.go", "internal/gateway/authn"},
+		"", "IdentifyService", []string{
+			"internal/gateway/dispatch/serve.go", "internal/gateway/authn", "internal/server/cdncache.go",
+		},
 		"only requests in process come from a service",
 	},
 	{
@@ -184,7 +186,9 @@ var symbols = []struct {
 		"only this process's edge sends requests without a connection",
 	},
 	{
-		"authn", "Service", []string{"internal/server/inprocess.go", "internal/gateway/dispatch/inprocess.go"},
+		"authn", "Service", []string{
+			"internal/server/inprocess.go", "internal/server/cdncache.go", "internal/gateway/dispatch/inprocess.go",
+		},
 		"only this process's edge acts as a service",
 	},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},

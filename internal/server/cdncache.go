@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	kmsapi "watertight/internal/api/kms"
+	"watertight/internal/core/kms"
+	"watertight/internal/edge/cache"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/seal"
+)
+
+// CDNCache says where the CDN's cache lies.
+type CDNCache struct {
+	Dir   string // "" is cdn-cache in the data directory
+	Bytes int64  // of its files; 0 keeps the cache in memory
+	// Key is "memory" or "" for a random key of this process, which is gone with it, or kms:
+	// and the ARN of a key of this server's KMS.
+	Key string
+}
+
+// kmsKey returns the key of KMS that the cache's key is wrapped under.
+func (c CDNCache) kmsKey() (key arn.ARN, ok bool, err error) {
+	if c.Key == "" || c.Key == "memory" {
+		return arn.ARN{}, false, nil
+	}
+	text, ok := strings.CutPrefix(c.Key, "kms:")
+	if key, err = arn.Parse(text); !ok || err != nil || !kms.IsKey(key) {
+		return arn.ARN{}, false, errors.New("--cdn-cache-key is memory, or kms: and the ARN of a key")
+	}
+	return key, true, nil
+}
+
+// openCache opens the CDN's cache.
+func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
+	c := s.config.CDN.Cache
+	dir := c.Dir
+	if dir == "" {
+		dir = filepath.Join(s.config.Data, "cdn-cache")
+	}
+	o := cache.Options{Dir: dir, Key: seal.NewKey(), MaxBytes: c.Bytes, Now: s.config.Now, Logger: s.log}
+	if c.Dir == "" { // it shares the disk with what is stored
+		o.Room = s.disk.Fits
+	}
+	on, wrapped, err := c.kmsKey()
+	if err != nil {
+		return nil, err
+	}
+	if wrapped && c.Bytes > 0 {
+		key, err := s.cacheKey(ctx, dir, on)
+		if err != nil {
+			s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+
+				"used", "key", on, "error", err)
+		} else {
+			o.Key = key
+		}
+	}
+	return cache.Open(o)
+}
+
+// wrappedKey is the file of a cache's key.
+type wrappedKey struct {
+	Key     string // the ARN of the key of KMS
+	Wrapped []byte
+}
+
+// cacheBinding is what a cache's key is bound to.
+const cacheBinding = "watertight cdn cache"
+
+// cacheKey opens the key of the cache in a folder, or makes one. The key of KMS is used as
+// the CDN's service principal, which only the key's policy can allow it.
+func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal.Key, err error) {
+	path := filepath.Join(dir, "key")
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	var found wrappedKey
+	if json.Unmarshal(text, &found) == nil && found.Key == on.String() {
+		g, err := s.asCDN(ctx, on, "kms:Decrypt")
+		if err != nil {
+			return key, err
+		}
+		key, err = s.keys.Unwrap(ctx, g, on, found.Wrapped, []byte(cacheBinding))
+		if err == nil || !fault.Is(err, fault.InvalidCiphertextException) {
+			return key, err
+		}
+	}
+	g, err := s.asCDN(ctx, on, "kms:GenerateDataKey")
+	if err != nil {
+		return key, err
+	}
+	key = seal.NewKey()
+	found = wrappedKey{Key: on.String()}
+	if found.Wrapped, err = s.keys.Wrap(ctx, g, on, key, []byte(cacheBinding)); err != nil {
+		return key, err
+	}
+	if text, err = json.Marshal(found); err != nil {
+		return key, err
+	}
+	return key, errors.Join(folder.Make(dir, 0o700), folder.Replace(path, text, 0o600))
+}
+
+// asCDN decides whether the CDN's service principal may use a key. It acts for the key's
+// account, and for no distribution: the cache holds what all of them serve.
+func (s *Server) asCDN(ctx context.Context, on arn.ARN, action policy.Action) (authz.Grant, error) {
+	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+	if err != nil {
+		return authz.Grant{}, err
+	}
+	hr.RequestURI = "/"
+	o := protocol.Options{Region: s.config.Region, Now: s.config.Now}
+	r, err := protocol.Parse(hr, o, "cdn-cache", s.config.Now())
+	if err != nil {
+		return authz.Grant{}, err
+	}
+	table := (&kmsapi.API{Keys: s.keys}).Table()
+	r.InProcess, r.Secure, r.Service = true, true, &table.Service
+	caller, _, err := authn.New(nil, authn.Options{Region: s.config.Region}).IdentifyService(r, &authn.Service{
+		Name: cloudFront, SourceAccount: on.Account,
+		SourceARN: fmt.Sprintf("arn:aws:cloudfront::%s:edge-cache", on.Account),
+	})
+	if err != nil {
+		return authz.Grant{}, err
+	}
+	return authz.New(facts{s.identities, s.keys, s.buckets, s.objects}).Authorize(ctx, caller,
+		authz.Need{Action: action, Resource: on})
+}
