@@ -16,7 +16,7 @@ type lifecycles struct {
 	Preview lifecyclePreview `cmd:"" help:"Say what the lifecycle of a bucket is going to do, and when; change nothing."`
 }
 
-// lifecyclePreview lists what is going to happen.
+// lifecyclePreview lists the coming actions of the rules.
 type lifecyclePreview struct {
 	running
 	Bucket string `arg:"" help:"Name of the bucket, or s3://BUCKET." placeholder:"BUCKET"`

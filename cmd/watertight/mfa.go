@@ -14,7 +14,7 @@ import (
 	"watertight/internal/operator"
 )
 
-// mfaCommands are about MFA devices; they talk to the running server.
+// mfaCommands holds the commands on MFA devices; they use the running server.
 type mfaCommands struct {
 	Enroll mfaEnroll `cmd:"" help:"Make the root user's virtual MFA device: show its QR code for an authenticator app, and read two consecutive codes from standard input. Nothing is stored before they are right."`
 	Import mfaImport `cmd:"" help:"Add a hardware token. Its seed, as the vendor sent it, is read from the first line of standard input, or from a file; two consecutive codes of the token prove that it is right."`
@@ -177,7 +177,7 @@ func ownerOf(d *operator.MFADevice) string {
 	return "user " + d.Owner
 }
 
-// answers are the lines of standard input.
+// answers reads lines from standard input.
 type answers struct {
 	p     process
 	lines <-chan string
@@ -215,12 +215,12 @@ func (a *answers) line(prompt string) (string, error) {
 	}
 }
 
-// secret is line for what a terminal must not show.
+// secret is line for a text that a terminal must not show.
 func (a *answers) secret(prompt string) (string, error) {
 	show := hideTyping(int(os.Stdin.Fd()))
 	defer func() {
 		if show() {
-			fmt.Fprintln(a.p.stderr) // the end of the line was not shown either
+			fmt.Fprintln(a.p.stderr) // the line break was not shown either
 		}
 	}()
 	return a.line(prompt)

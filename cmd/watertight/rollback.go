@@ -10,21 +10,21 @@ import (
 	"watertight/internal/operator"
 )
 
-// rollback takes a bucket back to a moment.
+// rollback rolls a bucket back to an instant.
 type rollback struct {
 	running
 	progressFlag
 	Where  string `arg:"" help:"s3://BUCKET or s3://BUCKET/PREFIX." placeholder:"S3URI"`
 	To     string `help:"The moment: a time such as 2026-11-30T09:00:00Z, a date (its beginning in UTC), or how long ago: 90m, 2h, 3d." required:"" placeholder:"TIME"`
 	DryRun bool   `help:"List what would come back, change and be hidden, and change nothing."`
-	After  string `help:"Go on with the keys after this one." placeholder:"KEY"`
+	After  string `help:"Continue with the keys after this one." placeholder:"KEY"`
 	JSON   bool   `help:"Print a line of JSON for each key that a dry run lists, and a last one with the result." name:"json"`
 }
 
 var errUnreadable = errors.New("some keys were left as they are: their records can't be read; " +
 	"a scrub says what is wrong with them")
 
-// Run prints what is done, or would be.
+// Run rolls back, or makes a dry run, and prints the changes.
 func (c *rollback) Run(p process) error {
 	name, prefix, err := parsePrefix(c.Where)
 	if err != nil {
@@ -62,8 +62,8 @@ func (c *rollback) Run(p process) error {
 	return nil
 }
 
-// resume says how to go on with a rollback that was interrupted. Its moment is named as
-// the server understood it: "2h" would mean another one by then.
+// resume prints the command that continues an interrupted rollback. It names the instant that
+// the server used, because "2h" would mean another one by then.
 func (c *rollback) resume(p process, last *operator.Rollback) {
 	to := c.To
 	if !last.To.IsZero() {

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/gateway/dialect/rest"
 )
 
-// asOf is the header that asks for the state of an instant (docs/EXTENSIONS.md).
+// asOf is the header that asks for the state at an instant (docs/EXTENSIONS.md).
 const asOf = "x-watertight-as-of"
 
 func takesAsOf(r rest.Route) rest.Route { return r.Extension(asOf) }
@@ -46,8 +46,8 @@ func pastOf(c authz.Caller, value string) (at time.Time, err error) {
 	return at, err
 }
 
-// mayGetObject finds the version of the instant that a request asks for, so that it needs
-// what a read of that version needs: its id, tags and ACL are judged.
+// mayGetObject finds the version at the instant that a request asks for. The request then
+// needs the same permission as a read of that version: its id, tags and ACL count.
 func (a *API) mayGetObject(ctx context.Context, c authz.Caller, in *shape.GetObjectInput) ([]authz.Need, error) {
 	at, err := pastOf(c, in.AsOf)
 	if err != nil || at.IsZero() {

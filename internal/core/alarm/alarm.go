@@ -1,8 +1,8 @@
-// Package alarm counts what principals do to the objects of buckets, and tells when it
-// looks like ransomware: objects that are overwritten, deleted or put under other keys, more
-// than a limit within a sliding window. An object that is changed again counts once. It
-// exists so that the counting is pure and its memory is bounded. It must never know HTTP,
-// storage, or what happens after an alarm.
+// Package alarm counts the objects that a principal overwrites, deletes or puts under other
+// keys in a bucket, and raises an alarm if there are more than a limit within a sliding
+// window, as in an attack by ransomware. An object that changes again counts once. The
+// package exists so that the counting is pure and its memory is bounded. It must never know
+// HTTP, storage, or what happens after an alarm.
 package alarm
 
 import (
@@ -13,7 +13,7 @@ import (
 	"watertight/internal/limit"
 )
 
-// Kind is what is counted. The numbers are positions in Counts.
+// Kind is a kind of change that is counted. The numbers are positions in Counts.
 type Kind uint8
 
 // The kinds.
@@ -21,7 +21,7 @@ const (
 	Overwrites Kind = iota // new content for keys that had an object
 	Deletes                // keys and versions deleted; delete markers that are removed do not count
 	KeyChanges             // objects that are under another encryption key than before
-	Kinds                  // how many kinds there are
+	Kinds                  // the number of kinds
 )
 
 // String names the kind, for logs and labels of metrics.
@@ -41,24 +41,24 @@ func (k Kind) String() string {
 type Counts [Kinds]int
 
 // Limits are the limits of one principal in one bucket. A count above its limit within
-// Window is an alarm; a limit of 0 is none.
+// Window raises an alarm; 0 means no limit.
 type Limits struct {
 	Window time.Duration
 	Most   Counts
 }
 
-// Off reports that nothing can raise an alarm.
+// Off reports whether there is no limit at all.
 func (l Limits) Off() bool { return l.Most == Counts{} }
 
-// Subject is whose changes are counted together: those of a principal in a bucket.
+// Subject is a principal in a bucket. Its changes are counted together.
 type Subject struct {
 	Bucket    [8]byte // id
 	Principal string  // unique id, see policy.Principal.HolderID
 }
 
-// Alarm is what went over a limit.
+// Alarm says which counts were above a limit.
 type Alarm struct {
-	Kind   Kind // the first one that did
+	Kind   Kind // the first kind above its limit
 	Counts Counts
 }
 
@@ -66,8 +66,8 @@ type Alarm struct {
 // 100 with as many as the default limits allow.
 const maxBytes = 16 << 20
 
-// slices is how many parts a window has: a count holds for the last full window less at
-// most one part.
+// slices is the number of parts of a window. Old changes are dropped by whole parts, so a
+// count covers the last window less at most one part.
 const slices = 10
 
 // Counter counts. It is safe for concurrent use.
@@ -78,14 +78,14 @@ type Counter struct {
 	counts *limit.Cache[Subject, *history]
 }
 
-// NewCounter returns a counter with nothing counted.
+// NewCounter returns an empty counter.
 func NewCounter(l Limits) *Counter {
 	size := func(_ Subject, h *history) int64 { return historyBytes + int64(h.room)*markBytes }
 	return &Counter{limits: l, seed: maphash.MakeSeed(), counts: limit.NewCache(maxBytes, size)}
 }
 
-// Add counts changes at an instant. It returns an alarm where a count of the window is
-// above its limit now, once in a window for each subject. Instants may come out of order.
+// Add counts changes at an instant. It returns an alarm if a count of the window is above
+// its limit now, at most once in a window for each subject. Instants may be out of order.
 func (c *Counter) Add(at time.Time, s Subject, all Changes) (a Alarm, raised bool) {
 	if c.limits.Off() || all.Empty() {
 		return Alarm{}, false
@@ -114,16 +114,16 @@ func (c *Counter) Add(at time.Time, s Subject, all Changes) (a Alarm, raised boo
 	return Alarm{}, false
 }
 
-// Forget drops what was counted of a subject, so that the next alarm takes as many
-// changes as the first one.
+// Forget drops the counts of a subject, so that the next alarm needs as many changes as the
+// first one.
 func (c *Counter) Forget(s Subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts.Put(s, &history{})
 }
 
-// Again lets the next change of a subject that is above its limit raise an alarm, although
-// there was one: what should follow from it has failed.
+// Again lets the next change of a subject that is above its limit raise an alarm again,
+// because the reaction to the last one has failed.
 func (c *Counter) Again(s Subject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,24 +9,24 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Watcher is told what a request did to objects that were there: which it overwrote and
-// deleted, and which are under another key than before. It is called after the commit
-// and before the request is answered, never for new keys, and must be fast.
+// Watcher gets the changes that a request made to existing objects: which it overwrote and
+// deleted, and which it put under another encryption key. It is called after the commit and
+// before the request is answered, never for new keys, and must be fast.
 type Watcher interface {
 	Changed(ctx context.Context, c authz.Caller, b *bucket.Bucket, all alarm.Changes)
 }
 
-// Watch has w told of all changes. It is called before the first request.
+// Watch makes w get all changes. It must be called before the first request.
 func (s *Store) Watch(w Watcher) { s.watcher = w }
 
-// tell tells the watcher of a committed change.
+// tell reports a committed change to the watcher.
 func (s *Store) tell(ctx context.Context, g authz.Grant, b *bucket.Bucket, all alarm.Changes) {
 	if s.watcher != nil && !all.Empty() {
 		s.watcher.Changed(ctx, g.Caller(), b, all)
 	}
 }
 
-// replace is push, and counts what that does to the object that was current.
+// replace is push, and counts the change of the object that was current.
 func (s slot) replace(
 	tx kv.Tx, head, v *version, inline []byte, r removal,
 ) (gone []garbage, n alarm.Counts, err error) {
@@ -38,8 +38,8 @@ func (s slot) replace(
 	return gone, n, err
 }
 
-// overwritten counts what a new version does to the object that was current. removed is the
-// version that push has removed for it, or nil; without push it is nil.
+// overwritten counts the change that a new version makes to the object that was current.
+// removed is the version that push has removed for it, or nil; without push it is nil.
 func (s slot) overwritten(r kv.Reader, head, v, removed *version) (n alarm.Counts, err error) {
 	if head == nil || head.deleteMarker {
 		return n, nil
@@ -65,7 +65,7 @@ func (s slot) overwritten(r kv.Reader, head, v, removed *version) (n alarm.Count
 	return n, nil
 }
 
-// sameKey reports whether two versions are under the same key of KMS.
+// sameKey reports whether two versions are under the same KMS key.
 func (u *underKMS) sameKey(other *underKMS) bool {
 	return u != nil && other != nil && u.key == other.key
 }
