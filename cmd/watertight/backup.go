@@ -56,7 +56,8 @@ func (c *backup) Run(p process) (err error) {
 	})
 	bar.clear()
 	if err != nil {
-		return err
+		return whenGone(err, "Restart the server and run the same command again: it copies what is new since the last "+
+			"complete backup.")
 	}
 	n := b.Count()
 	if c.JSON {

@@ -34,7 +34,7 @@ func (c *rewrap) Run(p process) error {
 		})
 	bar.clear()
 	if err != nil {
-		return err
+		return whenGone(err, "Restart the server and run the same command again: it continues with what was not moved yet.")
 	}
 	if c.JSON {
 		err = printJSON(p, done)

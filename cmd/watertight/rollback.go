@@ -32,9 +32,10 @@ func (c *rollback) Run(p process) error {
 	}
 	in := operator.RollbackCommand{Bucket: name, Prefix: prefix, To: c.To, After: c.After, DryRun: c.DryRun}
 	bar := c.bar(p)
-	last := operator.Rollback{Next: c.After}
+	last, pages := operator.Rollback{Next: c.After}, -1 // the first progress is no page
 	done, err := operator.Dial(c.Data).Rollback(p.ctx, in, func(r operator.RollbackProgress) error {
 		last = r.Done
+		pages++
 		if len(r.Entries) > 0 {
 			bar.clear()
 		}
@@ -48,7 +49,7 @@ func (c *rollback) Run(p process) error {
 	})
 	bar.clear()
 	if err != nil {
-		if p.ctx.Err() != nil || !last.To.IsZero() {
+		if p.ctx.Err() != nil || errors.Is(err, operator.ErrGone) || pages > 0 {
 			c.resume(p, &last)
 		}
 		return err

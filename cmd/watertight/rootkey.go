@@ -42,6 +42,9 @@ type rootKeyRotate struct {
 	JSON bool   `help:"Print the report as JSON." name:"json"`
 }
 
+const rotationContinues = "A rotation that has started continues when the server runs again: see watertight rootkey " +
+	"status."
+
 // rotationPoll is how often progress is asked for.
 const rotationPoll = time.Second
 
@@ -49,14 +52,18 @@ const rotationPoll = time.Second
 func (c *rootKeyRotate) Run(p process) error {
 	o := operator.Dial(c.Data)
 	k, err := o.RotateRootKey(p.ctx, c.To)
+	if err != nil && c.To != "" {
+		return whenGone(err, "Restart the server with its old root key or, if it refuses that one, with "+c.To+". "+
+			rotationContinues)
+	}
 	if err != nil {
-		return err
+		return whenGone(err, rotationContinues)
 	}
 	if c.To != "" {
 		fmt.Fprintf(p.stderr, "The keyring is sealed under %s. Start the server with it from now on.\n", k.Source)
 	}
 	if err := c.wait(p.ctx, p.stderr, o); err != nil {
-		return err
+		return whenGone(err, rotationContinues)
 	}
 	if k, err = o.RootKey(p.ctx); err != nil {
 		return err

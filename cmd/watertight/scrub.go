@@ -41,7 +41,7 @@ func (c *scrub) Run(p process) error {
 	done, err := c.scrub(p, told)
 	bar.clear()
 	if err != nil {
-		return err
+		return whenGone(err, "Restart the server and run the same command again: it begins at the start.")
 	}
 	if err := c.summarize(p, &done); err != nil {
 		return err

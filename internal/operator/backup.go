@@ -42,6 +42,7 @@ func (c *Client) Backup(
 ) error {
 	from, to := io.Pipe()
 	defer from.Close()
+	c = dialWith(c.data, func() { from.Close() }) // ends the body, for which only the client has an end
 	_, err := converse[BackupProgress, struct{}](ctx, c, "/backup",
 		io.MultiReader(bytes.NewReader([]byte("{}\n")), from), func(p BackupProgress) error {
 			done, err := told(p)

@@ -9,13 +9,37 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 )
 
+// ErrGone means that the server exited before it had answered a command. What the command
+// had done by then is unknown.
+var ErrGone = errors.New("the server stopped or crashed before the command was done")
+
+// orGone replaces the errors of a closed connection by ErrGone.
+func orGone(ctx context.Context, err error) error {
+	for _, closed := range []error{
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE,
+	} {
+		if errors.Is(err, closed) && ctx.Err() == nil {
+			return ErrGone
+		}
+	}
+	return err
+}
+
 // Client sends commands to the server that runs on a data directory.
-type Client struct{ client *http.Client }
+type Client struct {
+	data   string
+	client *http.Client
+}
 
 // Dial returns a client. It connects with each command.
-func Dial(data string) *Client {
+func Dial(data string) *Client { return dialWith(data, nil) }
+
+// dialWith is Dial with a function that is called when a connection can't be read any more.
+// net/http notices that only after it has sent the whole body.
+func dialWith(data string, closed func()) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		at, err := socketOf(data)
 		if err != nil {
@@ -29,9 +53,25 @@ func Dial(data string) *Client {
 		if err := checkPeer(c); err != nil {
 			return nil, errors.Join(fmt.Errorf("another user's server answers for %s: %w", data, err), c.Close())
 		}
+		if closed != nil {
+			c = watchedConn{c, closed}
+		}
 		return c, nil
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Client{data, &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+type watchedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c watchedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.closed()
+	}
+	return n, err
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
@@ -41,7 +81,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return nil, errors.Unwrap(err) // without the address, which does not help
+		return nil, orGone(ctx, errors.Unwrap(err)) // without the address, which does not help
 	}
 	return res, nil
 }
@@ -57,7 +97,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusOK {
-		return json.NewDecoder(res.Body).Decode(out)
+		return orGone(ctx, json.NewDecoder(res.Body).Decode(out))
 	}
 	return refusedBy(res)
 }
@@ -71,5 +111,13 @@ func refusedBy(res *http.Response) error {
 	return &r
 }
 
+// Is makes errors.Is find ErrGone in the answer of a server that stops.
+func (r *refusal) Is(target error) bool { return r.Stopping && target == ErrGone }
+
 // Error returns the code and what the server says.
-func (r *refusal) Error() string { return fmt.Sprintf("%s: %s", r.Code, r.Message) }
+func (r *refusal) Error() string {
+	if r.Stopping {
+		return ErrGone.Error()
+	}
+	return fmt.Sprintf("%s: %s", r.Code, r.Message)
+}

@@ -90,7 +90,10 @@ func (c *call) param(name, value string) {
 }
 
 // refusal is the response to a failed command. It may contain a cause.
-type refusal struct{ Code, Message string }
+type refusal struct {
+	Code, Message string
+	Stopping      bool `json:",omitempty"` // the server stops, so it canceled the command
+}
 
 // maxBody bounds a command, in bytes.
 const maxBody = 1 << 20

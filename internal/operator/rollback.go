@@ -22,7 +22,8 @@ type RollbackCommand struct {
 	DryRun bool
 }
 
-// RollbackProgress is one page of a rollback.
+// RollbackProgress is one page of a rollback. The first one is no page: it only reports the
+// instant that the server read from To.
 type RollbackProgress struct {
 	Entries []object.RollbackEntry `json:",omitempty"`
 	Done    Rollback               // the totals so far
@@ -48,7 +49,8 @@ func (n *Rollback) add(page *object.RolledBack) {
 	n.Next = page.Next
 }
 
-// Rollback rolls a bucket back to an instant, page by page, and calls told after each page.
+// Rollback rolls a bucket back to an instant, page by page. It calls told before the first
+// page and after each page.
 // After an error, a new rollback can continue with the Next of the last page. Errors:
 // NoSuchBucket, InvalidArgument, InvalidBucketState.
 func (c *Client) Rollback(
@@ -72,7 +74,10 @@ func (c commands) rollback(
 		return done, err
 	}
 	cl.param("to", to.Format(time.RFC3339Nano))
-	done.To = to
+	done.To, done.Next = to, in.After
+	if err := tell(RollbackProgress{Done: done}, true); err != nil {
+		return done, err
+	}
 	page := object.RollbackInput{Bucket: in.Bucket, Prefix: in.Prefix, To: to, After: in.After, DryRun: in.DryRun}
 	for more := true; more; more = page.After != "" {
 		n, err := c.rollbackPage(ctx, cl, page)

@@ -72,7 +72,9 @@ func stream[In, Progress, Out any](
 		if err != nil {
 			f := fault.From(err)
 			cl.record.Finish(audit.Outcome{Err: f})
-			send(line[Progress, Out]{Refused: refused(f, err)}) // a client that disconnected needs no answer
+			r := refused(f, err)
+			r.Stopping = c.Ending.Err() != nil && errors.Is(err, context.Canceled)
+			send(line[Progress, Out]{Refused: r}) // a client that disconnected needs no answer
 			return
 		}
 		cl.record.Finish(audit.Outcome{})
@@ -83,9 +85,9 @@ func stream[In, Progress, Out any](
 // refused returns what the operator is told about an error, including the cause.
 func refused(f *fault.Error, err error) *refusal {
 	if f.Kind == fault.KindInternal {
-		return &refusal{string(f.Code), err.Error()}
+		return &refusal{Code: string(f.Code), Message: err.Error()}
 	}
-	return &refusal{string(f.Code), f.Message}
+	return &refusal{Code: string(f.Code), Message: f.Message}
 }
 
 // follow sends a long command, and calls told with its progress.
@@ -115,9 +117,12 @@ func converse[Progress, Out any](
 		var l line[Progress, Out]
 		switch err := lines.Decode(&l); {
 		case err != nil:
-			return out, fmt.Errorf("the server ended the command: %w", err)
+			if err = orGone(ctx, err); err != ErrGone {
+				err = fmt.Errorf("the server ended the command: %w", err)
+			}
+			return out, err
 		case l.Refused != nil:
-			return out, fmt.Errorf("%s: %s", l.Refused.Code, l.Refused.Message)
+			return out, l.Refused
 		case l.Result != nil:
 			return *l.Result, nil
 		case l.Progress != nil:
