@@ -73,7 +73,7 @@ func TestServerGone(t *testing.T) {
 		{"backup", "", []string{"backup", out}, "since the last complete backup"},
 		{"scrub", `{"Progress":{}}` + "\n", []string{"scrub"}, "it begins at the start"},
 		{"rotation", "", []string{"rootkey", "rotate"}, "continues when the server runs again"},
-		{"rotation to another key", "", []string{"rootkey", "rotate", "--to", "file:/new"}, "with file:/new. A rotation"},
+		{"rotation to another key", "", []string{"rootkey", "rotate", "--to", "file:/new"}, "with file:/new. A rot"},
 		{"rotation, under way", "{}\n", []string{"rootkey", "rotate"}, "continues when the server runs again"},
 		{"lifecycle preview", "", []string{"lifecycle", "preview", "box"}, ""},
 		{"policy preview", `{"Pub`, []string{"policy", "preview", "box", "/dev/null"}, ""},
@@ -84,7 +84,8 @@ func TestServerGone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			args := append(c.args, "--data", dying(t, c.lines))
 			code, out, errs := ran(t, args...)
-			if code != exitFailure || !strings.Contains(errs, operator.ErrGone.Error()) || !strings.Contains(errs, c.want) {
+			gone := strings.Contains(errs, operator.ErrGone.Error())
+			if code != exitFailure || !gone || !strings.Contains(errs, c.want) {
 				t.Errorf("%d %s%s", code, out, errs)
 			}
 			if strings.Contains(errs, "EOF") || strings.Contains(errs, "reset") {

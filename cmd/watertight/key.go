@@ -34,7 +34,8 @@ func (c *rewrap) Run(p process) error {
 		})
 	bar.clear()
 	if err != nil {
-		return whenGone(err, "Restart the server and run the same command again: it continues with what was not moved yet.")
+		return whenGone(err, "Restart the server and run the same command again: it continues with what was not moved "+
+			"yet.")
 	}
 	if c.JSON {
 		err = printJSON(p, done)

@@ -66,7 +66,7 @@ type Grantee struct {
 // PutOwnershipControlsInput is the input of PutBucketOwnershipControls.
 type PutOwnershipControlsInput struct {
 	Bucket              string             `loc:"uri,Bucket"`
-	Controls            *OwnershipControls `loc:"body,OwnershipControls"`
+	Controls            *OwnershipControls `loc:"body,OwnershipControls" strict:"true"`
 	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 

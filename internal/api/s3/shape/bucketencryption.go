@@ -3,7 +3,7 @@ package shape
 // PutBucketEncryptionInput is the input of PutBucketEncryption.
 type PutBucketEncryptionInput struct {
 	Bucket              string                             `loc:"uri,Bucket"`
-	Configuration       *ServerSideEncryptionConfiguration `loc:"body,ServerSideEncryptionConfiguration"`
+	Configuration       *ServerSideEncryptionConfiguration `loc:"body,ServerSideEncryptionConfiguration" strict:"true"`
 	ExpectedBucketOwner string                             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 

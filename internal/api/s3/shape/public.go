@@ -34,7 +34,7 @@ type PublicAccessBlock struct {
 // PutPublicAccessBlockInput is the input of a bucket's PutPublicAccessBlock.
 type PutPublicAccessBlockInput struct {
 	Bucket              string             `loc:"uri,Bucket"`
-	Configuration       *PublicAccessBlock `loc:"body,PublicAccessBlockConfiguration"`
+	Configuration       *PublicAccessBlock `loc:"body,PublicAccessBlockConfiguration" strict:"true"`
 	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
@@ -56,7 +56,7 @@ type AccountInput struct {
 // PutPublicAccessBlock.
 type PutAccountPublicAccessBlockInput struct {
 	AccountId     string             `loc:"header,x-amz-account-id"`
-	Configuration *PublicAccessBlock `loc:"body,PublicAccessBlockConfiguration"`
+	Configuration *PublicAccessBlock `loc:"body,PublicAccessBlockConfiguration" strict:"true" ns:"http://awss3control.amazonaws.com/doc/2018-08-20/"`
 }
 
 // AccountPublicAccessBlockOutput is the output of an account's

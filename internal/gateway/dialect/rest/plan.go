@@ -22,7 +22,8 @@ import (
 //
 //	loc:"uri,Bucket"  loc:"uri,Key"  loc:"uri,BucketURL"  loc:"query,prefix"  loc:"header,x-amz-acl"
 //	loc:"prefix,x-amz-meta-"   map[string]string
-//	loc:"body,Delete"          XML payload with this root; strict:"true" refuses unknown elements
+//	loc:"body,Delete"          XML payload with this root; strict:"true" refuses unknown elements, and
+//	                           namespaces other than S3's or the one of the tag ns
 //	loc:"text"                 string: the whole payload as it is, on input
 //	loc:"stream"               sigv4.Body on input, io.ReadCloser on output
 //	loc:"status"               int, on output
@@ -132,7 +133,7 @@ func (p *plan) compileBody(root string, f reflect.StructField) (err error) {
 		return err
 	}
 	if f.Tag.Get("strict") == "true" {
-		p.schema.Strict(defaultNamespace)
+		p.schema.Strict(cmp.Or(f.Tag.Get("ns"), defaultNamespace))
 	}
 	return nil
 }
