@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"watertight/internal/operator"
 )
@@ -171,6 +172,16 @@ func (c *cdnStatus) told(s *operator.CDNStatus) string {
 	if s.Unreadable > 0 {
 		fmt.Fprintf(&out, "%d distributions can't be read, and are not served: did a later version write them?\n",
 			s.Unreadable)
+	}
+	for _, r := range s.Remote {
+		state := "was not seen since the server started"
+		if r.Seen != nil {
+			state = "was seen at " + r.Seen.UTC().Format(time.RFC3339)
+			if !r.Current {
+				state += " with an older configuration"
+			}
+		}
+		fmt.Fprintf(&out, "the edge %s of account %s %s\n", r.Name, r.AccountID, state)
 	}
 	e := &s.Edge
 	if !e.On() {

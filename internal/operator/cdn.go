@@ -73,6 +73,16 @@ type CDNStatus struct {
 	Distributions []CDNDistribution
 	Unreadable    int // distributions whose records can't be read, and which are not served
 	Edge          CDNEdge
+	Remote        []RemoteEdge // edges on other machines
+}
+
+// RemoteEdge is an edge on another machine.
+type RemoteEdge struct {
+	Name          string
+	AccountID     string     `json:"AccountId"`
+	Distributions []string   `json:",omitempty"` // all of the account without any
+	Seen          *time.Time `json:",omitempty"` // when it asked last since the server started
+	Current       bool       // it serves the newest configuration
 }
 
 // CDNPurge names what is removed from the caches of a distribution.
@@ -204,7 +214,27 @@ func (c commands) statusCDN(ctx context.Context, cl *call, in CDNPurge) (out CDN
 	for i := range all {
 		out.Distributions = append(out.Distributions, shownDistribution(&all[i]))
 	}
-	return out, nil
+	out.Remote, err = c.remoteEdges(ctx)
+	return out, err
+}
+
+func (c commands) remoteEdges(ctx context.Context) (out []RemoteEdge, err error) {
+	newest, err := c.CDN.Generation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.CDN.Edges(ctx)
+	for _, e := range all {
+		r := RemoteEdge{
+			Name: e.Name, AccountID: e.Account, Distributions: e.Only,
+			Current: !e.Seen.IsZero() && e.Confirmed >= newest,
+		}
+		if !e.Seen.IsZero() {
+			r.Seen = &e.Seen
+		}
+		out = append(out, r)
+	}
+	return out, err
 }
 
 func (c commands) purgeCDN(ctx context.Context, cl *call, in CDNPurge) (out CDNPurged, err error) {
