@@ -53,9 +53,9 @@ type SiteOptions struct {
 	Root   *seal.Ring  // the key that seals them
 	Files  sync.Locker // held while a sealed file is replaced, see Rewrap
 	Logger *slog.Logger
-	// Serves reports whether a name, in lower case, is that of a site. No certificate is
-	// made or asked for otherwise.
-	Serves func(name string) bool
+	// Serves reports whether a name, in lower case, is that of a site, and Orders whether an
+	// ACME authority may be asked for its certificate. None is made or asked for otherwise.
+	Serves, Orders func(name string) bool
 }
 
 // Sites are the certificates of many sites.
@@ -147,7 +147,7 @@ func (s *Sites) acme() error {
 	magic = certmagic.New(s.cache, certmagic.Config{
 		Storage: sealedStorage{&certmagic.FileStorage{Path: dir}, s.Root, s.Files},
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: func(_ context.Context, name string) error {
-			if !s.Serves(strings.ToLower(name)) {
+			if !s.Orders(strings.ToLower(name)) {
 				return errUnserved
 			}
 			return nil

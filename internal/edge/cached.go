@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"watertight/internal/edge/cache"
+	"watertight/internal/edge/origin"
 )
 
 // cached gets an answer through the cache, and the part of it that the viewer asked for.
@@ -25,6 +26,10 @@ func (x *exchange) cached(q *question, viewer http.Header) (*reply, error) {
 	}, rng, q.fetch)
 	if err != nil {
 		return nil, unreached(err)
+	}
+	if _, ok := answer.Header[failedHeader]; ok {
+		answer.Body.Close()
+		return nil, unreached(&origin.Failure{Status: answer.Status, Reason: "the origin gave no answer"})
 	}
 	out := &reply{
 		status: answer.Status, header: cloned(answer.Header), body: answer.Body, size: answer.Size, age: answer.Age,

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,11 +96,21 @@ func connected(r *http.Request) (netip.Addr, bool) {
 // Counts returns the edge's counters.
 func (e *Edge) Counts() *Counts { return &e.counts }
 
-// Serves reports whether a host is that of an enabled distribution, and not only by an alias
-// for a whole level: certificates may be asked for it.
+// Serves reports whether a host is that of an enabled distribution.
 func (e *Edge) Serves(host string) bool {
 	name, ok := hostName(host)
-	return ok && e.served.Load().byHost[name] != nil
+	return ok && e.served.Load().find(name) != nil
+}
+
+// ServesAlias reports whether a host is an alias of an enabled distribution, and not only
+// by one with a star: an authority may be asked for its certificate.
+func (e *Edge) ServesAlias(host string) bool {
+	name, ok := hostName(host)
+	if !ok {
+		return false
+	}
+	s := e.served.Load().byHost[name]
+	return s != nil && !strings.EqualFold(s.DomainName, name)
 }
 
 // Apply makes the edge serve a snapshot. All of it is effective on return: requests that

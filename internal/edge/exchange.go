@@ -91,7 +91,8 @@ func (x *exchange) instead(err error) *reply {
 		r = unreached(err)
 	}
 	if r.err != nil && x.r.Context().Err() == nil {
-		x.e.options.Logger.Warn("an origin gave no answer", "distribution", x.site.ID, "err", r.err)
+		// The origins' room logs it so that others can see it; a viewer must not fill the log.
+		x.e.options.Logger.Debug("an origin gave no answer", "distribution", x.site.ID, "err", r.err)
 	}
 	answer := x.refused(r)
 	if r.mapped {

@@ -142,13 +142,13 @@ func (x *exchange) pass(q *question) (*reply, error) {
 // fetch is the cache's way to the origin: header has what the cache adds.
 func (q *question) fetch(ctx context.Context, header http.Header) (*http.Response, error) {
 	if !q.b.config.Compress || !q.b.gzip && !q.b.brotli {
-		return q.ask(ctx, header)
+		return q.tried(ctx, header)
 	}
 	tag, weak := strings.CutPrefix(header.Get("If-None-Match"), "W/")
 	if weak { // the origin's own tag may be strong
 		header["If-None-Match"] = []string{tag}
 	}
-	resp, err := q.ask(ctx, header)
+	resp, err := q.tried(ctx, header)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +173,23 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 	resp.ContentLength = -1
 	resp.Body = newSqueezer(resp.Body, encoding, func() { <-q.e.squeeze })
 	return resp, nil
+}
+
+// failedHeader marks an answer that stands for none: it is kept like the error that viewers
+// get. An origin can't send it, see isConnections.
+const failedHeader = "X-Edge-Failed"
+
+// tried is ask, but that an origin which gave no answer is left alone for a while, as one
+// that answered with an error.
+func (q *question) tried(ctx context.Context, more http.Header) (*http.Response, error) {
+	resp, err := q.ask(ctx, more)
+	f := (*origin.Failure)(nil)
+	if err == nil || !errors.As(err, &f) {
+		return resp, err
+	}
+	return &http.Response{
+		StatusCode: f.Status, Header: http.Header{failedHeader: {"1"}}, Body: http.NoBody, ContentLength: 0,
+	}, nil
 }
 
 // ask sends the request to the origin, and cleans the answer.

@@ -356,10 +356,12 @@ func (s *Server) openGateway(context.Context) error {
 	}
 	sts := &iam.STS{Sessions: s.sessions}
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
+	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains, Now: s.config.Now})
+	known := credentials{s.sessions, s.distributions, s.config.Domains}
 	var err error
 	s.dispatcher, err = dispatch.New(
-		authn.New(s.sessions, authn.Options{
-			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies,
+		authn.New(known, authn.Options{
+			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies, Edges: known,
 			Used: func(u authn.Use) {
 				if !u.Temporary {
 					s.uses.NoteKey(u.AccessKeyID, identity.Use{At: u.At, Service: u.Service, Region: u.Region})

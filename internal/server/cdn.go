@@ -150,7 +150,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 	var err error
 	s.edge.certs, err = certs.OpenSites(certs.SiteOptions{
 		SiteSource: c.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Files: &s.certFiles, Logger: s.log,
-		Serves: s.edge.edge.Serves,
+		Serves: s.edge.edge.Serves, Orders: s.edge.edge.ServesAlias,
 	})
 	if err != nil {
 		return err

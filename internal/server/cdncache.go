@@ -15,6 +15,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	kmsapi "watertight/internal/api/kms"
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/kms"
 	"watertight/internal/edge/cache"
 	"watertight/internal/fault"
@@ -131,7 +132,7 @@ func (s *Server) asCDN(ctx context.Context, on arn.ARN, action policy.Action) (a
 	table := (&kmsapi.API{Keys: s.keys}).Table()
 	r.InProcess, r.Secure, r.Service = true, true, &table.Service
 	caller, _, err := authn.New(nil, authn.Options{Region: s.config.Region}).IdentifyService(r, &authn.Service{
-		Name: cloudFront, SourceAccount: on.Account,
+		Name: cdn.Service, SourceAccount: on.Account,
 		SourceARN: fmt.Sprintf("arn:aws:cloudfront::%s:edge-cache", on.Account),
 	})
 	if err != nil {

@@ -10,15 +10,13 @@ import (
 	"strconv"
 	"sync"
 
+	"watertight/internal/core/cdn"
 	"watertight/internal/edge/origin"
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/limit"
 	"watertight/internal/storage/seal"
 )
-
-// cloudFront is the service principal of the edges.
-const cloudFront = "cloudfront.amazonaws.com"
 
 // bucketOrigins sends the requests of this process's edge through the dispatcher, without a
 // connection. It implements origin.Buckets.
@@ -34,7 +32,7 @@ type bucketOrigins struct {
 func (b *bucketOrigins) RoundTrip(
 	ctx context.Context, bucket string, r *http.Request, from origin.Sender,
 ) (*http.Response, error) {
-	return b.send(ctx, bucket, r, from, cloudFront)
+	return b.send(ctx, bucket, r, from, cdn.Service)
 }
 
 // send sends a request as a service principal. The pipeline runs in a goroutine of its own

@@ -187,7 +187,8 @@ var symbols = []struct {
 	},
 	{
 		"authn", "Service", []string{
-			"internal/server/inprocess.go", "internal/server/cdncache.go", "internal/gateway/dispatch/inprocess.go",
+			"internal/server/inprocess.go", "internal/server/cdncache.go", "internal/server/edges.go",
+			"internal/gateway/dispatch/inprocess.go",
 		},
 		"only this process's edge acts as a service",
 	},
@@ -208,6 +209,7 @@ var symbols = []struct {
 	{"bucket", "VersionPrefix", versions(), "only core/object writes and deletes versions"},
 	{"bucket", "VersionsOf", versions(), "only core/object writes and deletes versions"},
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"cdn", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"object", "Lifecycle", operators(), "it acts for no caller: only the server's own work may call it"},
 	{"cdn", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},

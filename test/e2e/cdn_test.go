@@ -2,13 +2,16 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"watertight/internal/certs"
 	"watertight/internal/core/distribution"
@@ -236,6 +241,108 @@ func TestCDNOverTLS(t *testing.T) {
 	}
 	if _, err = get("evil.example", cdnHost); err == nil {
 		t.Error("a name that is not served got a certificate")
+	}
+}
+
+// Behind a proxy that the operator trusts, its word counts; others' does not.
+func TestCDNBehindAProxy(t *testing.T) {
+	for _, c := range []struct {
+		name, network string
+		status        int
+	}{
+		{"trusted", "127.0.0.0/8", http.StatusOK}, {"not trusted", "10.0.0.0/8", http.StatusForbidden},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, site := cdnServer(t, func(o *server.Config) {
+				o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(c.network)}
+			})
+			site.Config.DefaultCacheBehavior.ViewerProtocolPolicy = "https-only"
+			s.ApplyCDN(t, &distribution.Snapshot{Generation: 2, Sites: []distribution.Site{*site}})
+			resp, _ := cdnGet(t, s, cdnHost, "/", "X-Forwarded-Proto", "https", "X-Forwarded-For", "203.0.113.9")
+			if resp.StatusCode != c.status {
+				t.Errorf("%d", resp.StatusCode)
+			}
+			if resp, _ = cdnGet(t, s, cdnHost, "/"); resp.StatusCode != http.StatusForbidden {
+				t.Errorf("without the proxy's word: %d", resp.StatusCode)
+			}
+		})
+	}
+}
+
+// HTTP/2 has ways of its own to say things twice.
+func TestCDNSmugglingHTTP2(t *testing.T) {
+	s, _ := cdnServer(t, func(c *server.Config) {
+		c.CDN.TLSListen = "127.0.0.1:0"
+		c.CDN.TLS = certs.SiteSource{SelfSigned: true}
+	})
+	usual := []string{":method", "GET", ":scheme", "https", ":authority", cdnHost, ":path", "/"}
+	for _, c := range []struct {
+		name   string
+		fields []string
+		ok     bool
+	}{
+		{"usual", usual, true},
+		{"another Host", append(usual[:8:8], "host", "evil.example"), false},
+		{"the same Host", append(usual[:8:8], "host", cdnHost), true},
+		{"no authority", []string{":method", "GET", ":scheme", "https", ":path", "/"}, false},
+		{"two authorities", append([]string{":authority", "evil.example"}, usual...), false},
+		{"two paths", append([]string{":path", "/other"}, usual...), false},
+		{"connection header", append(usual[:8:8], "connection", "x-a"), false},
+		{"chunks", append(usual[:8:8], "transfer-encoding", "chunked"), false},
+		{"a new line in a value", append(usual[:8:8], "x-a", "a\r\nhost: evil.example"), false},
+		{"a path with a new line", append(usual[:6:6], ":path", "/\r\nHost: evil.example"), false},
+		{"a path with a blank", append(usual[:6:6], ":path", "/ HTTP/1.1"), false},
+		{"another scheme's path", append(usual[:6:6], ":path", "https://evil.example/"), false},
+		{"a late pseudo-header", append([]string{"x-a", "1"}, usual...), false},
+		{"CONNECT", []string{":method", "CONNECT", ":authority", cdnHost}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if status := http2Status(t, s.CDNTLS(), c.fields); (status == "200") != c.ok {
+				t.Errorf("status %q", status)
+			}
+		})
+	}
+}
+
+// http2Status sends the fields of one request, and returns the status of its answer; "" is
+// none.
+func http2Status(t *testing.T, addr string, fields []string) string {
+	t.Helper()
+	conn, err := tls.Dial("tcp", addr, &tls.Config{
+		InsecureSkipVerify: true, ServerName: cdnHost, NextProtos: []string{"h2"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(conn, conn)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for i := 0; i < len(fields); i += 2 {
+		if err := encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(framer.WriteSettings(), framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true,
+	})); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return ""
+		}
+		switch f := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			return f.PseudoValue("status")
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			return ""
+		}
 	}
 }
 

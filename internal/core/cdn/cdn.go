@@ -23,6 +23,7 @@ import (
 type Options struct {
 	// Domains are those below which this store's buckets have names, such as "s3.example.com".
 	Domains []string
+	Now     func() time.Time // tells which edges on other machines are away
 }
 
 // Store manages the configuration. It is safe for concurrent use. Its methods are those of the
@@ -35,11 +36,16 @@ type Store struct {
 	serve      func(context.Context, *distribution.Snapshot) error
 	serves     atomic.Bool
 	applied    atomic.Uint64 // the newest generation that the edge of this process has
+	remote     remote        // edges on other machines
+	now        func() time.Time
 }
 
 // New returns a Store of what is in store.
 func New(store kv.Store, o Options) *Store {
-	return &Store{store: store, domains: o.Domains}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Time{} }
+	}
+	return &Store{store: store, domains: o.Domains, now: o.Now}
 }
 
 // Resource is a stored document of CloudFront.

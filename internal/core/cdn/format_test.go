@@ -40,7 +40,11 @@ func TestStoredForm(t *testing.T) {
 		{Name: "distribution", Bytes: d.encode()}, {Name: "cache policy", Bytes: p.encode()},
 		{Name: "invalidation", Bytes: b.encode()}, {Name: "paths of an invalidation", Bytes: at.encode()},
 		{Name: "state", Bytes: st.encode()}, {Name: "pointer", Bytes: pointer("E1")},
+		{Name: "edge", Bytes: remoteEdge().encode()},
 	})
+	if got, err := decodeEdge("WTEDX", remoteEdge().encode()); err != nil || !reflect.DeepEqual(got, remoteEdge()) {
+		t.Errorf("read as %+v, %v", got, err)
+	}
 	for _, want := range []*item{d, p} {
 		if got, err := decodeItem(want.id, want.encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("read as\n%+v\n%+v, %v", got, want, err)

@@ -25,6 +25,7 @@ import (
 //	x/v/ID/NUMBER          invalidations of a distribution, newest first
 //	x/w/NUMBER             paths of an invalidation
 //	x/s                    generation and numbers
+//	x/e/KEY                edges on other machines, by access key id
 const (
 	ownedPrefix     = "x/n/"
 	namePrefix      = "x/m/"
@@ -34,6 +35,7 @@ const (
 	batchPrefix     = "x/v/"
 	pathsPrefix     = "x/w/"
 	statePrefix     = "x/s"
+	edgePrefix      = "x/e/"
 )
 
 func itemPrefix(k kind) []byte         { return record.Key("x/", k.letter, "/") }

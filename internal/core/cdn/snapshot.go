@@ -46,6 +46,7 @@ func (s *Store) Serve(apply func(ctx context.Context, s *distribution.Snapshot) 
 // client has given up goes on here: what is committed must count. An error means that the
 // change is stored, and that the edge does not have it.
 func (s *Store) Publish(ctx context.Context) error {
+	defer s.remote.announce()
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	if s.serve == nil {
@@ -66,7 +67,7 @@ func (s *Store) Publish(ctx context.Context) error {
 
 // deployed reports whether every edge has what a generation changed.
 func (s *Store) deployed(generation uint64) bool {
-	return !s.serves.Load() || s.applied.Load() >= generation
+	return (!s.serves.Load() || s.applied.Load() >= generation) && s.remote.have(generation, s.now())
 }
 
 func snapshot(r kv.Reader) (*distribution.Snapshot, error) {

@@ -33,6 +33,9 @@ type Options struct {
 	// Used, if set, is called for every use of credentials with a valid signature. It must
 	// be fast, and may be called concurrently.
 	Used func(Use)
+	// Edges, if set, decides about the credentials of edges on other machines. Without it
+	// they are refused.
+	Edges Edges
 }
 
 // Use is a use of credentials.
@@ -155,6 +158,10 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 		return authz.Caller{}, nil, err
 	}
 	body, err := claim.Body(key)
+	if err == nil && c.Principal.Kind == policy.Service {
+		caller, err := i.edgeCaller(ctx, r, claim, &c, r.At)
+		return caller, body, err
+	}
 	return i.signer(r, claim, c, r.At), body, err
 }
 
@@ -173,8 +180,10 @@ func (i *Identifier) verify(
 		}
 		return credential.Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
 	}
-	if err := checkToken(c, claim.Token, at); err != nil {
-		return credential.Credential{}, sigv4.Key{}, err
+	if c.Principal.Kind != policy.Service { // the token of an edge's request names a distribution
+		if err := checkToken(c, claim.Token, at); err != nil {
+			return credential.Credential{}, sigv4.Key{}, err
+		}
 	}
 	key := i.keys.get(c, claim)
 	if err := claim.Verify(key); err != nil {

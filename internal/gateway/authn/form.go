@@ -7,6 +7,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/objectkey"
+	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/form"
 	"watertight/internal/gateway/protocol"
@@ -40,6 +41,9 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	c, _, err := i.verify(ctx, claim, r.At)
 	if err != nil {
 		return authz.Caller{}, nil, err
+	}
+	if c.Principal.Kind == policy.Service {
+		return authz.Caller{}, nil, fault.Of(fault.AccessDenied) // edges send no forms
 	}
 	p, err := form.ParsePolicy(f.Field("policy"))
 	if err != nil {

@@ -115,6 +115,9 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	}
 	x.record.Event.Key = r.Key // for a form, it is known only now
 	x.caller, x.record.Event.Identity = c, identityOf(c)
+	if r.Claimed.SourceARN != "" {
+		x.record.Event.Source = r.Claimed.SourceARN
+	}
 	if err := hold(ctx, c); err != nil {
 		return nil, err
 	}

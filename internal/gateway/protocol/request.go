@@ -35,8 +35,9 @@ type Request struct {
 	Form              []Param // parameters of a request in the Query dialect
 	Document          []byte  // the body, if it was read already
 
-	// Claimed is the sender according to the request, unverified. Only the audit log may use it.
-	Claimed struct{ AccessKeyID, Method string }
+	// Claimed is the sender according to the request, unverified. Only the audit log may use
+	// it. SourceARN is the distribution for which an edge on another machine sends it.
+	Claimed struct{ AccessKeyID, Method, SourceARN string }
 
 	// Fields of a POST form replace the headers of the request, which are then ignored; nil
 	// if there is no form.

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"watertight/internal/access/credential"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/cdn"
+	"watertight/internal/core/distribution"
+	"watertight/internal/core/session"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/protocol"
+)
+
+// credentials finds the credentials of users, sessions and edges on other machines. It
+// implements authn.Credentials and authn.Edges.
+type credentials struct {
+	sessions *session.Store
+	contents *cdn.Store
+	domains  []string
+}
+
+// Lookup implements authn.Credentials.
+func (c credentials) Lookup(ctx context.Context, accessKeyID string) (credential.Credential, bool, error) {
+	if len(accessKeyID) < len(cdn.EdgePrefix) || accessKeyID[:len(cdn.EdgePrefix)] != cdn.EdgePrefix {
+		return c.sessions.Lookup(ctx, accessKeyID)
+	}
+	secret, found, err := c.contents.EdgeSecret(ctx, accessKeyID)
+	if err != nil || !found {
+		return credential.Credential{}, false, err
+	}
+	return credential.Credential{
+		AccessKeyID: accessKeyID, Secret: secret, Active: true,
+		Principal: policy.Principal{Kind: policy.Service, Name: cdn.Service},
+	}, true, nil
+}
+
+// Sends implements authn.Edges. An edge on another machine asks only for objects of buckets
+// that are origins of the distribution, with an origin access control that signs, and only by
+// methods that the distribution allows.
+func (c credentials) Sends(
+	ctx context.Context, accessKeyID, id string, r *protocol.Request,
+) (*authn.Service, error) {
+	site, err := c.contents.EdgeSite(ctx, accessKeyID, id)
+	if err != nil {
+		return nil, err
+	}
+	if site == nil || !allows(site, r.HTTP.Method) || !c.signsFor(site, r.Bucket) || !aboutObjects(r) {
+		return nil, fault.Of(fault.AccessDenied)
+	}
+	return &authn.Service{Name: cdn.Service, SourceARN: site.ARN(), SourceAccount: site.Account}, nil
+}
+
+// allows reports whether a behaviour of a distribution allows a method.
+func allows(site *distribution.Site, method string) bool {
+	in := func(b *distribution.CacheBehavior) bool {
+		return method == "GET" || method == "HEAD" || slices.Contains(b.AllowedMethods.Items, method)
+	}
+	for i := range site.Config.CacheBehaviors.Items {
+		if in(&site.Config.CacheBehaviors.Items[i]) {
+			return true
+		}
+	}
+	return in(&site.Config.DefaultCacheBehavior)
+}
+
+// signsFor reports whether a bucket is an origin of a distribution whose requests are signed.
+func (c credentials) signsFor(site *distribution.Site, bucket string) bool {
+	return bucket != "" && slices.ContainsFunc(site.Config.Origins.Items, func(o distribution.Origin) bool {
+		name, ok := distribution.BucketOf(o.DomainName, c.domains)
+		behavior := site.OriginAccessControls[o.OriginAccessControlId].SigningBehavior
+		return ok && name == bucket && o.OriginAccessControlId != "" && behavior != "" && behavior != "never"
+	})
+}
+
+// aboutObjects reports whether a request is for an object, or lists them.
+func aboutObjects(r *protocol.Request) bool {
+	if r.Key != "" {
+		return true
+	}
+	if r.HTTP.Method != "GET" && r.HTTP.Method != "HEAD" {
+		return false
+	}
+	return !slices.ContainsFunc(r.Query, func(p protocol.Param) bool {
+		switch p.Name {
+		case "list-type", "prefix", "delimiter", "marker", "max-keys", "start-after", "continuation-token",
+			"encoding-type", "fetch-owner", "x-id":
+			return false
+		}
+		return true
+	})
+}
