@@ -26,13 +26,19 @@ func main() {
 	only := flag.String("only", "", "run only lines whose name contains this")
 	profile := flag.String("cpuprofile", "", "write the server's CPU profile to this file")
 	against := flag.String("against", "", "another build of this program: compare the two servers, in turns")
+	edge := flag.Bool("edge", false, "compare hits in the CDN's cache with Go's file server and nginx, in turns")
+	child := flag.String("edge-child", "", "internal: run as this server of -edge")
 	inPairs := flag.Bool("pairs", false, "compare lines of SSE-KMS with those of SSE-S3, in turns")
-	rounds := flag.Int("rounds", 25, "with -against or -pairs: how many turns each has, of -time in total")
+	rounds := flag.Int("rounds", 25, "with -against, -pairs or -edge: how many turns each has, of -time in total")
 	flag.Parse()
 	var err error
 	switch {
 	case *serve != "":
 		err = serveChild(*serve, *profile, os.Stdin, os.Stdout)
+	case *child != "":
+		err = edgeChild(*child, flag.Arg(0), flag.Arg(1), *profile)
+	case *edge:
+		err = edges(*clients, *rounds, *each, *only, *profile)
 	case *against != "":
 		err = compare(*against, *clients, *rounds, *each, *only)
 	case *inPairs:
