@@ -23,10 +23,6 @@ type Rules struct {
 	// Lax stores what the origin marks no-cache, no-store or private for MinTTL, if that is
 	// more than zero, as CloudFront does. Without it, these directives are always honoured.
 	Lax bool
-	// Unkeyed reports whether a request header, named in canonical form, reaches the origin
-	// without being in the cache key. A response that varies on one is not stored. nil: none
-	// does.
-	Unkeyed func(name string) bool
 }
 
 // DefaultErrorTTL is ErrorCachingMinTTL where a distribution does not set it.
@@ -81,11 +77,7 @@ func forbidden(h http.Header, d *Directives, rules *Rules) bool {
 	}
 	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(trim(name))
-			switch {
-			case name == "*" && !(rules.Lax && rules.MinTTL > 0):
-				return true
-			case name != "*" && rules.Unkeyed != nil && rules.Unkeyed(name):
+			if trim(name) == "*" && !(rules.Lax && rules.MinTTL > 0) {
 				return true
 			}
 		}
