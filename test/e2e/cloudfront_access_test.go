@@ -51,13 +51,13 @@ func (c *cdnCast) newTarget(path string) (r cdnTarget) {
 	case "origin-access-control":
 		o := c.newAccessControl()
 		r.id, r.etag = *o.OriginAccessControl.Id, *o.ETag
-	case "cache-policy":
+	case "cache-policy", "distributionsByCachePolicyId":
 		o := c.newCachePolicy()
 		r.id, r.etag = *o.CachePolicy.Id, *o.ETag
-	case "origin-request-policy":
+	case "origin-request-policy", "distributionsByOriginRequestPolicyId":
 		o := c.newOriginRequestPolicy()
 		r.id, r.etag = *o.OriginRequestPolicy.Id, *o.ETag
-	case "response-headers-policy":
+	case "response-headers-policy", "distributionsByResponseHeadersPolicyId":
 		o := c.newHeadersPolicy()
 		r.id, r.etag = *o.ResponseHeadersPolicy.Id, *o.ETag
 	case "public-key":
@@ -67,7 +67,7 @@ func (c *cdnCast) newTarget(path string) (r cdnTarget) {
 			p := o.PublicKey.PublicKeyConfig
 			r.name, r.reference, r.encoded = *p.Name, *p.CallerReference, *p.EncodedKey
 		}
-	case "key-group":
+	case "key-group", "distributionsByKeyGroupId":
 		r.key = *c.newPublicKey().PublicKey.Id
 		o := c.newKeyGroup(r.key)
 		r.id, r.etag = *o.KeyGroup.Id, *o.ETag
@@ -172,7 +172,7 @@ func TestCloudFrontMatrix(t *testing.T) {
 		c.ok(err)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%-32s %-20s %-26s %-32s %-24s %-28s %s\n", "operation", "anonymous", "unknown key",
+	fmt.Fprintf(&out, "%-44s %-20s %-26s %-32s %-24s %-28s %s\n", "operation", "anonymous", "unknown key",
 		"another account's root", "a user without a policy", "one denied, missing or other", "exactly its policy")
 	for _, row := range c.Operations("cloudfront") {
 		r := c.newTarget(row.Route().String()[strings.Index(row.Route().String(), "/"):])
@@ -217,7 +217,7 @@ func TestCloudFrontMatrix(t *testing.T) {
 		if r.reference += "b"; strings.Contains(row.Route().String(), "{") {
 			r.name, r.reference = strings.TrimSuffix(r.name, "b"), strings.TrimSuffix(r.reference, "b")
 		}
-		fmt.Fprintf(&out, "%-32s %-20s %-26s %-32s %-24s %-28s %s\n", row.Name(), strangers[0], strangers[1],
+		fmt.Fprintf(&out, "%-44s %-20s %-26s %-32s %-24s %-28s %s\n", row.Name(), strangers[0], strangers[1],
 			strangers[2], nothing, strings.Join(slices.Compact(shut), ", "), cell(by(user.key)))
 	}
 	golden(t, "cloudfront-matrix.golden", out.Bytes())

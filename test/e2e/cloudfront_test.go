@@ -326,6 +326,48 @@ func TestCloudFrontListings(t *testing.T) {
 	}
 }
 
+// TestCloudFrontUsers lists the distributions that use a policy or a key group.
+func TestCloudFrontUsers(t *testing.T) {
+	c := newCDNCast(t)
+	ctx := t.Context()
+	policy, forwarding := c.newCachePolicy().CachePolicy.Id, c.newOriginRequestPolicy().OriginRequestPolicy.Id
+	headers := c.newHeadersPolicy().ResponseHeadersPolicy.Id
+	group := c.newKeyGroup(*c.newPublicKey().PublicKey.Id).KeyGroup.Id
+	managed := c.newDistribution().Distribution.Id
+	own := *c.newDistribution(func(d *types.DistributionConfig) {
+		b := d.DefaultCacheBehavior
+		b.CachePolicyId, b.OriginRequestPolicyId, b.ResponseHeadersPolicyId = policy, forwarding, headers
+		b.TrustedKeyGroups = &types.TrustedKeyGroups{
+			Enabled: aws.Bool(true), Quantity: aws.Int32(1), Items: []string{*group},
+		}
+	}).Distribution.Id
+	check := func(got *types.DistributionIdList, err error, want string) {
+		t.Helper()
+		c.ok(err)
+		if len(got.Items) != 1 || got.Items[0] != want || *got.Quantity != 1 || *got.IsTruncated {
+			t.Errorf("%+v, not %s", got, want)
+		}
+	}
+	p, err := c.cdn.ListDistributionsByCachePolicyId(ctx, &cloudfront.ListDistributionsByCachePolicyIdInput{
+		CachePolicyId: policy,
+	})
+	check(p.DistributionIdList, err, own)
+	p, err = c.cdn.ListDistributionsByCachePolicyId(ctx, &cloudfront.ListDistributionsByCachePolicyIdInput{
+		CachePolicyId: aws.String(cachingOptimized),
+	})
+	check(p.DistributionIdList, err, *managed)
+	o, err := c.cdn.ListDistributionsByOriginRequestPolicyId(ctx,
+		&cloudfront.ListDistributionsByOriginRequestPolicyIdInput{OriginRequestPolicyId: forwarding})
+	check(o.DistributionIdList, err, own)
+	h, err := c.cdn.ListDistributionsByResponseHeadersPolicyId(ctx,
+		&cloudfront.ListDistributionsByResponseHeadersPolicyIdInput{ResponseHeadersPolicyId: headers})
+	check(h.DistributionIdList, err, own)
+	k, err := c.cdn.ListDistributionsByKeyGroup(ctx, &cloudfront.ListDistributionsByKeyGroupInput{KeyGroupId: group})
+	check(k.DistributionIdList, err, own)
+	_, err = c.cdn.ListDistributionsByKeyGroup(ctx, &cloudfront.ListDistributionsByKeyGroupInput{KeyGroupId: policy})
+	status(t, err, "NoSuchResource", 404)
+}
+
 // TestCloudFrontPolicies makes, reads, changes and deletes each kind of policy and key.
 func TestCloudFrontPolicies(t *testing.T) {
 	c := newCDNCast(t)

@@ -29,7 +29,7 @@ func (a *API) Table() dispatch.Table {
 			Version: version, Namespace: "http://cloudfront.amazonaws.com/doc/" + version + "/", Absent: absent(),
 		}.Compile,
 		Rows: slices.Concat(
-			a.distributionRows(), a.tagRows(), a.invalidationRows(), a.accessControlRows(),
+			a.distributionRows(), a.userRows(), a.tagRows(), a.invalidationRows(), a.accessControlRows(),
 			a.cachePolicyRows(), a.originRequestPolicyRows(), a.responseHeadersPolicyRows(), a.publicKeyRows(),
 			a.keyGroupRows(),
 		),

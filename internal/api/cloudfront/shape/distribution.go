@@ -123,3 +123,25 @@ type DistributionList struct {
 type ListDistributionsOutput struct {
 	DistributionList DistributionList `loc:"body,DistributionList"`
 }
+
+// UsersInput is the input of listings of the distributions that use something.
+type UsersInput struct {
+	Id       string `loc:"uri,Id"` // AWS's labels have the name of what is used
+	Marker   string `loc:"query,Marker"`
+	MaxItems string `loc:"query,MaxItems"`
+}
+
+// DistributionIDList is a page of the ids of distributions.
+type DistributionIDList struct {
+	Marker      string `emit:"always"`
+	NextMarker  string
+	MaxItems    int      `emit:"always"`
+	IsTruncated bool     `emit:"always"`
+	Quantity    int      `emit:"always"`
+	Items       []string `xml:"Items>DistributionId"`
+}
+
+// UsersOutput is the answer of listings of the distributions that use something.
+type UsersOutput struct {
+	DistributionIdList DistributionIDList `loc:"body,DistributionIdList"`
+}
