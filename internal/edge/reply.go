@@ -170,7 +170,7 @@ func (x *exchange) send(w *meter, a *reply) (cut bool) {
 		a.status == http.StatusNoContent {
 		return false
 	}
-	if a.final && a.size < 0 {
+	if a.size < 0 {
 		return x.stream(w, a)
 	}
 	buffer := x.e.buffers.Get().(*[copySize]byte)
