@@ -1,0 +1,267 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// cachingDisabled is the id of a managed cache policy.
+const cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
+// oacSite is a private bucket, bkt, behind a distribution that signs.
+type oacSite struct {
+	*cdnCast
+	control string // id of the access control
+	own     *cloudfront.CreateDistributionOutput
+}
+
+// with returns a change that makes a distribution sign by an access control, and cache nothing.
+func with(control string) func(*types.DistributionConfig) {
+	return func(d *types.DistributionConfig) {
+		d.Enabled = aws.Bool(true)
+		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingDisabled)
+		if control != "" {
+			d.Origins.Items[0].OriginAccessControlId = &control
+		}
+	}
+}
+
+func newOACSite(t *testing.T) *oacSite {
+	c := newCDNCast(t, func(c *server.Config) { c.CDN.Listen = "127.0.0.1:0" })
+	s := &oacSite{cdnCast: c}
+	s.control = *c.newAccessControl().OriginAccessControl.Id
+	s.own = c.newDistribution(with(s.control))
+	_, err := c.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bkt")})
+	c.ok(err)
+	_, err = c.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("bkt"), Key: aws.String("page"), Body: strings.NewReader("private"),
+	})
+	c.ok(err)
+	return s
+}
+
+// policy puts a bucket policy that allows the service what it names, under a condition.
+func (s *oacSite) policy(key, value string, actions ...string) {
+	s.t.Helper()
+	condition := ""
+	if key != "" {
+		condition = `,"Condition":{"StringEquals":{"` + key + `":"` + value + `"}}`
+	}
+	_, err := s.S3.PutBucketPolicy(s.t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("bkt"), Policy: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",` +
+			`"Principal":{"Service":"cloudfront.amazonaws.com"},"Action":["` + strings.Join(actions, `","`) +
+			`"],"Resource":["arn:aws:s3:::bkt/*","arn:aws:s3:::bkt"]` + condition + `}]}`),
+	})
+	s.ok(err)
+}
+
+// get asks a distribution for a path.
+func (s *oacSite) get(d *types.Distribution, path string, want int, headers ...string) string {
+	s.t.Helper()
+	r, text := cdnDo(s.t, s.Server, http.MethodGet, *d.DomainName, path, nil, headers...)
+	if r.StatusCode != want {
+		s.t.Errorf("GET %s of %s: %d %s, want %d", path, *d.Id, r.StatusCode, text, want)
+	}
+	return text
+}
+
+// changed updates the configuration of the site's distribution.
+func (s *oacSite) changed(change func(*types.DistributionConfig)) {
+	s.t.Helper()
+	now, err := s.cdn.GetDistributionConfig(s.t.Context(), &cloudfront.GetDistributionConfigInput{
+		Id: s.own.Distribution.Id,
+	})
+	s.ok(err)
+	change(now.DistributionConfig)
+	_, err = s.cdn.UpdateDistribution(s.t.Context(), &cloudfront.UpdateDistributionInput{
+		Id: s.own.Distribution.Id, IfMatch: now.ETag, DistributionConfig: now.DistributionConfig,
+	})
+	s.ok(err)
+}
+
+// behaves changes how the access control signs.
+func (s *oacSite) behaves(how types.OriginAccessControlSigningBehaviors) {
+	s.t.Helper()
+	now, err := s.cdn.GetOriginAccessControlConfig(s.t.Context(), &cloudfront.GetOriginAccessControlConfigInput{
+		Id: &s.control,
+	})
+	s.ok(err)
+	now.OriginAccessControlConfig.SigningBehavior = how
+	_, err = s.cdn.UpdateOriginAccessControl(s.t.Context(), &cloudfront.UpdateOriginAccessControlInput{
+		Id: &s.control, IfMatch: now.ETag, OriginAccessControlConfig: now.OriginAccessControlConfig,
+	})
+	s.ok(err)
+}
+
+// TestOriginAccessControl: a private bucket is read through its distribution and in no other
+// way. All of Block Public Access is on.
+func TestOriginAccessControl(t *testing.T) {
+	s := newOACSite(t)
+	own := s.own.Distribution
+	direct := func() {
+		t.Helper()
+		r, err := http.Get(s.Endpoint + "/bkt/page")
+		s.ok(err)
+		r.Body.Close()
+		if r.StatusCode != 403 {
+			t.Errorf("an anonymous GET of the bucket: %d", r.StatusCode)
+		}
+	}
+	direct()
+	s.get(own, "/page", 403)
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
+	direct()
+	if text := s.get(own, "/page", 200); text != "private" {
+		t.Errorf("got %q", text)
+	}
+	status, err := s.S3.GetBucketPolicyStatus(t.Context(), &s3.GetBucketPolicyStatusInput{Bucket: aws.String("bkt")})
+	s.ok(err)
+	if aws.ToBool(status.PolicyStatus.IsPublic) {
+		t.Error("the policy counts as public")
+	}
+	_, err = s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("bkt"), Policy: aws.String(`{"Statement":{"Effect":"Allow","Principal":"*",` +
+			`"Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/*"}}`),
+	})
+	if code(err) != "AccessDenied" {
+		t.Errorf("a public policy: %v", err)
+	}
+	s.get(own, "/none", 403) // S3 does not tell whether it exists
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject", "s3:ListBucket")
+	s.get(own, "/none", 404)
+	if text := s.get(own, "/", 200); !strings.Contains(text, "<Key>page</Key>") {
+		t.Errorf("without a root object, / lists the bucket if that is allowed: %s", text)
+	}
+}
+
+// TestOriginAccessControlOthers: other distributions, those of other accounts, and a
+// distribution that is changed.
+func TestOriginAccessControlOthers(t *testing.T) {
+	s := newOACSite(t)
+	own := s.own.Distribution
+	other := s.newDistribution(with(s.control)).Distribution
+	strange := &cdnCast{cast: s.cast, t: t, made: 100}
+	strange.cdn = s.cdnOf(s.CreateAccount(t, "strangers"), "")
+	foreign := strange.newDistribution(with(*strange.newAccessControl().OriginAccessControl.Id)).Distribution
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
+	s.get(own, "/page", 200)
+	s.get(other, "/page", 403)
+	s.get(foreign, "/page", 403)
+	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
+	s.get(own, "/page", 200)
+	s.get(other, "/page", 200)
+	s.get(foreign, "/page", 403)
+	s.policy("", "", "s3:GetObject")
+	s.get(foreign, "/page", 200) // what the warning of watertight why-public is about
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
+
+	s.changed(func(d *types.DistributionConfig) { d.Origins.Items[0].OriginAccessControlId = aws.String("") })
+	s.get(own, "/page", 403)
+	s.changed(func(d *types.DistributionConfig) { d.Origins.Items[0].OriginAccessControlId = &s.control })
+	s.get(own, "/page", 200)
+	s.behaves(types.OriginAccessControlSigningBehaviorsNever)
+	s.get(own, "/page", 403)
+	s.behaves(types.OriginAccessControlSigningBehaviorsAlways)
+	s.get(own, "/page", 200)
+	s.changed(func(d *types.DistributionConfig) { d.Enabled = aws.Bool(false) })
+	s.get(own, "/page", 403)
+	s.changed(func(d *types.DistributionConfig) { d.Enabled = aws.Bool(true) })
+	s.get(own, "/page", 200)
+	_, err := s.S3.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: aws.String("bkt")})
+	s.ok(err)
+	s.get(own, "/page", 403)
+}
+
+// TestOriginAccessControlNoOverride: a viewer's own signature counts as that of its sender, if
+// a policy forwards it; without one the edge signs.
+func TestOriginAccessControlNoOverride(t *testing.T) {
+	s := newOACSite(t)
+	own := s.own.Distribution
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
+	s.behaves(types.OriginAccessControlSigningBehaviorsNoOverride)
+	user := s.user("viewer", statements(
+		`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/page"}`)).key
+	nobody := s.user("nobody", "").key
+	// Authorization is forwarded if it is in the cache key; the date and the hash by an origin
+	// request policy.
+	keyed := s.cachePolicy()
+	keyed.ParametersInCacheKeyAndForwardedToOrigin.HeadersConfig = &types.CachePolicyHeadersConfig{
+		HeaderBehavior: types.CachePolicyHeaderBehaviorWhitelist, Headers: &types.Headers{
+			Quantity: aws.Int32(3), Items: []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256"},
+		},
+	}
+	made, err := s.cdn.CreateCachePolicy(t.Context(), &cloudfront.CreateCachePolicyInput{CachePolicyConfig: keyed})
+	s.ok(err)
+	signed := func(key harness.Credentials) []string {
+		r, err := http.NewRequest(http.MethodGet, "https://bkt.s3.amazonaws.com/page", nil)
+		s.ok(err)
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		s.ok(v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{
+			AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey,
+		}, r, "UNSIGNED-PAYLOAD", "s3", s.Region, time.Now()))
+		return []string{
+			"Authorization", r.Header.Get("Authorization"), "X-Amz-Date", r.Header.Get("X-Amz-Date"),
+			"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD",
+		}
+	}
+	s.get(own, "/page", 200, signed(nobody)...) // not forwarded: the edge signs
+	s.changed(func(d *types.DistributionConfig) { d.DefaultCacheBehavior.CachePolicyId = made.CachePolicy.Id })
+	s.get(own, "/page", 200, signed(user)...)
+	s.get(own, "/page", 403, signed(nobody)...)
+	s.get(own, "/page", 200)
+	s.get(own, "/page", 400, "Authorization", "Bearer x")
+	s.behaves(types.OriginAccessControlSigningBehaviorsAlways)
+	s.get(own, "/page", 200, signed(nobody)...)
+}
+
+// TestOriginAccessControlKMS: objects under a customer's key need a statement in its policy,
+// too, and those under aws/s3 stay unreadable.
+func TestOriginAccessControlKMS(t *testing.T) {
+	s := newOACSite(t)
+	own := s.own.Distribution
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
+	keys := kms.New(kms.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP),
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
+	})
+	key, err := keys.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	s.ok(err)
+	for name, id := range map[string]*string{"own": key.KeyMetadata.KeyId, "managed": nil} {
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("bkt"), Key: &name, Body: strings.NewReader("sealed"),
+			ServerSideEncryption: s3types.ServerSideEncryptionAwsKms, SSEKMSKeyId: id,
+		})
+		s.ok(err)
+	}
+	s.get(own, "/own", 403)
+	s.get(own, "/managed", 403)
+	_, err = keys.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{
+		KeyId: key.KeyMetadata.KeyId, Policy: aws.String(statements(
+			`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::`+s.account+`:root"},"Action":"kms:*","Resource":"*"}`,
+			`{"Effect":"Allow","Principal":{"Service":"cloudfront.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*",`+
+				`"Condition":{"StringEquals":{"AWS:SourceArn":"`+*own.ARN+`"}}}`)),
+	})
+	s.ok(err)
+	if text := s.get(own, "/own", 200); text != "sealed" {
+		t.Errorf("got %q", text)
+	}
+	s.get(own, "/managed", 403)
+	other := s.newDistribution(with(s.control)).Distribution
+	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
+	s.get(other, "/page", 200)
+	s.get(other, "/own", 403)
+}
