@@ -43,6 +43,7 @@ type commands struct {
 	Cycle   lifecycles     `cmd:"" name:"lifecycle" help:"Say what the lifecycle configuration of a bucket is going to do."`
 	Freeze  freezes        `cmd:"" help:"List and lift what the ransom alarm has frozen."`
 	CDN     cdnCommands    `cmd:"" name:"cdn" help:"Serve private buckets by the content delivery network, show its state, and purge its caches."`
+	Edge    edgeCommands   `cmd:"" help:"Run an edge on another machine than the store, and manage the credentials of such edges."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`

@@ -41,6 +41,7 @@ type Options struct {
 	CDN        *cdn.Operator
 	Edge       func() CDNEdge // the edge of this process
 	Devices    *mfa.Operator
+	Region     string // of this server
 	Alarm      *alarm.Counter
 	Trail      *audit.Log
 	Health     func(context.Context) Health
@@ -60,7 +61,7 @@ func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
 	for _, add := range []func(*http.ServeMux){
 		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
-		c.customersKeys, c.rollbacks, c.mfaDevices, c.history, c.freezes, c.lifecyclePreview,
+		c.customersKeys, c.rollbacks, c.mfaDevices, c.history, c.freezes, c.lifecyclePreview, c.edges,
 		c.network,
 	} {
 		add(m)

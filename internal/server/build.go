@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ type Server struct {
 	uses       *identity.Uses
 	clock      *instant.Clock
 	dispatcher *dispatch.Dispatcher
+	who        *authn.Identifier
 	memory     *limit.Memory  // of all requests
 	origins    *bucketOrigins // this process's edge reaches buckets by it
 	door       *door
@@ -247,7 +249,7 @@ func (s *Server) openCore(context.Context) error {
 	})
 	s.simulator = simulate.New(s.store, s.identities)
 	s.uses = identity.NewOperator(s.identities).NewUses()
-	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains})
+	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains, Now: s.config.Now})
 	return nil
 }
 
@@ -356,19 +358,13 @@ func (s *Server) openGateway(context.Context) error {
 	}
 	sts := &iam.STS{Sessions: s.sessions}
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
-	s.distributions = cdn.New(s.store, cdn.Options{Domains: s.config.Domains, Now: s.config.Now})
 	known := credentials{s.sessions, s.distributions, s.config.Domains}
+	s.who = authn.New(known, authn.Options{
+		Region: s.config.Region, TrustedProxies: s.config.TrustedProxies, Edges: known, Used: s.noteUse,
+	})
 	var err error
 	s.dispatcher, err = dispatch.New(
-		authn.New(known, authn.Options{
-			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies, Edges: known,
-			Used: func(u authn.Use) {
-				if !u.Temporary {
-					s.uses.NoteKey(u.AccessKeyID, identity.Use{At: u.At, Service: u.Service, Region: u.Region})
-				}
-				s.uses.NoteAccess(u.Actor, u.Service, u.At)
-			},
-		}),
+		s.who,
 		authz.New(facts{s.identities, s.keys, s.buckets, s.objects}),
 		s.trail,
 		dispatch.Options{
@@ -382,6 +378,17 @@ func (s *Server) openGateway(context.Context) error {
 	s.memory = limit.NewMemory(s.config.MaxDocumentMemory)
 	s.origins = &bucketOrigins{dispatcher: s.dispatcher, root: s.rootKey.Ring, memory: s.memory, log: s.log}
 	return err
+}
+
+// noteUse notes when credentials were used.
+func (s *Server) noteUse(u authn.Use) {
+	if strings.HasPrefix(u.AccessKeyID, cdn.EdgePrefix) {
+		return // its confirmations say more
+	}
+	if !u.Temporary {
+		s.uses.NoteKey(u.AccessKeyID, identity.Use{At: u.At, Service: u.Service, Region: u.Region})
+	}
+	s.uses.NoteAccess(u.Actor, u.Service, u.At)
 }
 
 // First returns what the first start creates; Created is false at every other start.

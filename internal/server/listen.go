@@ -116,9 +116,13 @@ func (e errorLog) Write(p []byte) (int, error) {
 // are not errors of the server.
 func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
 
-// newHTTP returns the HTTP server with the dispatcher.
-func (s *Server) newHTTP(ctx context.Context) *http.Server {
-	var next http.Handler = holding{s.dispatcher, s.rootKey.Ring}
+// newHTTP returns the HTTP server with the dispatcher. ctx is that of the requests; leaving
+// ends when the server is told to stop.
+func (s *Server) newHTTP(ctx, leaving context.Context) *http.Server {
+	var next http.Handler = edgeFeed{
+		next: holding{s.dispatcher, s.rootKey.Ring}, who: s.who, contents: s.distributions, trail: s.trail,
+		region: s.config.Region, now: s.config.Now, leaving: leaving,
+	}
 	if s.config.HealthOnMain {
 		next = probes{next, s.healthHandler(), s.config.Domains}
 	}

@@ -39,7 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	// Requests outlive ctx: they may finish within the time to drain.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	h := s.newHTTP(requests)
+	h := s.newHTTP(requests, ctx)
 	failed := make(chan error, len(s.listeners)+5)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
@@ -134,7 +134,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 			Keys: kms.NewOperator(s.keys), Alarm: s.counter,
-			CDN: cdn.NewOperator(s.distributions), Edge: s.edgeStatus,
+			Region: s.config.Region, CDN: cdn.NewOperator(s.distributions), Edge: s.edgeStatus,
 			Devices: mfa.NewOperator(s.devices),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes).ServeBy(s.clock), Lifecycle: s.lifecycle(), Ending: background,

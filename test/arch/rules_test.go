@@ -71,7 +71,10 @@ var layers = map[string][]string{
 	"internal/edge":           {"internal/edge", "internal/core/distribution", "internal/fault"},
 	"internal/edge/accesslog": {"internal/core/distribution"},
 	"internal/edge/signed":    {"internal/strictjson", "internal/fault"},
-	"internal/edge/origin":    {"internal/core/distribution", "internal/outbound", "internal/fault"},
+	"internal/edge/remote": {
+		"internal/edge/origin", "internal/core/distribution", "internal/outbound", "internal/fault",
+	},
+	"internal/edge/origin": {"internal/core/distribution", "internal/outbound", "internal/fault"},
 	"internal/api": {
 		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
 		"internal/strictjson", "internal/limit", "internal/fault",

@@ -1,0 +1,258 @@
+// Package remote connects an edge on another machine with its store: it gets what the edge
+// serves, and sends the edge's requests to buckets, all signed with the edge's own credential.
+// It exists so that such an edge can do nothing that its credential does not allow. It must
+// never know what is cached, or how a viewer is answered.
+package remote
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go/encoding/httpbinding"
+
+	"watertight/internal/core/distribution"
+	"watertight/internal/edge/origin"
+	"watertight/internal/outbound"
+)
+
+// SnapshotPath is where the store answers what an edge serves; see docs/EXTENSIONS.md.
+const SnapshotPath = "/2020-05-31/edge/snapshot"
+
+// Credential is the credential file that watertight edge enroll writes.
+type Credential struct {
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey Secret
+	Region          string
+}
+
+// Secret is a secret access key. It does not print.
+type Secret string
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "(secret)" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "(secret)" }
+
+// maxCredential bounds a credential file, in bytes.
+const maxCredential = 4 << 10
+
+// ReadCredential reads a credential file, which only its owner may read.
+func ReadCredential(file string) (c Credential, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return c, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return c, fmt.Errorf("%s can be read by others; its mode must be 0600", file)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxCredential))
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(b, &c); err != nil || c.AccessKeyID == "" || c.SecretAccessKey == "" || c.Region == "" {
+		return c, fmt.Errorf("%s is not a credential file of watertight edge enroll", file)
+	}
+	return c, nil
+}
+
+// Options are what a Store needs.
+type Options struct {
+	Address    string // https://HOST[:PORT] of the store
+	Credential Credential
+	Roots      *x509.CertPool // authorities of its certificate; nil means the system's
+	Now        func() time.Time
+	Logger     *slog.Logger
+}
+
+// Store is the connection to the store. It implements origin.Buckets.
+type Store struct {
+	options Options
+	base    *url.URL
+	server  *outbound.Named
+	signer  *v4.Signer
+}
+
+// Open returns the connection. Nothing is sent yet. Plain HTTP is for loopback only.
+func Open(o Options) (*Store, error) {
+	u, err := url.Parse(o.Address)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.Trim(u.Path, "/") != "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("the store's address is not https://HOST or https://HOST:PORT")
+	}
+	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
+		return nil, errors.New("plain HTTP shows objects to anyone on the network; use https")
+	}
+	if u.Port() == "" {
+		u.Host += map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	}
+	named, err := outbound.NewNamed(outbound.NamedOptions{Allow: []string{u.Host}, Roots: o.Roots})
+	if err != nil {
+		return nil, err
+	}
+	signer := v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = true })
+	return &Store{options: o, base: u, server: named, signer: signer}, nil
+}
+
+// Close closes the connections that are not used.
+func (s *Store) Close() { s.server.CloseIdle() }
+
+// call is how the store is called.
+func call() outbound.Call {
+	return outbound.Call{Connect: 10 * time.Second, Attempts: 3, Response: 30 * time.Second}
+}
+
+// RoundTrip implements origin.Buckets. A request that the edge signs names its distribution in
+// the session token. One that a viewer signed is passed on as it is.
+func (s *Store) RoundTrip(
+	ctx context.Context, bucket string, r *http.Request, from origin.Sender,
+) (*http.Response, error) {
+	out := r.Clone(ctx)
+	path := "/" + bucket + r.URL.Path
+	out.URL = &url.URL{
+		Scheme: s.base.Scheme, Host: s.base.Host, Path: path, RawPath: httpbinding.EscapePath(path, false),
+		RawQuery: r.URL.RawQuery,
+	}
+	out.RequestURI = ""
+	if out.Host = s.base.Host; len(r.Header["Authorization"]) > 0 { // the viewer signed for the origin's name
+		out.Host = r.Host
+		out.URL.Path, out.URL.RawPath = r.URL.Path, r.URL.RawPath
+	}
+	if from.Signs {
+		_, id, _ := strings.Cut(from.SourceARN, "distribution/")
+		if err := s.sign(ctx, out, "s3", id); err != nil {
+			return nil, err
+		}
+	}
+	res, err := s.server.RoundTrip(out, call())
+	switch {
+	case err == nil:
+		return res, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, outbound.ErrSlow):
+		return nil, &origin.Failure{
+			Status: http.StatusGatewayTimeout, Reason: "the store did not answer in time", Err: err,
+		}
+	}
+	return nil, &origin.Failure{Status: http.StatusBadGateway, Reason: "the store can't be reached", Err: err}
+}
+
+func (s *Store) sign(ctx context.Context, r *http.Request, service, token string) error {
+	const unsigned = "UNSIGNED-PAYLOAD"
+	hash := unsigned
+	if service != "s3" {
+		hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // no document
+	} else {
+		if given := r.Header.Get("X-Amz-Content-Sha256"); given != "" {
+			hash = given
+		}
+		r.Header.Set("X-Amz-Content-Sha256", hash)
+	}
+	c := s.options.Credential
+	return s.signer.SignHTTP(ctx, aws.Credentials{
+		AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey), SessionToken: token,
+	}, r, hash, service, c.Region, s.options.Now())
+}
+
+// maxSnapshot bounds a snapshot, in bytes.
+const maxSnapshot = 64 << 20
+
+// errRefused means that the store does not know the credential any more.
+var errRefused = errors.New("remote: the store refuses the credential of this edge")
+
+// Snapshot asks for what the edge serves, and confirms the generation that it has. The store
+// waits for news before it answers.
+func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snapshot, error) {
+	u := *s.base
+	u.Path, u.RawQuery = SnapshotPath, "after="+strconv.FormatUint(after, 10)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sign(ctx, r, "cloudfront", ""); err != nil {
+		return nil, err
+	}
+	res, err := s.server.RoundTrip(r, call())
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return nil, errRefused
+	default:
+		return nil, fmt.Errorf("remote: the store answers %d", res.StatusCode)
+	}
+	d := json.NewDecoder(io.LimitReader(res.Body, maxSnapshot))
+	d.DisallowUnknownFields() // what an edge does not know may say who gets what
+	out := &distribution.Snapshot{}
+	if err := d.Decode(out); err != nil {
+		return nil, fmt.Errorf("remote: the store's answer can't be read: %w", err)
+	}
+	return out, nil
+}
+
+// Waits between two attempts while the store is away.
+const firstWait, longestWait = time.Second, 30 * time.Second
+
+// Follow applies every snapshot until ctx ends. While the store is away, the edge keeps what
+// it has. If the store refuses the credential, the edge serves nothing any more.
+func (s *Store) Follow(ctx context.Context, apply func(context.Context, *distribution.Snapshot) error) {
+	var have uint64
+	wait, away := firstWait, false
+	for ctx.Err() == nil {
+		next, err := s.Snapshot(ctx, have)
+		if errors.Is(err, errRefused) {
+			next = &distribution.Snapshot{}
+			if applied := apply(ctx, next); applied != nil {
+				err = applied
+			}
+			have = 0
+		} else if err == nil && next.Generation != have {
+			if err = apply(ctx, next); err == nil {
+				have = next.Generation
+			}
+		}
+		if err == nil {
+			if away {
+				s.options.Logger.Info("the store answers again", "generation", have)
+			}
+			wait, away = firstWait, false
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if !away {
+			s.options.Logger.Warn("the edge does not get its configuration", "err", err)
+		}
+		away = true
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+		wait = min(2*wait, longestWait)
+	}
+}

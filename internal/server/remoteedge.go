@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"watertight/internal/edge"
+	"watertight/internal/edge/accesslog"
+	"watertight/internal/edge/cache"
+	"watertight/internal/edge/origin"
+	"watertight/internal/edge/remote"
+	"watertight/internal/limit"
+	"watertight/internal/outbound"
+	"watertight/internal/storage/rootkey"
+	"watertight/internal/storage/seal"
+)
+
+// EdgeConfig configures an edge on another machine. It has no data directory: what it serves
+// comes from its store, and its cache is sealed under a key that ends with the process.
+type EdgeConfig struct {
+	Store   remote.Options
+	Domains []string  // base domains of the store's buckets
+	CDN     CDNConfig // without Optional; of TLS only Pairs
+
+	AllowPlainHTTP bool
+	TrustedProxies []netip.Prefix
+	MaxConnections int
+	Logger         *slog.Logger
+	Now            func() time.Time
+	// Ready, if it is set, is called with the addresses of the listeners, "" for none.
+	Ready func(plain, secure string)
+}
+
+// RunEdge serves until ctx ends.
+func RunEdge(ctx context.Context, c EdgeConfig) error {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	c.Store.Logger, c.Store.Now = c.Logger, c.Now
+	if err := c.CDN.check(); err != nil {
+		return err
+	}
+	if !c.CDN.On() {
+		return errors.New("no address to listen on; use --listen or --tls-listen")
+	}
+	store, err := remote.Open(c.Store)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s := &Server{
+		config: Config{
+			CDN: c.CDN, Domains: c.Domains, AllowPlainHTTP: c.AllowPlainHTTP, TrustedProxies: c.TrustedProxies,
+			MaxConnections: c.MaxConnections, Stall: defaultStall, Now: c.Now,
+		},
+		log: c.Logger, memory: limit.NewMemory(DefaultMaxDocumentMemory),
+		rootKey: &rootkey.Keyring{Ring: seal.RingOf(seal.NewKey())},
+	}
+	if err := s.openRemote(store); err != nil {
+		return err
+	}
+	if err := s.listenCDN(ctx); err != nil {
+		return errors.Join(err, s.closeCDN())
+	}
+	if c.Ready != nil {
+		c.Ready(s.CDNAddr(), s.CDNTLSAddr())
+	}
+	return s.runRemote(ctx, store)
+}
+
+// openRemote builds the edge.
+func (s *Server) openRemote(store *remote.Store) error {
+	c := s.config.CDN
+	servers, err := outbound.NewNamed(outbound.NamedOptions{Allow: c.AllowOrigins})
+	if err != nil {
+		return fmt.Errorf("--allow-origin: %w", err)
+	}
+	kept, err := cache.Open(cache.Options{
+		Dir: c.Cache, MaxBytes: c.CacheBytes, Key: seal.NewKey(), Now: s.config.Now, Logger: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("the cache: %w", err)
+	}
+	s.edge = &cdnEdge{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
+	s.edge.logs = accesslog.New(accesslog.Options{
+		Deliver: func(context.Context, accesslog.File) error {
+			return errors.New("an edge on another machine delivers no access logs")
+		},
+		Now: s.config.Now, Logger: s.log,
+	})
+	s.edge.edge = edge.New(edge.Options{
+		Cache: kept, Origins: origin.New(origin.Options{
+			Domains: s.config.Domains, Buckets: store, Servers: servers, Logger: s.log, Now: s.config.Now,
+		}),
+		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(),
+	})
+	return nil
+}
+
+// runRemote serves until ctx ends or a listener fails.
+func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	following, leave := context.WithCancel(ctx)
+	defer leave()
+	failed := make(chan error, 2)
+	var serving, follows sync.WaitGroup
+	end := s.serveCDN(requests, &serving, failed)
+	follows.Go(func() { store.Follow(following, s.edge.edge.Apply) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	leave()
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if ended := end(draining); ended != nil {
+		s.log.Warn("requests were cut after the time to drain", "err", ended)
+		cut()
+	}
+	follows.Wait()
+	serving.Wait()
+	return errors.Join(err, s.closeCDN())
+}
+
+// StoreOf returns the connection of an edge to a store, with the credential in a file.
+func StoreOf(address, file string) (remote.Options, error) {
+	c, err := remote.ReadCredential(file)
+	if err != nil {
+		return remote.Options{}, fmt.Errorf("the credential: %w", err)
+	}
+	return remote.Options{Address: address, Credential: c}, nil
+}
