@@ -44,15 +44,15 @@ type edgeRun struct {
 // Run runs the edge.
 func (e *edgeRun) Run(p process) error {
 	c := server.EdgeConfig{
-		Domains: e.Domain, AllowPlainHTTP: e.Plain, Now: time.Now,
+		Domains: e.Domain, AllowPlainHTTP: e.Plain,
 		Logger: slog.New(slog.NewTextHandler(p.stderr, nil)),
-		CDN:    server.CDNConfig{Listen: e.Listen, TLSListen: e.TLSListen, Cache: e.Cache, AllowOrigins: e.AllowOrigin},
+		CDN:    server.CDNConfig{Listen: e.Listen, TLSListen: e.TLSListen, AllowOrigins: e.AllowOrigin},
 	}
 	if e.Listen == "none" {
 		c.CDN.Listen = ""
 	}
 	if e.Cache != "" {
-		c.CDN.CacheBytes = e.CacheSize
+		c.CDN.Cache = server.CDNCache{Dir: e.Cache, Bytes: e.CacheSize}
 	}
 	if len(e.TLSCert) != len(e.TLSKey) {
 		return usageError{errors.New("--tls-cert and --tls-key go together, one key for each certificate")}

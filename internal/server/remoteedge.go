@@ -87,7 +87,7 @@ func (s *Server) openRemote(store *remote.Store) error {
 		return fmt.Errorf("--allow-origin: %w", err)
 	}
 	kept, err := cache.Open(cache.Options{
-		Dir: c.Cache, MaxBytes: c.CacheBytes, Key: seal.NewKey(), Now: s.config.Now, Logger: s.log,
+		Dir: c.Cache.Dir, MaxBytes: c.Cache.Bytes, Key: seal.NewKey(), Now: s.config.Now, Logger: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the cache: %w", err)

@@ -8,19 +8,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
-
-// cachingDisabled is the id of a managed cache policy.
-const cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 
 // oacSite is a private bucket, bkt, behind a distribution that signs.
 type oacSite struct {
@@ -140,50 +134,19 @@ func TestOriginAccessControl(t *testing.T) {
 	if code(err) != "AccessDenied" {
 		t.Errorf("a public policy: %v", err)
 	}
+	strange := &cdnCast{cast: s.cast, t: t, made: 100}
+	strange.cdn = s.cdnOf(s.CreateAccount(t, "strangers"), "")
+	foreign := strange.newDistribution(with(*strange.newAccessControl().OriginAccessControl.Id)).Distribution
+	s.get(foreign, "/page", 403)
+	s.policy("", "", "s3:GetObject")
+	s.get(foreign, "/page", 200) // what the warning of watertight why-public is about
+	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
 	s.get(own, "/none", 403) // S3 does not tell whether it exists
 	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject", "s3:ListBucket")
 	s.get(own, "/none", 404)
 	if text := s.get(own, "/", 200); !strings.Contains(text, "<Key>page</Key>") {
 		t.Errorf("without a root object, / lists the bucket if that is allowed: %s", text)
 	}
-}
-
-// TestOriginAccessControlOthers: other distributions, those of other accounts, and a
-// distribution that is changed.
-func TestOriginAccessControlOthers(t *testing.T) {
-	s := newOACSite(t)
-	own := s.own.Distribution
-	other := s.newDistribution(with(s.control)).Distribution
-	strange := &cdnCast{cast: s.cast, t: t, made: 100}
-	strange.cdn = s.cdnOf(s.CreateAccount(t, "strangers"), "")
-	foreign := strange.newDistribution(with(*strange.newAccessControl().OriginAccessControl.Id)).Distribution
-	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
-	s.get(own, "/page", 200)
-	s.get(other, "/page", 403)
-	s.get(foreign, "/page", 403)
-	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
-	s.get(own, "/page", 200)
-	s.get(other, "/page", 200)
-	s.get(foreign, "/page", 403)
-	s.policy("", "", "s3:GetObject")
-	s.get(foreign, "/page", 200) // what the warning of watertight why-public is about
-	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
-
-	s.changed(func(d *types.DistributionConfig) { d.Origins.Items[0].OriginAccessControlId = aws.String("") })
-	s.get(own, "/page", 403)
-	s.changed(func(d *types.DistributionConfig) { d.Origins.Items[0].OriginAccessControlId = &s.control })
-	s.get(own, "/page", 200)
-	s.behaves(types.OriginAccessControlSigningBehaviorsNever)
-	s.get(own, "/page", 403)
-	s.behaves(types.OriginAccessControlSigningBehaviorsAlways)
-	s.get(own, "/page", 200)
-	s.changed(func(d *types.DistributionConfig) { d.Enabled = aws.Bool(false) })
-	s.get(own, "/page", 403)
-	s.changed(func(d *types.DistributionConfig) { d.Enabled = aws.Bool(true) })
-	s.get(own, "/page", 200)
-	_, err := s.S3.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: aws.String("bkt")})
-	s.ok(err)
-	s.get(own, "/page", 403)
 }
 
 // TestOriginAccessControlNoOverride: a viewer's own signature counts as that of its sender, if
@@ -226,42 +189,4 @@ func TestOriginAccessControlNoOverride(t *testing.T) {
 	s.get(own, "/page", 400, "Authorization", "Bearer x")
 	s.behaves(types.OriginAccessControlSigningBehaviorsAlways)
 	s.get(own, "/page", 200, signed(nobody)...)
-}
-
-// TestOriginAccessControlKMS: objects under a customer's key need a statement in its policy,
-// too, and those under aws/s3 stay unreadable.
-func TestOriginAccessControlKMS(t *testing.T) {
-	s := newOACSite(t)
-	own := s.own.Distribution
-	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
-	keys := kms.New(kms.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP),
-		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
-	})
-	key, err := keys.CreateKey(t.Context(), &kms.CreateKeyInput{})
-	s.ok(err)
-	for name, id := range map[string]*string{"own": key.KeyMetadata.KeyId, "managed": nil} {
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String("bkt"), Key: &name, Body: strings.NewReader("sealed"),
-			ServerSideEncryption: s3types.ServerSideEncryptionAwsKms, SSEKMSKeyId: id,
-		})
-		s.ok(err)
-	}
-	s.get(own, "/own", 403)
-	s.get(own, "/managed", 403)
-	_, err = keys.PutKeyPolicy(t.Context(), &kms.PutKeyPolicyInput{
-		KeyId: key.KeyMetadata.KeyId, Policy: aws.String(statements(
-			`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::`+s.account+`:root"},"Action":"kms:*","Resource":"*"}`,
-			`{"Effect":"Allow","Principal":{"Service":"cloudfront.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*",`+
-				`"Condition":{"StringEquals":{"AWS:SourceArn":"`+*own.ARN+`"}}}`)),
-	})
-	s.ok(err)
-	if text := s.get(own, "/own", 200); text != "sealed" {
-		t.Errorf("got %q", text)
-	}
-	s.get(own, "/managed", 403)
-	other := s.newDistribution(with(s.control)).Distribution
-	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
-	s.get(other, "/page", 200)
-	s.get(other, "/own", 403)
 }
