@@ -95,8 +95,8 @@ func TestCollapsing(t *testing.T) {
 		asked   int64
 	}{
 		{"storable", "max-age=60", 1},
-		{"private", "private", 100},
-		{"stale at once", "max-age=0", 100},
+		{"private", "private", 1000},
+		{"stale at once", "max-age=0", 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestCollapsing(t *testing.T) {
 					return reply(200, "body", "Cache-Control", c.control, "Etag", `"1"`), nil
 				}}
 				var all sync.WaitGroup
-				for range 100 {
+				for range 1000 {
 					all.Go(func() {
 						if status, body, _ := get(t, cache, request("/a"), o); status != 200 || body != "body" {
 							t.Error(status, body)
