@@ -56,7 +56,7 @@ func TestEveryMethodDemands(t *testing.T) {
 				t.Fatalf("its comment says that it needs %v: name the actions, or say why it is open", m.needs)
 			}
 			proven, actions := map[policy.Action]bool{}, ofServices(actions, m.needs)
-			for n := range cases(newFixture(t), &m) {
+			for n := range cases(newFixture(t, m.room), &m) {
 				if err := call(t, &m, n, func(*fixture) authz.Grant { return authz.Grant{} }); !isDenied(err) {
 					t.Errorf("case %d, the zero Grant: %v", n, err)
 				}
@@ -97,7 +97,7 @@ func isDenied(err error) bool { return fault.Is(err, fault.AccessDenied) }
 // must change nothing.
 func call(t *testing.T, m *method, n int, grant func(*fixture) authz.Grant) error {
 	t.Helper()
-	f := newFixture(t)
+	f := newFixture(t, m.room)
 	fn := reflect.ValueOf(f.stores[m.room+"."+m.receiver]).MethodByName(m.name)
 	if !fn.IsValid() {
 		t.Fatalf("the fixture has no %s", m)

@@ -45,7 +45,8 @@ type fixture struct {
 
 const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
 
-func newFixture(t *testing.T) *fixture {
+// newFixture returns a fixture for the methods of a room.
+func newFixture(t *testing.T, room string) *fixture {
 	t.Helper()
 	f := &fixture{Account: identitytest.New(t, identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}})}
 	devices := mfa.New(f.Store)
@@ -67,7 +68,9 @@ func newFixture(t *testing.T) *fixture {
 	f.fillIdentities(devices)
 	f.fillKeys(customers)
 	f.fillObjects(buckets, objects)
-	f.fillCDN()
+	if room == "core/cdn" {
+		f.fillCDN()
+	}
 	f.caller = authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
 		At: time.Now(), SecureChannel: true, AccessKeyID: f.RootKey.AccessKeyID,
 	})
