@@ -369,6 +369,15 @@ func TestCloudFrontErrors(t *testing.T) {
 			})
 			return err
 		}},
+		{"tags that differ by case", "InvalidTagging", 400, func() error {
+			_, err := c.cdn.TagResource(ctx, &cloudfront.TagResourceInput{
+				Resource: d.Distribution.ARN, Tags: &types.Tags{Items: []types.Tag{
+					{Key: aws.String("team"), Value: aws.String("a")},
+					{Key: aws.String("Team"), Value: aws.String("b")},
+				}},
+			})
+			return err
+		}},
 		{"functions", "NotImplemented", 501, func() error {
 			_, err := c.cdn.ListFunctions(ctx, &cloudfront.ListFunctionsInput{})
 			return err

@@ -12,8 +12,8 @@ import (
 const MaxCloudFront = 50
 
 // AddCloudFront returns the old tags of a distribution with tags added or, if their keys exist,
-// with their values replaced. Keys that differ only by case are different. Error:
-// InvalidTagging.
+// with their values replaced. Keys that differ only by case are refused: condition keys, whose
+// case does not count, could not tell them apart. Error: InvalidTagging.
 func AddCloudFront(old, tags []Tag) ([]Tag, error) {
 	all := slices.Clone(old)
 	for i, t := range tags {
@@ -25,6 +25,10 @@ func AddCloudFront(old, tags []Tag) ([]Tag, error) {
 			return nil, invalidTagging("Tags beginning with aws: are reserved.")
 		case slices.ContainsFunc(tags[:i], func(u Tag) bool { return u.Key == t.Key }):
 			return nil, invalidTagging("Two tags have the same key.")
+		case slices.ContainsFunc(all, func(u Tag) bool {
+			return u.Key != t.Key && strings.ToLower(u.Key) == strings.ToLower(t.Key) // as policy.KeyName does
+		}):
+			return nil, invalidTagging("The keys of two tags differ only by case.")
 		}
 		if i := slices.IndexFunc(all, func(u Tag) bool { return u.Key == t.Key }); i >= 0 {
 			all[i] = t
