@@ -117,6 +117,22 @@ func (d *decision) refusal(p permission) *fault.Error {
 	return nil
 }
 
+// Version returns the version of an object that the need for a permission named. nil means
+// the current one, or that nothing needed the permission.
+func (g Grant) Version(a policy.Action, r arn.ARN) *string {
+	if g.g == nil {
+		return nil
+	}
+	for d := range g.g.decision.all {
+		for i := range d.needs {
+			if n := &d.needs[i]; n.Action == a && n.Resource == r {
+				return n.Version
+			}
+		}
+	}
+	return nil
+}
+
 // allows reports whether a permission is held.
 func (d *decision) allows(p permission) bool {
 	if d.refusal(p) != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/gateway/dialect/rest"
@@ -51,14 +52,22 @@ func pastOf(c authz.Caller, value string) (at time.Time, err error) {
 func (a *API) mayGetObject(ctx context.Context, c authz.Caller, in *shape.GetObjectInput) ([]authz.Need, error) {
 	at, err := pastOf(c, in.AsOf)
 	if err != nil || at.IsZero() {
-		return readNeeds(in), err
+		return readNeeds(in, in.VersionId), err
 	}
 	if in.VersionId != nil {
 		return nil, invalidArgument("versionId", "A version id and "+asOf+" exclude each other.")
 	}
 	id, err := a.Objects.VersionAsOf(ctx, in.Bucket, in.Key, at)
-	in.PastVersion = shape.PastVersion(id)
-	return readNeeds(in), err
+	return readNeeds(in, &id), err
+}
+
+// judgedVersion returns the id of the version to read, nil for the current one: where the request
+// names an instant, it is the one that was judged.
+func judgedVersion(g authz.Grant, in *shape.GetObjectInput) *string {
+	if in.AsOf == "" {
+		return in.VersionId
+	}
+	return g.Version("s3:GetObjectVersion", arn.Object(in.Bucket, in.Key))
 }
 
 func mayListAsOf(c authz.Caller, value string, n authz.Need) ([]authz.Need, error) {

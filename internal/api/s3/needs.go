@@ -155,8 +155,7 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 }
 
 // readNeeds returns the needs of reading an object, or a version.
-func readNeeds(in *shape.GetObjectInput) []authz.Need {
-	version := in.Version()
+func readNeeds(in *shape.GetObjectInput, version *string) []authz.Need {
 	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, version)
 	count.Soft = true // a refusal only hides x-amz-tagging-count
 	return []authz.Need{

@@ -124,8 +124,9 @@ func read(
 	if err != nil {
 		return nil, err
 	}
+	version := judgedVersion(g, in)
 	r, err := do(ctx, g, object.GetInput{
-		Bucket: in.Bucket, Key: in.Key, VersionID: in.Version(), AsOf: at, Range: in.Range, IfMatch: in.IfMatch,
+		Bucket: in.Bucket, Key: in.Key, VersionID: version, AsOf: at, Range: in.Range, IfMatch: in.IfMatch,
 		IfNoneMatch:     in.IfNoneMatch,
 		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
 		PartNumber: in.PartNumber, Checksums: strings.EqualFold(in.ChecksumMode, "ENABLED"),
@@ -150,7 +151,7 @@ func read(
 	}
 	out.VersionId, out.LockHeaders = versionOf(&r.Version), shownLock(&r.Lock)
 	out.Expiration = expiration(r.Expires)
-	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Version()),
+	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", version),
 		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)
 	}

@@ -202,24 +202,10 @@ type GetObjectInput struct {
 	IfRange           string    `loc:"header,If-Range"`
 	ChecksumMode      string    `loc:"header,x-amz-checksum-mode" empty:"ok"`
 	AsOf              string    `loc:"header,x-watertight-as-of"`
-	PastVersion
 	NoEncryption
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	Overrides
-}
-
-// PastVersion is the id of the version that AsOf asks for. No part of the request has it: it
-// is found with the request's needs, before they are judged.
-type PastVersion string
-
-// Version returns the id of the version to read, nil for the current one.
-func (in *GetObjectInput) Version() *string {
-	if in.AsOf == "" {
-		return in.VersionId
-	}
-	id := string(in.PastVersion)
-	return &id
 }
 
 // Overrides replace headers of the response.
