@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/edge/origin"
 	"watertight/internal/edge/signed"
 )
 
@@ -125,6 +126,9 @@ func (x *exchange) parse() error {
 	}
 	if h, ok := x.r.Header["Host"]; ok && (len(h) != 1 || h[0] != host) {
 		return badRequest("The request names two hosts.")
+	}
+	if origin.Loops(x.r.Header) {
+		return refuse(http.StatusLoopDetected, "ClientRequestInvalid", "The request came through this network already.")
 	}
 	var ok bool
 	if x.target, ok = parseTarget(raw); !ok {

@@ -91,13 +91,16 @@ func (p *populator) all() {
 	p.network()
 }
 
-// network makes a distribution for the bucket, and purges it.
+// network makes a distribution for the bucket, purges it, and enrolls an edge for it.
 func (p *populator) network() {
 	o := operator.Dial(p.s.Data)
 	d := must[operator.CDNBucket](p.t)(o.CreateCDN(p.t.Context(), operator.CDNCommand{
 		Bucket: box, Aliases: []string{"www.example.com"}, RootObject: "index.html",
 	}))
 	must[operator.CDNPurged](p.t)(o.PurgeCDN(p.t.Context(), operator.CDNPurge{ID: d.ID, Paths: []string{"/*"}}))
+	must[operator.NewEdge](p.t)(o.EnrollEdge(p.t.Context(), operator.EdgeCommand{
+		Name: "edge", AccountID: account, Distributions: []string{d.ID},
+	}))
 }
 
 // frozen makes a bucket in which a user is frozen.
