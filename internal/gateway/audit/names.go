@@ -53,13 +53,38 @@ func Secret(name string) bool {
 			n++
 		}
 	}
-	s := string(plain[:n])
-	for _, word := range [...]string{"signature", "authorization", "securitytoken", "sessiontoken", "secret",
-		"password", "tokencode", "authenticationcode", "identitytoken", "assertion", "plaintext",
-		"privatekey", "granttoken", "seed", "cookie", "xamzmfa", "headervalue"} {
-		if strings.Contains(s, word) {
+	for i := range n {
+		if beginsSecret(plain[i:n]) {
 			return true
 		}
 	}
-	return strings.Contains(s, "customerkey")
+	return false
+}
+
+// beginsSecret reports whether a name, of which only lower-case letters and digits are left,
+// begins with a word for secrets.
+func beginsSecret(s []byte) bool {
+	begins := func(word string) bool { return len(s) >= len(word) && string(s[:len(word)]) == word }
+	switch s[0] {
+	case 'a':
+		return begins("authorization") || begins("authenticationcode") || begins("assertion")
+	case 'c':
+		return begins("cookie") || begins("customerkey")
+	case 'g':
+		return begins("granttoken")
+	case 'h':
+		return begins("headervalue")
+	case 'i':
+		return begins("identitytoken")
+	case 'p':
+		return begins("password") || begins("plaintext") || begins("privatekey")
+	case 's':
+		return begins("signature") || begins("securitytoken") || begins("sessiontoken") || begins("secret") ||
+			begins("seed")
+	case 't':
+		return begins("tokencode")
+	case 'x':
+		return begins("xamzmfa")
+	}
+	return false
 }
