@@ -61,8 +61,7 @@ func (d *decision) timed() bool {
 
 func anyTimed(docs []*policy.Document) bool {
 	return slices.ContainsFunc(docs, func(d *policy.Document) bool {
-		return d != nil &&
-			(d.Mentions("aws:currenttime") || d.Mentions("aws:epochtime") || d.Mentions("aws:multifactorauthage"))
+		return d != nil && d.Timed()
 	})
 }
 

@@ -31,6 +31,7 @@ type Document struct {
 	id         string
 	statements []statement
 	mentions   []string       // condition keys, sorted; see Mentions
+	timed      bool           // see Timed
 	public     bool           // wherever requests come from; see Public
 	openTo     []netip.Prefix // address ranges from which statements allow everyone
 	admitsAll  bool           // some Allow is for everyone, perhaps with conditions
@@ -80,6 +81,9 @@ func (d *Document) Statements() []Statement {
 	}
 	return out
 }
+
+// Timed reports whether what the document says may change as time passes.
+func (d *Document) Timed() bool { return d.timed }
 
 // Mentions reports whether a condition or a policy variable of the document uses a
 // condition key that begins with prefix, for example "s3:ExistingObjectTag/" or

@@ -52,6 +52,8 @@ func Parse(kind Kind, text []byte) (*Document, error) {
 	p.doc.giveReasons("")
 	slices.Sort(p.doc.mentions)
 	p.doc.mentions = slices.Compact(p.doc.mentions)
+	p.doc.timed = p.doc.Mentions("aws:CurrentTime") || p.doc.Mentions("aws:EpochTime") ||
+		p.doc.Mentions("aws:MultiFactorAuthAge")
 	p.doc.classify()
 	p.doc.admitsAll = slices.ContainsFunc(p.doc.statements, func(s statement) bool {
 		return s.allow && slices.ContainsFunc(s.principals, func(e principal) bool { return e.kind == everybody })

@@ -55,15 +55,15 @@ type records[N comparable, R any] struct {
 }
 
 type decodedRecord[R any] struct {
-	key, value []byte
-	record     *R
+	kv.Copy
+	record *R
 }
 
 // newRecords returns an empty cache. more returns the size of what a record has besides the
 // fields of the stored value.
 func newRecords[N comparable, R any](maximum int64, more func(*R) int64) records[N, R] {
 	return records[N, R]{limit.NewCache(maximum, func(_ N, d *decodedRecord[R]) int64 {
-		return int64(2*len(d.key)+4*len(d.value)) + more(d.record)
+		return int64(2*len(d.Key)+4*len(d.Value)) + more(d.record)
 	})}
 }
 
@@ -73,7 +73,7 @@ func (c *records[N, R]) kept(r kv.Reader, name N) (*R, error) {
 	if !ok {
 		return nil, nil
 	}
-	if same, err := kv.Same(r, known.key, known.value); err != nil || !same {
+	if same, err := kv.Same(r, known.Key, known.Value); err != nil || !same {
 		return nil, err
 	}
 	return known.record, nil
@@ -89,7 +89,7 @@ func (c *records[N, R]) read(
 	}
 	record, err := decode(bytes.Clone(v))
 	if err == nil {
-		c.cache.Put(name, &decodedRecord[R]{key, v, record})
+		c.cache.Put(name, &decodedRecord[R]{Copy: kv.Copy{Key: key, Value: v}, record: record})
 	}
 	return record, err
 }

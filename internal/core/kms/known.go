@@ -30,7 +30,7 @@ const (
 type knownName struct {
 	key     *keyRecord
 	alias   string // that the name was
-	records []kv.Pair
+	records []*kv.Copy
 }
 
 // useName is a use of a key by a service, within the key's account.
@@ -45,7 +45,7 @@ type knownUse struct {
 	key      *keyRecord
 	id       keyID
 	material *materialRecord
-	records  []kv.Pair
+	records  []*kv.Copy
 }
 
 func newKnown() known {
@@ -60,7 +60,7 @@ func newKnown() known {
 }
 
 // sizeOf returns the approximate memory that decoded records keep.
-func sizeOf(records []kv.Pair) (n int64) {
+func sizeOf(records []*kv.Copy) (n int64) {
 	const entry = 512
 	for _, p := range records {
 		n += entry + int64(2*len(p.Key)+4*len(p.Value))
@@ -96,11 +96,11 @@ func (s *Store) findSlowly(
 // keepName caches the key that find found by a name, unless a record is not in the cache,
 // as in a transaction.
 func (d *decoded) keepName(n aliasName, k *keyRecord, alias string) {
-	records, ok := d.keys.pair(nil, k.id, k)
+	records, ok := d.keys.stored(nil, k.id, k)
 	if alias != "" && ok {
 		a, cached := d.aliases.cache.Get(aliasName{k.account, alias})
 		if ok = cached && a.record.target == k.id; ok {
-			records = append(records, kv.Pair{Key: a.key, Value: a.value})
+			records = append(records, &a.Copy)
 		}
 	}
 	if ok {
@@ -123,9 +123,9 @@ func (s *Store) useAgain(ctx context.Context, key *arn.ARN, use useName, at time
 // cache.
 func (d *decoded) keepUse(use useName, u *usable) *knownUse {
 	k := &knownUse{key: u.key, id: u.id, material: u.material}
-	records, ok := d.keys.pair(nil, k.key.id, k.key)
+	records, ok := d.keys.stored(nil, k.key.id, k.key)
 	if ok {
-		records, ok = d.materials.pair(records, materialName{k.key.id, k.material.id}, k.material)
+		records, ok = d.materials.stored(records, materialName{k.key.id, k.material.id}, k.material)
 	}
 	if ok {
 		k.records, use.key = records, k.key.shared.arn.Resource
@@ -134,11 +134,11 @@ func (d *decoded) keepUse(use useName, u *usable) *knownUse {
 	return k
 }
 
-// pair appends the stored form of a record that is in the cache.
-func (c *records[N, R]) pair(all []kv.Pair, name N, record *R) ([]kv.Pair, bool) {
+// stored appends the stored form of a record that is in the cache.
+func (c *records[N, R]) stored(all []*kv.Copy, name N, record *R) ([]*kv.Copy, bool) {
 	d, ok := c.cache.Get(name)
 	if !ok || d.record != record {
 		return nil, false
 	}
-	return append(all, kv.Pair{Key: d.key, Value: d.value}), true
+	return append(all, &d.Copy), true
 }

@@ -12,6 +12,9 @@ import (
 func (u *underKMS) append(r []byte) []byte {
 	r = record.String(r, fieldKMSKey, u.key)
 	r = record.Bool(r, fieldKMSBucketKey, u.bucketKey)
+	if len(u.pairs) == 0 {
+		return r
+	}
 	for _, name := range slices.Sorted(maps.Keys(u.pairs)) {
 		r = record.Pair(r, fieldKMSPair, name, u.pairs[name])
 	}

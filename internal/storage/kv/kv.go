@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync/atomic"
 )
 
 // Pair is a record of a scan. Key and Value are valid until the next step of
@@ -56,14 +57,35 @@ func Same(r Reader, key, value []byte) (bool, error) {
 	return err == nil && v != nil && bytes.Equal(v, value), err
 }
 
+// Copy is a record that a caller has read before. It must not be copied.
+type Copy struct {
+	Key, Value []byte               // Value is not nil
+	equal      atomic.Pointer[byte] // where a value begins that Is has compared
+}
+
+// Is reports whether value is that of the record. It is for stores that cache values: value
+// must never be modified, so that the same slice need not be compared again.
+func (c *Copy) Is(value []byte) bool {
+	switch {
+	case value == nil || len(value) != len(c.Value):
+		return false
+	case len(value) == 0 || c.equal.Load() == &value[0]:
+		return true
+	case !bytes.Equal(value, c.Value):
+		return false
+	}
+	c.equal.Store(&value[0])
+	return true
+}
+
 // Unchanged reports whether a View that begins now would find all these records with these
 // values, in one state. It is for callers that cache what follows from records, and costs
 // less than a View. The context's Witness records the reads. It may return false although
 // nothing changed, for example because the store does not know without a search, or because
-// the context has a reader of Through: then the caller reads in a View. Values are not nil.
-func Unchanged(ctx context.Context, s Store, records []Pair) bool {
+// the context has a reader of Through: then the caller reads in a View.
+func Unchanged(ctx context.Context, s Store, records []*Copy) bool {
 	c, ok := s.(interface {
-		Unchanged(ctx context.Context, records []Pair) bool
+		Unchanged(ctx context.Context, records []*Copy) bool
 	})
 	return ok && ReaderOf(ctx) == nil && c.Unchanged(ctx, records)
 }

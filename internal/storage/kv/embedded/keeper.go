@@ -164,7 +164,7 @@ func (k *keeper) View(ctx context.Context, fn func(kv.Reader) error) error {
 }
 
 // Unchanged is kv.Unchanged.
-func (k *keeper) Unchanged(ctx context.Context, records []kv.Pair) bool {
+func (k *keeper) Unchanged(ctx context.Context, records []*kv.Copy) bool {
 	s, err := k.enter(ctx)
 	if err != nil {
 		return false

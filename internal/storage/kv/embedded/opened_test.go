@@ -166,7 +166,7 @@ func TestOpenedValuesMeanwhile(t *testing.T) {
 func TestUnchangedIsKnown(t *testing.T) {
 	s := benches()["memory"]().open(t)
 	defer s.Close()
-	records := []kv.Pair{{Key: []byte("k"), Value: []byte("1")}, {Key: []byte("l"), Value: []byte("2")}}
+	records := []*kv.Copy{{Key: []byte("k"), Value: []byte("1")}, {Key: []byte("l"), Value: []byte("2")}}
 	err := s.Update(t.Context(), func(tx kv.Tx) error {
 		for _, p := range records {
 			tx.Set(p.Key, p.Value)

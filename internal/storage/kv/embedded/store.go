@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,7 +203,7 @@ func (s *store) view(ctx context.Context, fn func(kv.Reader) error) error {
 }
 
 // Unchanged is kv.Unchanged.
-func (s *store) Unchanged(ctx context.Context, records []kv.Pair) bool {
+func (s *store) Unchanged(ctx context.Context, records []*kv.Copy) bool {
 	if err := s.enter(ctx); err != nil {
 		return false
 	}
@@ -213,7 +212,7 @@ func (s *store) Unchanged(ctx context.Context, records []kv.Pair) bool {
 }
 
 // unchanged compares only with values that are cached.
-func (s *store) unchanged(ctx context.Context, records []kv.Pair) bool {
+func (s *store) unchanged(ctx context.Context, records []*kv.Copy) bool {
 	st := acquire(&s.durable)
 	defer func() {
 		if err := st.release(); err != nil {
@@ -224,13 +223,11 @@ func (s *store) unchanged(ctx context.Context, records []kv.Pair) bool {
 	if w != nil {
 		w.Begin(s, st.commit)
 	}
-	for i := range records {
-		key := records[i].Key
+	for _, c := range records {
 		if w != nil {
-			w.Point(key)
+			w.Point(c.Key)
 		}
-		v, known := s.opened.find(s.opened.hash(key), key, st.commit)
-		if !known || v == nil || !bytes.Equal(v, records[i].Value) {
+		if v, known := s.opened.find(s.opened.hash(c.Key), c.Key, st.commit); !known || !c.Is(v) {
 			return false
 		}
 	}

@@ -12,12 +12,12 @@ func unchanged(t *testing.T, s kv.Store) {
 	put(t, s, "a", "1", "b", "2", "empty", "")
 	knows := func(pairs ...string) bool {
 		t.Helper()
-		var records []kv.Pair
+		var records []*kv.Copy
 		for i := 0; i < len(pairs); i += 2 {
 			for range 3 {
 				get(t, s, pairs[i]) // so that the store caches it
 			}
-			records = append(records, kv.Pair{Key: []byte(pairs[i]), Value: []byte(pairs[i+1])})
+			records = append(records, &kv.Copy{Key: []byte(pairs[i]), Value: []byte(pairs[i+1])})
 		}
 		return kv.Unchanged(t.Context(), s, records)
 	}
@@ -38,7 +38,7 @@ func unchanged(t *testing.T, s kv.Store) {
 		tx.Delete([]byte("a"))
 		tx.Set([]byte("b"), []byte("4"))
 		inside := kv.Through(t.Context(), tx)
-		if kv.Unchanged(inside, s, []kv.Pair{{Key: []byte("b"), Value: []byte("3")}}) {
+		if kv.Unchanged(inside, s, []*kv.Copy{{Key: []byte("b"), Value: []byte("3")}}) {
 			t.Error("a transaction's own write is not seen")
 		}
 		return nil

@@ -46,7 +46,7 @@ func findsUnchanged(key, value string) saw {
 	return func(t *testing.T, s kv.Store, ctx context.Context) {
 		look(t, s, t.Context(), key)
 		look(t, s, t.Context(), key) // so that the store caches the value
-		if !kv.Unchanged(ctx, s, []kv.Pair{{Key: []byte(key), Value: []byte(value)}}) {
+		if !kv.Unchanged(ctx, s, []*kv.Copy{{Key: []byte(key), Value: []byte(value)}}) {
 			look(t, s, ctx, key)
 		}
 	}
