@@ -93,6 +93,7 @@ func (c *Context) Canonical() []byte {
 // Key is the key that a Use was resolved to.
 type Key struct {
 	ARN     arn.ARN
+	Name    string // the ARN's text
 	ID      string
 	Managed bool // by the server, such as alias/aws/s3
 }

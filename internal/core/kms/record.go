@@ -272,7 +272,7 @@ func (k *keyRecord) binary() (keyID, bool) {
 	return parseKeyID(k.id)
 }
 
-func (k *keyRecord) key() Key { return Key{ARN: k.arn(), ID: k.id, Managed: k.managed} }
+func (k *keyRecord) key() Key { return Key{ARN: k.arn(), Name: k.text(), ID: k.id, Managed: k.managed} }
 
 // metadata returns the metadata of a key at a time.
 func (k *keyRecord) metadata(at time.Time) Metadata {

@@ -128,7 +128,7 @@ func (s *Store) seal(
 	if err != nil {
 		return how, g, err
 	}
-	how.key, how.kms.key = key.ARN, key.ARN.String()
+	how.key, how.kms.key = key.ARN, key.Name
 	how.choice = chosen(key.ARN, use.Context, how.encryption)
 	wider.Note(encryptionHeader, string(how.encryption))
 	return how, wider, nil

@@ -97,10 +97,16 @@ func (r *Record) Note(name string, values ...string) {
 		r.Event.SSEApplied = kind
 	}
 	r.noted = slices.DeleteFunc(r.noted, func(p Param) bool { return p.Name == name })
+	if r.noted == nil {
+		r.noted = make([]Param, 0, usualNotes)
+	}
 	for _, v := range values {
 		r.noted = append(r.noted, Param{Name: name, Value: v})
 	}
 }
+
+// usualNotes is how much most changes note: the use of a key and the encryption.
+const usualNotes = 2
 
 // defaultSSE begins CloudTrail's name of an encryption that the request did not choose.
 const defaultSSE = "Default_"
