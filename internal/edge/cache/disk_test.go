@@ -115,6 +115,9 @@ func TestUncleanStop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "objects", "stray"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	copied, err := os.ReadFile(whole[0])
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
@@ -110,65 +113,92 @@ func (c *Cache) writeState(s *state) error {
 	return folder.Replace(c.state, c.stateKey().AEAD().Seal(out, out, plain, nil), 0o600)
 }
 
+// loaded is a file that was read at the start.
+type loaded struct {
+	file   name
+	length int64
+	record *record
+}
+
 // load reads the records of all files, and removes the files that it can't open.
 func (c *Cache) load() error {
 	folders, err := os.ReadDir(c.disk.dir)
 	if err != nil {
 		return err
 	}
-	var all []*entry
-	for _, fan := range folders {
-		names, err := os.ReadDir(filepath.Join(c.disk.dir, fan.Name()))
-		if err != nil {
-			return err
-		}
-		for _, file := range names {
-			path := filepath.Join(c.disk.dir, fan.Name(), file.Name())
-			e, err := c.loadFile(fan.Name()+file.Name(), path)
-			if err != nil {
-				if err := os.RemoveAll(path); err != nil {
-					return err
+	var readers sync.WaitGroup
+	found, errs := make([][]loaded, len(folders)), make([]error, len(folders))
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		readers.Go(func() {
+			for n := next.Add(1) - 1; int(n) < len(folders); n = next.Add(1) - 1 {
+				if name := folders[n].Name(); folders[n].IsDir() {
+					found[n], errs[n] = c.disk.loadFolder(name)
+				} else {
+					errs[n] = os.Remove(filepath.Join(c.disk.dir, name))
 				}
-				continue
 			}
-			all = append(all, e)
-		}
+		})
 	}
-	slices.SortFunc(all, func(a, b *entry) int { return a.life.Received.Compare(b.life.Received) })
-	for _, e := range all {
+	readers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	all := slices.Concat(found...)
+	slices.SortFunc(all, func(a, b loaded) int { return a.record.Life.Received.Compare(b.record.Life.Received) })
+	for _, l := range all {
+		r := l.record
+		e := &entry{
+			key: r.Key, site: c.purges.site(r.Distribution), seq: r.Seq, life: r.Life, status: r.Status, size: r.Size,
+			file: l.file, length: l.length, cost: diskCost(l.length),
+		}
 		if old := c.index.entries[e.key]; old != nil && old.seq > e.seq {
 			c.disk.remove(e.file)
 			continue
 		}
-		for _, gone := range c.index.put(e) {
-			c.disk.remove(gone.file)
-		}
+		c.discard(e, c.index.put(e)...)
 	}
 	return nil
 }
 
-func (c *Cache) loadFile(text, path string) (*entry, error) {
+// loadFolder reads the records of the files in one folder.
+func (d *disk) loadFolder(fan string) (all []loaded, err error) {
+	names, err := os.ReadDir(filepath.Join(d.dir, fan))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range names {
+		path := filepath.Join(d.dir, fan, file.Name())
+		l, err := d.loadFile(fan+file.Name(), path)
+		if err == nil {
+			all = append(all, l)
+		} else if err := os.RemoveAll(path); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (d *disk) loadFile(text, path string) (loaded, error) {
 	raw, err := hex.DecodeString(text)
 	if err != nil || len(raw) != len(name{}) {
-		return nil, seal.ErrCorrupt
+		return loaded{}, seal.ErrCorrupt
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return loaded{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return loaded{}, err
 	}
-	r, err := c.disk.record(name(raw), f, info.Size())
+	r, err := d.record(name(raw), f, info.Size())
 	if err != nil {
-		return nil, err
+		return loaded{}, err
 	}
-	return &entry{
-		key: r.Key, site: c.purges.site(r.Distribution), seq: r.Seq, life: r.Life, status: r.Status, size: r.Size,
-		file: name(raw), length: info.Size(), cost: diskCost(info.Size()),
-	}, nil
+	r.Header = nil // it is read again when it is needed
+	return loaded{file: name(raw), length: info.Size(), record: r}, nil
 }
 
 // diskCost is what a file counts against the budget: what it takes on the disk.
