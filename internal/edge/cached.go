@@ -32,8 +32,9 @@ func (x *exchange) cached(q *question, viewer http.Header) (*reply, error) {
 		return nil, unreached(&origin.Failure{Status: answer.Status, Reason: "the origin gave no answer"})
 	}
 	out := &reply{
-		status: answer.Status, header: cloned(answer.Header), body: answer.Body, size: answer.Size, age: answer.Age,
-		stored: answer.Result != cache.Miss || answer.Age > 0, result: resultOf(answer.Result), own: viewer == nil,
+		status: answer.Status, header: x.take(answer.Header), taken: true, body: answer.Body, size: answer.Size,
+		age: answer.Age, stored: answer.Result != cache.Miss || answer.Age > 0, result: resultOf(answer.Result),
+		own: viewer == nil,
 	}
 	b.withhold(out.header)
 	if part != nil && answer.Status == http.StatusOK && judge(viewer, answer.Header) == holds &&
@@ -66,11 +67,11 @@ func (a *reply) cut(part span, body cache.Body) error {
 	return nil
 }
 
-// cloned copies a header, whose values are never changed in place.
-func cloned(h http.Header) http.Header {
-	c := make(http.Header, len(h)+8)
+// take copies a header into the one that is sent. Its values are never changed in place.
+func (x *exchange) take(h http.Header) http.Header {
+	clear(x.sent)
 	for name, values := range h {
-		c[name] = values
+		x.sent[name] = values
 	}
-	return c
+	return x.sent
 }

@@ -42,6 +42,7 @@ type Options struct {
 type Edge struct {
 	options Options
 	via     string // its name in Via
+	said    said
 	served  atomic.Pointer[index]
 	counts  Counts
 	squeeze chan struct{} // places for responses that are being compressed
@@ -49,6 +50,12 @@ type Edge struct {
 	buffers sync.Pool // of *[copySize]byte
 
 	applying sync.Mutex
+}
+
+// said is what the edge says in every answer. The values are shared, and never changed.
+type said struct {
+	via, pop []string
+	results  [results][]string
 }
 
 // Counts are numbers since the start.
@@ -83,6 +90,10 @@ func New(o Options) *Edge {
 	e := &Edge{options: o, squeeze: make(chan struct{}, maxSqueezing)}
 	e.buffers.New = func() any { return new([copySize]byte) }
 	e.via = hex.EncodeToString(name[:]) + ".cloudfront.net (CloudFront)"
+	e.said.via, e.said.pop = []string{"1.1 " + e.via}, []string{o.Pop}
+	for r := range e.said.results {
+		e.said.results[r] = []string{result(r).String() + " from cloudfront"}
+	}
 	e.served.Store(&index{})
 	return e
 }

@@ -25,7 +25,8 @@ const (
 type exchange struct {
 	e     *Edge
 	r     *http.Request
-	id    string // X-Amz-Cf-Id
+	sent  http.Header // of the answer
+	id    string      // X-Amz-Cf-Id
 	began time.Time
 
 	viewer netip.Addr
@@ -51,7 +52,7 @@ func (e *Edge) OnlyRedirects() http.Handler {
 }
 
 func (e *Edge) serve(w http.ResponseWriter, r *http.Request, bare bool) {
-	x := &exchange{e: e, r: r, bare: bare, id: newID(), began: e.options.Now()}
+	x := &exchange{e: e, r: r, sent: w.Header(), bare: bare, id: newID(), began: e.options.Now()}
 	x.viewer, x.secure = e.options.Viewer(r)
 	out := &meter{ResponseWriter: w}
 	answer := x.answer()

@@ -20,6 +20,7 @@ type reply struct {
 	detail string
 	// final says that the origin answered the viewer's conditions and ranges.
 	final bool
+	taken bool // header is the one that is sent
 	own   bool // a page for errors: the viewer's conditions are not about it
 }
 
@@ -111,13 +112,13 @@ func (x *exchange) dress(a *reply) {
 	if a.stored {
 		h["Age"] = []string{strconv.FormatInt(int64(a.age/time.Second), 10)}
 	}
-	via := "1.1 " + x.e.via
+	said := &x.e.said
 	if v := h["Via"]; len(v) > 0 {
-		via = strings.Join(v, ", ") + ", " + via
+		h["Via"] = []string{strings.Join(v, ", ") + ", " + said.via[0]}
+	} else {
+		h["Via"] = said.via
 	}
-	h["Via"] = []string{via}
-	h["X-Cache"] = []string{a.result.String() + " from cloudfront"}
-	h["X-Amz-Cf-Pop"] = []string{x.e.options.Pop}
+	h["X-Cache"], h["X-Amz-Cf-Pop"] = said.results[a.result], said.pop
 	h["X-Amz-Cf-Id"] = []string{x.id}
 	switch {
 	case a.status == http.StatusNotModified || a.status == http.StatusNoContent:
@@ -159,9 +160,8 @@ func (x *exchange) timing(a *reply) string {
 func (x *exchange) send(w *meter, a *reply) (cut bool) {
 	x.conditions(a)
 	x.dress(a)
-	h := w.Header()
-	for name, values := range a.header {
-		h[name] = values
+	if !a.taken {
+		x.take(a.header)
 	}
 	w.began = x.began
 	w.now = x.e.options.Now
