@@ -44,7 +44,9 @@ func FuzzMatches(f *testing.F) {
 	f.Add("a*b?c", "/aXbYc")
 	f.Add(strings.Repeat("*a", 50), "/"+strings.Repeat("a", 100))
 	f.Fuzz(func(t *testing.T, pattern, path string) {
-		Matches(pattern, path)
+		if Matches(pattern, path) && !Matches(pattern+"*", path) {
+			t.Errorf("%q matches %q, but not with a star at its end", pattern, path)
+		}
 		if plain := "/" + path; !strings.ContainsAny(path, "*?") {
 			for _, p := range []string{plain, "*", plain[:1+len(path)/2] + "*"} {
 				if !Matches(p, plain) {
