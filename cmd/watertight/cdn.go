@@ -196,6 +196,10 @@ func (c *cdnStatus) told(s *operator.CDNStatus) string {
 	fmt.Fprintf(&out, "it serves %d distributions: %d hits, %d misses, %d stale answers\n", e.Sites, e.Hits, e.Misses,
 		e.Stale)
 	fmt.Fprintf(&out, "its cache has %d entries, %d bytes\n", e.Entries, e.Bytes)
+	for _, f := range e.Failures {
+		fmt.Fprintf(&out, "at %s origin %s of %s gave no answer: %s\n", f.At.UTC().Format(time.RFC3339), f.Origin,
+			f.Distribution, f.Reason)
+	}
 	return out.String()
 }
 

@@ -63,6 +63,14 @@ type CDNEdge struct {
 	Stale             uint64 // answers with a copy whose time had passed
 	Entries           int    // of the cache
 	Bytes             int64
+	Failures          []OriginFailure `json:",omitempty"` // the last one of each origin, the oldest first
+}
+
+// OriginFailure is the last request to an origin that got no answer.
+type OriginFailure struct {
+	Distribution, Origin string // ids
+	At                   time.Time
+	Reason               string
 }
 
 // On reports whether the edge listens anywhere.

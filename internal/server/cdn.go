@@ -72,6 +72,7 @@ type cdnEdge struct {
 	cache   *cache.Cache
 	logs    *accesslog.Logs
 	servers *outbound.Named
+	origins *origin.Known
 	certs   *certs.Sites // or nil
 	door    *door
 	plain   net.Listener // or nil
@@ -91,12 +92,13 @@ func (s *Server) openCDN(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the CDN's cache: %w", err)
 	}
-	s.edge = &cdnEdge{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
+	known := origin.New(origin.Options{
+		Domains: s.config.Domains, Buckets: s.origins, Servers: servers, Logger: s.log, Now: s.config.Now,
+	})
+	s.edge = &cdnEdge{cache: kept, servers: servers, origins: known, door: newDoor(s.config.MaxConnections)}
 	s.edge.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
 	s.edge.edge = edge.New(edge.Options{
-		Cache: kept, Origins: origin.New(origin.Options{
-			Domains: s.config.Domains, Buckets: s.origins, Servers: servers, Logger: s.log, Now: s.config.Now,
-		}),
+		Cache: kept, Origins: known,
 		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.edge.logs.Add,
 	})
 	s.metrics.countCDN(s.edge)

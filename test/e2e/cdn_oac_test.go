@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"watertight/internal/operator"
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
@@ -189,4 +193,30 @@ func TestOriginAccessControlNoOverride(t *testing.T) {
 	s.get(own, "/page", 400, "Authorization", "Bearer x")
 	s.behaves(types.OriginAccessControlSigningBehaviorsAlways)
 	s.get(own, "/page", 200, signed(nobody)...)
+}
+
+// TestOriginNotAllowed: a distribution may name any server as its origin. One that the operator
+// did not allow is never called, and the operator is told.
+func TestOriginNotAllowed(t *testing.T) {
+	asked := 0
+	custom := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	defer custom.Close()
+	_, port, _ := net.SplitHostPort(custom.Listener.Addr().String())
+	number, _ := strconv.Atoi(port)
+	s := newOACSite(t)
+	d := s.newDistribution(with(""), func(d *types.DistributionConfig) {
+		d.Origins.Items[0].DomainName = aws.String("localhost.example.com")
+		d.Origins.Items[0].S3OriginConfig = nil
+		d.Origins.Items[0].CustomOriginConfig = &types.CustomOriginConfig{
+			HTTPPort: aws.Int32(int32(number)), HTTPSPort: aws.Int32(443),
+			OriginProtocolPolicy: types.OriginProtocolPolicyHttpOnly,
+		}
+	}).Distribution
+	s.get(d, "/page", 502)
+	status, err := operator.Dial(s.Data).CDNStatus(t.Context(), "")
+	s.ok(err)
+	if f := status.Edge.Failures; asked != 0 || len(f) != 1 || f[0].Distribution != *d.Id ||
+		!strings.Contains(f[0].Reason, "--cdn-allow-origin") {
+		t.Errorf("asked %d times, %+v", asked, f)
+	}
 }
