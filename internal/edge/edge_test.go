@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,6 +47,51 @@ func TestOnlyRedirects(t *testing.T) {
 			}
 			if l := w.Header().Get("Location"); c.status < 400 && l != "https://d1.cloudfront.net/a?b=c" {
 				t.Errorf("redirected to %q", l)
+			}
+		})
+	}
+}
+
+// A distribution whose record has an address as an alias gets nobody's requests, and no
+// distribution gets those for the local path of another.
+func TestAddressesBelongToNobody(t *testing.T) {
+	b := newBench(t)
+	b.origin.answers = []string{"200\n\nx"}
+	thief := *usual()
+	thief.ID, thief.DomainName = "E2", "d2.cloudfront.net"
+	thief.Config.Aliases.Items = []string{"127.0.0.1", "*.0.0.1", "[::1]", "192.0.2.1"}
+	snapshot := &distribution.Snapshot{Generation: 9, Sites: []distribution.Site{*usual(), thief}}
+	if err := b.edge.Apply(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+	here := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9080}
+	for _, c := range []struct {
+		host, path string
+		served     string // the path that the bucket is asked for, or ""
+	}{
+		{"127.0.0.1", "/a", ""},
+		{"127.0.0.1:9080", "/index.html", ""},
+		{"[::1]", "/a", ""},
+		{"192.0.2.1", "/a", ""},
+		{"9.0.0.1", "/a", ""},
+		{"localhost", "/_/E1/b", "/b"},
+		{"127.0.0.1", "/_/E1/c", "/c"},
+		{"[::1]:9080", "/_/E1/d", "/d"},
+		{"127.0.0.1", "/_/E9/e", ""},
+	} {
+		t.Run(c.host+c.path, func(t *testing.T) {
+			b.origin.asked = nil
+			r := httptest.NewRequest(http.MethodGet, c.path, nil)
+			r.Host, r.RemoteAddr = c.host, "127.0.0.1:40000"
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, here))
+			w := httptest.NewRecorder()
+			b.edge.ServeHTTP(w, r)
+			if c.served == "" && (w.Code != http.StatusForbidden || len(b.origin.asked) > 0) ||
+				c.served != "" && (w.Code != http.StatusOK || len(b.origin.asked) != 1) {
+				t.Errorf("%d, and the origin was asked %q", w.Code, b.origin.asked)
+			}
+			if b.edge.Serves(c.host) || b.edge.ServesAlias(c.host) {
+				t.Error("a certificate is made for it")
 			}
 		})
 	}

@@ -144,21 +144,21 @@ func (x *exchange) parse() error {
 // localPrefix begins the paths by which a distribution can be tried on the machine itself.
 const localPrefix = "/_/"
 
-// locate finds the distribution by the host, or by the path on loopback.
+// locate finds the distribution by the path on loopback, or by the host. On loopback, no
+// distribution can take the paths of another.
 func (x *exchange) locate() error {
 	served := x.e.served.Load()
-	if x.site = served.find(x.host); x.site != nil {
-		if t := x.r.TLS; t != nil && t.ServerName != "" && served.find(strings.ToLower(t.ServerName)) != x.site {
-			return refuse(http.StatusMisdirectedRequest, "Error", "The connection is for another host.")
-		}
-		return nil
-	}
 	if rest, ok := strings.CutPrefix(x.target.path, localPrefix); ok && x.onLoopback() {
 		id, path, _ := strings.Cut(rest, "/")
 		if x.site = served.byID[id]; x.site != nil {
 			x.local, x.target.path = true, "/"+path
 			return nil
 		}
+	} else if x.site = served.find(x.host); x.site != nil {
+		if t := x.r.TLS; t != nil && t.ServerName != "" && served.find(strings.ToLower(t.ServerName)) != x.site {
+			return refuse(http.StatusMisdirectedRequest, "Error", "The connection is for another host.")
+		}
+		return nil
 	}
 	return refuse(http.StatusForbidden, "Error", "No distribution is configured for this host.")
 }

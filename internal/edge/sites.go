@@ -69,7 +69,9 @@ func newIndex(s *distribution.Snapshot) (*index, error) {
 		x.byID[one.ID] = one
 		x.byHost[strings.ToLower(one.DomainName)] = one
 		for _, alias := range one.Config.Aliases.Items {
-			x.byHost[strings.ToLower(alias)] = one
+			if !distribution.IsAddress(alias) { // an earlier release accepted them
+				x.byHost[strings.ToLower(alias)] = one
+			}
 		}
 	}
 	return x, errors.Join(errs...)

@@ -28,7 +28,7 @@ func (c *Config) Complete(domains []string) error {
 		return err
 	}
 	err := first(
-		checkReference(c.CallerReference), c.refuseAbsent(), c.checkGeneral(), c.completeAliases(),
+		checkReference(c.CallerReference), c.refuseAbsent(), c.checkGeneral(), c.checkAliases(domains),
 		c.checkRootObject(), c.completeOrigins(domains), c.completeBehaviors(), c.completeErrors(),
 		c.ViewerCertificate.complete(),
 	)
@@ -102,27 +102,6 @@ func (c *Config) checkGeneral() error {
 		return invalid("The Bucket of Logging is a domain name, such as logs.s3.amazonaws.com.")
 	case len(l.Prefix) > 256 || strings.HasPrefix(l.Prefix, "/"):
 		return invalid("The Prefix of Logging has at most 256 characters and does not begin with a slash.")
-	}
-	return nil
-}
-
-// completeAliases checks the alternate domain names. Certificates are the operator's, so that
-// an alias needs none of its own.
-func (c *Config) completeAliases() error {
-	if c.Aliases.Quantity > maxAliases {
-		return fault.Of(fault.TooManyDistributionCNAMEs)
-	}
-	for _, alias := range c.Aliases.Items {
-		host := strings.TrimPrefix(alias, "*.")
-		if !isHost(host) || !strings.Contains(host, ".") || strings.Contains(host, "_") {
-			return invalid("%.255q is not a domain name. A wildcard stands for the whole first label.", alias)
-		}
-		if name := strings.ToLower(host); name == "cloudfront.net" || strings.HasSuffix(name, ".cloudfront.net") {
-			return invalid("An alias can't be below cloudfront.net.")
-		}
-	}
-	if alias, twice := repeated(c.Aliases.Items, true); twice {
-		return invalid("The alias %.255q is named twice.", alias)
 	}
 	return nil
 }

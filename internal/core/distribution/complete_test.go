@@ -147,6 +147,27 @@ func TestRefused(t *testing.T) {
 		{"alias of AWS", fault.InvalidArgument, func(p parts) {
 			p.Aliases = Aliases{1, []string{"d1.CloudFront.net"}}
 		}},
+		{"alias of an address", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"127.0.0.1"}}
+		}},
+		{"alias of addresses", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"*.0.0.1"}}
+		}},
+		{"alias of a short address", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"127.0x1"}}
+		}},
+		{"alias of this machine", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"a.localhost"}}
+		}},
+		{"alias of a bucket at AWS", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"site.s3.Amazonaws.com"}}
+		}},
+		{"alias of this server", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"Store.example"}}
+		}},
+		{"alias of a bucket here", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"*.store.example"}}
+		}},
 		{"aliases alike", fault.InvalidArgument, func(p parts) {
 			p.Aliases = Aliases{2, []string{"a.example", "A.example"}}
 		}},
@@ -246,7 +267,7 @@ func TestRefused(t *testing.T) {
 			c.change(parts{
 				in, &in.DefaultCacheBehavior, &in.CacheBehaviors.Items[0], &in.Origins.Items[0], &in.Origins.Items[1],
 			})
-			if err := in.Complete(nil); !fault.Is(err, c.code) {
+			if err := in.Complete([]string{"store.example"}); !fault.Is(err, c.code) {
 				t.Errorf("got %v, want %s", err, c.code)
 			}
 		})
@@ -296,5 +317,20 @@ func TestReferences(t *testing.T) {
 	want := References{[]string{"E1"}, []string{CachingOptimized}, []string{"o"}, []string{"h"}, []string{"g1", "g2"}}
 	if got := c.References(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestIsAddress(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.1.": true, "0.0.1": true, "127.1": true, "2130706433": true, "0x7f.1": true,
+		"127.0x1": true, "127.0X": true, "[::1]": true, "::1": true, "[::ffff:127.0.0.1]": true, "a.1": true,
+		"1.a": false, "example.com": false, "example.0xg": false, "example.c0": false, "127.0.0.1.example.com": false,
+		"": false,
+	} {
+		t.Run(host, func(t *testing.T) {
+			if IsAddress(host) != want {
+				t.Error(!want)
+			}
+		})
 	}
 }
