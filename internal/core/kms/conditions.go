@@ -28,7 +28,8 @@ func (s *Subject) Conditions() map[string][]string {
 		with[resourceAliases] = s.Aliases
 	}
 	for k, v := range s.Tags {
-		with[policy.KeyName("aws:resourcetag/"+k)] = []string{v}
+		name := policy.KeyName("aws:resourcetag/" + k)
+		with[name] = append(with[name], v) // tag keys may differ only by case
 	}
 	return with
 }

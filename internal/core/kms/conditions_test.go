@@ -144,3 +144,17 @@ func TestKeyIDs(t *testing.T) {
 		}
 	}
 }
+
+// TestTagsThatDifferByCase: their condition key has both values, whatever the order of a map.
+func TestTagsThatDifferByCase(t *testing.T) {
+	e := newEnv(t)
+	m := e.create(CreateInput{Tags: []tag.Tag{{Key: "Team", Value: "blue"}, {Key: "team", Value: "red"}}})
+	of, err := e.Subject(t.Context(), coretest.Account, m.ID, e.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := of.Conditions()["aws:resourcetag/team"]
+	if slices.Sort(values); !slices.Equal(values, []string{"blue", "red"}) {
+		t.Errorf("aws:ResourceTag/team is %q", values)
+	}
+}
