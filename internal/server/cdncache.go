@@ -54,8 +54,8 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 		dir = filepath.Join(s.config.Data, "cdn-cache")
 	}
 	o := cache.Options{Dir: dir, Key: seal.NewKey(), MaxBytes: c.Bytes, Now: s.config.Now, Logger: s.log}
-	if c.Dir == "" { // it shares the disk with what is stored
-		o.Room = s.disk.Fits
+	if c.Dir == "" { // it shares the disk with what is stored, which must not lack room because of it
+		o.Room = s.disk.Spare
 	}
 	on, wrapped, err := c.kmsKey()
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 		key, err := s.cacheKey(ctx, dir, on)
 		if err != nil {
 			s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+
-				"used", "key", on, "error", err)
+				"used. The key's policy must allow the service principal cloudfront.amazonaws.com kms:GenerateDataKey "+
+				"and kms:Decrypt", "arn", on, "error", err)
 		} else {
 			o.Key = key
 		}

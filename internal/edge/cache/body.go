@@ -176,7 +176,7 @@ func (s *stream) piece(_ context.Context, off int64) ([]byte, error) {
 
 func (s *stream) close() {
 	s.chunks.close()
-	s.file.Close()
+	s.end()
 }
 
 // buffers are those that chunks are opened in.

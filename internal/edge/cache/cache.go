@@ -23,9 +23,10 @@ import (
 type Options struct {
 	Dir         string // where sealed files lie; "" keeps everything in memory
 	Key         seal.Key
-	MaxBytes    int64 // of the files; 0 keeps everything in memory
+	MaxBytes    int64 // of all files, those that are removed and still read among them; 0 keeps everything in memory
 	MemoryBytes int64 // of what is held in memory; 0 is 64 MiB
-	// Room reports whether the disk has room for so many bytes more; nil is always.
+	// Room takes so many bytes of the disk's room, or reports that there is not enough; nil is
+	// always.
 	Room   func(bytes int64) bool
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -93,6 +94,9 @@ const (
 	// rangeFill is the size of the largest object that is fetched whole because a viewer
 	// asks for a range of it, in bytes.
 	rangeFill = 32 << 20
+	// openShare is the part of MaxBytes that is for files being written, and for those that
+	// were evicted while somebody reads them: a quarter.
+	openShare = 4
 )
 
 // Cache is safe for concurrent use.
@@ -137,20 +141,22 @@ func Open(o Options) (*Cache, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	onDisk := o.Dir != "" && o.MaxBytes > 0
-	budget := o.MemoryBytes
+	budget, open := o.MemoryBytes, int64(0)
+	largest := budget / 8
 	if onDisk {
-		budget = o.MaxBytes
+		open = o.MaxBytes / openShare
+		budget, largest = o.MaxBytes-open, o.MaxBytes/8
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Cache{
-		now: o.Now, log: o.Logger, max: budget / 8, ctx: ctx, cancel: cancel,
+		now: o.Now, log: o.Logger, max: largest, ctx: ctx, cancel: cancel,
 		hot:   limit.NewCache(o.MemoryBytes, func(_ Key, h *hot) int64 { return h.bytes() }),
 		index: newIndex(budget), flights: map[Key]*flight{}, purges: newPurges(),
 	}
 	if !onDisk {
 		return c, nil
 	}
-	if err := c.openDisk(o.Dir, o.Key, o.Room); err != nil {
+	if err := c.openDisk(o.Dir, o.Key, open, o.Room); err != nil {
 		return nil, fmt.Errorf("open the cache in %s: %w", o.Dir, err)
 	}
 	return c, nil

@@ -25,9 +25,10 @@ import (
 type disk struct {
 	dir  string // of the folders with files
 	key  seal.Key
-	room func(int64) bool // whether the file system has room for so many bytes more
+	room func(int64) bool // takes so many bytes of the file system's room, if there is enough
 	now  func() time.Time
 	rest atomic.Int64 // Unix nanoseconds: writing failed, and is not tried before
+	open *openFiles
 }
 
 // name is a file's name: random, so that it says nothing.
@@ -70,7 +71,7 @@ func (d *disk) bodyKey(n name) seal.StreamKey {
 
 func (d *disk) recordKey(n name) seal.Key { return d.key.Expand("cdn cache record", n[:]) }
 
-// able reports whether n bytes may be written.
+// able reports whether n bytes may be written, and takes the room for them.
 func (d *disk) able(n int64) error {
 	if d.now().UnixNano() < d.rest.Load() || d.room != nil && !d.room(n) {
 		return errNoRoom
@@ -93,7 +94,11 @@ func (d *disk) create(n name) (*os.File, error) {
 	return f, err
 }
 
-func (d *disk) remove(n name) { os.Remove(d.path(n)) }
+// remove removes a file. Those who read it go on, as long as there is room.
+func (d *disk) remove(n name) {
+	os.Remove(d.path(n))
+	d.open.removed(n)
+}
 
 // seal returns a sealed record and its length. The nonce is random: a file's record is
 // written again each time that the origin says that it is current.
@@ -224,21 +229,22 @@ func (d *disk) reader(n name, f io.ReaderAt, size int64) *seal.Reader {
 	return seal.NewReader(io.NewSectionReader(f, 0, seal.SealedSize(size)), d.bodyKey(n), size)
 }
 
-// open opens the body of an entry that is too large to be held in memory. damaged is called
+// stream opens the body of an entry that is too large to be held in memory. damaged is called
 // when a chunk can't be read.
-func (d *disk) open(e *entry, buffers *buffers, damaged func(error)) (source, error) {
-	f, err := os.Open(d.path(e.file))
+func (d *disk) stream(e *entry, buffers *buffers, damaged func(error)) (source, error) {
+	f, err := d.open.read(e.file, d.path(e.file), e.length)
 	if err != nil {
 		return nil, err
 	}
 	return &stream{
-		file: f, size: e.size, damaged: damaged, chunks: chunks{from: d.reader(e.file, f, e.size), buffers: buffers},
+		end: func() { d.open.close(e.file, f) }, size: e.size, damaged: damaged,
+		chunks: chunks{from: d.reader(e.file, f, e.size), buffers: buffers},
 	}, nil
 }
 
 // stream reads the body of a file chunk by chunk.
 type stream struct {
-	file    *os.File
+	end     func()
 	size    int64
 	chunks  chunks
 	damaged func(error)
@@ -288,7 +294,7 @@ type sink struct {
 }
 
 func (d *disk) sink() (*sink, error) {
-	if err := d.able(maxHot); err != nil {
+	if err := d.able(0); err != nil {
 		return nil, err
 	}
 	s := &sink{disk: d, name: newName()}
@@ -298,6 +304,7 @@ func (d *disk) sink() (*sink, error) {
 		return nil, err
 	}
 	s.file, s.sealer = f, seal.NewSealer(d.bodyKey(s.name))
+	d.open.write(s.name, f)
 	s.opener = seal.NewReader(f, d.bodyKey(s.name), math.MaxInt64/2)
 	return s, nil
 }
@@ -314,7 +321,7 @@ func (s *sink) write(chunks [][]byte, last bool) error {
 }
 
 func (s *sink) append(b []byte) error {
-	if s.disk.room != nil && !s.disk.room(int64(len(b))) {
+	if s.disk.room != nil && !s.disk.room(int64(len(b))) || !s.disk.open.grow(s.name, int64(len(b))) {
 		return errNoRoom
 	}
 	n, err := s.file.Write(b)

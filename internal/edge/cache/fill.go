@@ -76,6 +76,7 @@ func (c *Cache) store(f *flight) bool {
 		return false
 	}
 	e.file, e.length, e.cost = n, length, diskCost(length)
+	c.disk.open.index(n)
 	if !c.put(f, e) {
 		c.disk.remove(n)
 		return false
@@ -214,7 +215,7 @@ func (c *Cache) source(e *entry, h *hot) (source, error) {
 	if h.chunks != nil || e.size == 0 {
 		return h, nil
 	}
-	return c.disk.open(e, &c.buffers, func(err error) { c.unreadable(e, err) })
+	return c.disk.stream(e, &c.buffers, func(err error) { c.unreadable(e, err) })
 }
 
 func (c *Cache) answerFrom(e *entry, h *hot, src source, now time.Time, result Result) *Answer {

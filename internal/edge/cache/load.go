@@ -33,11 +33,13 @@ type savedSite struct {
 
 // openDisk opens the folder of a cache and reads what is there. What another key sealed is
 // removed, and so is what a crash left behind.
-func (c *Cache) openDisk(dir string, key seal.Key, room func(int64) bool) error {
+func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64) bool) error {
 	if err := folder.Make(dir, 0o700); err != nil {
 		return err
 	}
-	c.disk = &disk{dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now}
+	c.disk = &disk{
+		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: newOpenFiles(budget),
+	}
 	c.state = filepath.Join(dir, "state")
 	s, err := c.readState()
 	if errors.Is(err, seal.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {

@@ -257,7 +257,7 @@ func (s *spool) remove() {
 // close closes the file, when nobody writes or reads it any more.
 func (s *spool) close() {
 	if s.sink != nil {
-		s.sink.file.Close()
+		s.disk.open.close(s.sink.name, s.sink.file)
 	}
 }
 

@@ -228,6 +228,10 @@ func (d *Disk) Take(n int64) bool {
 	return false
 }
 
+// Spare takes n bytes for something that can do without them: it leaves what writes need
+// twice over.
+func (d *Disk) Spare(n int64) bool { return d.Fits(n+d.minimum) && d.Take(n) }
+
 func freeRoom(dir string) (room, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

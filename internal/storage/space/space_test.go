@@ -94,6 +94,20 @@ func TestCommitsCount(t *testing.T) {
 	}
 }
 
+// TestSpareRoom: what can do without room leaves the minimum twice over, also between two
+// measurements, so that writes still have room.
+func TestSpareRoom(t *testing.T) {
+	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
+	s.measure()
+	n := 0
+	for s.Spare(90) {
+		n++
+	}
+	if n != 8 || !s.Fits(90) || s.Room(90) != Ample {
+		t.Errorf("90 bytes were taken %d times of 800, and writes have room: %v", n, s.Fits(90))
+	}
+}
+
 // TestReserve: the reserve is made while there is plenty of room. Half of it is
 // released when the disk is nearly full, and the rest when the engine or a deletion
 // needs it. It does not change before the data directory is known to be the store's.

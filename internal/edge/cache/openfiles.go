@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"os"
+	"sync"
+)
+
+// openFiles counts the files that take room on the disk without being in the index: those
+// that are being written, and those that were removed while somebody reads them. A slow
+// viewer keeps such a file for as long as it reads, so that they have a budget of their own.
+// Beyond it, nothing more is written, and who reads a removed file is cut off, the file that
+// was removed first before others.
+type openFiles struct {
+	budget int64
+
+	mu     sync.Mutex
+	files  map[name]*openFile
+	bytes  int64  // of the files that are not in the index
+	number uint64 // of removals
+}
+
+// openFile is a file that is written or read.
+type openFile struct {
+	size    int64
+	uses    int
+	counted bool   // its size is in openFiles.bytes
+	removed uint64 // the number of its removal, or 0
+	handles map[*os.File]struct{}
+}
+
+func newOpenFiles(budget int64) *openFiles {
+	return &openFiles{budget: budget, files: map[name]*openFile{}}
+}
+
+// write begins the use of a file that is not in the index yet.
+func (o *openFiles) write(n name, f *os.File) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.files[n] = &openFile{uses: 1, counted: true, handles: map[*os.File]struct{}{f: {}}}
+}
+
+// grow reports whether a file may grow by so many bytes.
+func (o *openFiles) grow(n name, bytes int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.cut(bytes); o.bytes+bytes > o.budget {
+		return false
+	}
+	o.files[n].size += bytes
+	o.bytes += bytes
+	return true
+}
+
+// index says that a file that was written is in the index from now on.
+func (o *openFiles) index(n name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if f := o.files[n]; f != nil && f.counted {
+		f.counted = false
+		o.bytes -= f.size
+	}
+}
+
+// read opens a file of the index. It is counted before it is opened, and removed counts it
+// after its name is gone, so that no file is open that was removed and isn't counted.
+func (o *openFiles) read(n name, path string, size int64) (*os.File, error) {
+	o.mu.Lock()
+	f := o.files[n]
+	if f == nil {
+		f = &openFile{size: size, handles: map[*os.File]struct{}{}}
+		o.files[n] = f
+	}
+	f.uses++
+	o.mu.Unlock()
+	file, err := os.Open(path)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err == nil && f.removed > 0 {
+		file.Close()
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		o.release(n, f)
+		return nil, err
+	}
+	f.handles[file] = struct{}{}
+	return file, nil
+}
+
+// removed says that a file has no name any more.
+func (o *openFiles) removed(n name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.files[n]
+	if f == nil || f.removed > 0 {
+		return
+	}
+	o.number++
+	f.removed = o.number
+	if !f.counted {
+		f.counted = true
+		o.bytes += f.size
+	}
+	o.cut(0)
+}
+
+// cut cuts off who reads removed files, until there is room for so many bytes more.
+func (o *openFiles) cut(bytes int64) {
+	for o.bytes+bytes > o.budget {
+		var first *openFile
+		for _, f := range o.files {
+			if f.removed > 0 && f.counted && len(f.handles) > 0 && (first == nil || f.removed < first.removed) {
+				first = f
+			}
+		}
+		if first == nil {
+			return
+		}
+		for handle := range first.handles {
+			handle.Close()
+		}
+		clear(first.handles)
+		first.counted = false
+		o.bytes -= first.size
+	}
+}
+
+// close ends one use of a file.
+func (o *openFiles) close(n name, file *os.File) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	file.Close()
+	if f := o.files[n]; f != nil {
+		delete(f.handles, file)
+		o.release(n, f)
+	}
+}
+
+func (o *openFiles) release(n name, f *openFile) {
+	if f.uses--; f.uses > 0 {
+		return
+	}
+	if f.counted {
+		o.bytes -= f.size
+	}
+	delete(o.files, n)
+}
