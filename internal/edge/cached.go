@@ -10,7 +10,7 @@ import (
 // cached gets an answer through the cache, and the part of it that the viewer asked for.
 // viewer has the viewer's conditions and range; nil is none.
 func (x *exchange) cached(q *question, viewer http.Header) (*reply, error) {
-	b, a := q.b, q.asked
+	b, a := q.b, &q.asked
 	var part *span
 	var rng *cache.Range
 	if s, ok := parseRange(viewer["Range"]); ok && a.method == http.MethodGet {

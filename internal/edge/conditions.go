@@ -18,6 +18,16 @@ const (
 	failed
 )
 
+// isConditional reports whether a viewer's request has one of the conditions of judge.
+func isConditional(viewer http.Header) bool {
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
+		if _, ok := viewer[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // judge evaluates the conditions of a GET or HEAD in the order of RFC 9110, section 13.2.2.
 // header is that of the response, whose status is 200.
 func judge(viewer, header http.Header) condition {

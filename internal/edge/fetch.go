@@ -22,12 +22,12 @@ func (x *exchange) fetch(b *behavior, path, query string) (*reply, error) {
 		method: r.Method, target: target{path, query}, host: r.Host, header: r.Header, about: x.about,
 		pass: !caches, content: hasContent(r.Method),
 	}
-	a := b.forward(v)
-	if caches && !a.shared {
+	q := x.question(b)
+	q.asked = b.forward(v)
+	if caches && !q.asked.shared {
 		v.pass, caches = true, false
-		a = b.forward(v)
+		q.asked = b.forward(v)
 	}
-	q := x.question(b, &a)
 	if caches {
 		return x.cached(q, x.r.Header)
 	}
@@ -49,12 +49,12 @@ func (x *exchange) page(path string) (*reply, error) {
 	if b.restricted {
 		return nil, errRestricted
 	}
-	a := b.forward(&viewed{
+	q := x.question(b)
+	q.asked = b.forward(&viewed{
 		method: x.r.Method, target: target{path: path}, host: x.r.Host, header: x.r.Header, about: x.about,
 	})
-	q := x.question(b, &a)
 	q.body, q.length = nil, 0
-	if b.caches && a.shared {
+	if b.caches && q.asked.shared {
 		return x.cached(q, nil)
 	}
 	return x.pass(q)
@@ -65,7 +65,7 @@ func (x *exchange) page(path string) (*reply, error) {
 type question struct {
 	e      *Edge
 	b      *behavior
-	asked  *asked
+	asked  asked
 	id     string     // of the viewer's request
 	viewer netip.Addr // who sent it
 	secure bool
@@ -73,8 +73,8 @@ type question struct {
 	length int64
 }
 
-func (x *exchange) question(b *behavior, a *asked) *question {
-	q := &question{e: x.e, b: b, asked: a, id: x.id, viewer: x.viewer, secure: x.secure || x.local}
+func (x *exchange) question(b *behavior) *question {
+	q := &question{e: x.e, b: b, id: x.id, viewer: x.viewer, secure: x.secure || x.local}
 	if x.r.ContentLength != 0 && x.r.Body != nil {
 		q.body, q.length = x.r.Body, x.r.ContentLength
 	}

@@ -15,11 +15,16 @@ func (x *exchange) count(w *meter, a *reply, cut bool) {
 	c := &x.e.counts
 	c.Results[a.result].Add(1)
 	c.SentBytes.Add(uint64(w.body))
-	if x.site == nil || x.e.options.Log == nil || !x.site.Config.Logging.Enabled {
+	if !x.logged() {
 		return
 	}
 	c.LogLines.Add(1)
 	x.e.options.Log(x.entry(w, a, cut))
+}
+
+// logged reports whether the exchange is written to an access log.
+func (x *exchange) logged() bool {
+	return x.site != nil && x.e.options.Log != nil && x.site.Config.Logging.Enabled
 }
 
 // entry describes an exchange for the access log.

@@ -84,7 +84,7 @@ func (x *exchange) plain(err error) *reply {
 
 // conditions answers the viewer's conditions.
 func (x *exchange) conditions(a *reply) {
-	if a.final || a.own || a.status != http.StatusOK ||
+	if a.final || a.own || a.status != http.StatusOK || !isConditional(x.r.Header) ||
 		x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		return
 	}
@@ -163,8 +163,9 @@ func (x *exchange) send(w *meter, a *reply) (cut bool) {
 	if !a.taken {
 		x.take(a.header)
 	}
-	w.began = x.began
-	w.now = x.e.options.Now
+	if x.logged() {
+		w.began, w.now = x.began, x.e.options.Now
+	}
 	w.WriteHeader(a.status)
 	if a.body == nil || x.r.Method == http.MethodHead || a.status == http.StatusNotModified ||
 		a.status == http.StatusNoContent {
@@ -204,7 +205,7 @@ const copySize = 32 << 10
 type meter struct {
 	http.ResponseWriter
 	began  time.Time
-	now    func() time.Time
+	now    func() time.Time // nil: the exchange is not logged
 	status int
 	header int64
 	body   int64
@@ -213,12 +214,12 @@ type meter struct {
 
 func (m *meter) WriteHeader(status int) {
 	m.status = status
-	for name, values := range m.Header() {
-		for _, v := range values {
-			m.header += int64(len(name) + len(v) + 4)
-		}
-	}
 	if m.now != nil {
+		for name, values := range m.Header() {
+			for _, v := range values {
+				m.header += int64(len(name) + len(v) + 4)
+			}
+		}
 		m.first = m.now().Sub(m.began)
 	}
 	m.ResponseWriter.WriteHeader(status)
