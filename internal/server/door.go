@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"watertight/internal/fault"
 	"watertight/internal/limit"
@@ -41,6 +42,8 @@ type door struct {
 	in    [phases]list.List // of *guest; the one that has been there longest is first
 	keys  map[string]int    // number of active connections of each access key
 	total int
+
+	held sync.Pool // of *[maxHeld]byte, see joint
 }
 
 func newDoor(maximum int) *door {
@@ -56,6 +59,10 @@ type guest struct {
 	phase phase
 	place *list.Element
 	key   string // of an active caller
+
+	told  func(limit.Class, string) error // identify
+	until atomic.Pointer[time.Time]       // the deadline of writes, or nil
+	joint joint
 
 	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }
@@ -110,6 +117,7 @@ func (l listener) Accept() (net.Conn, error) {
 // enter accepts a connection and closes those that it displaces.
 func (d *door) enter(c net.Conn) *guest {
 	g := &guest{Conn: c, door: d, phase: newStranger}
+	g.told = g.identify
 	d.mu.Lock()
 	g.place = d.in[g.phase].PushBack(g)
 	d.total++

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -38,13 +37,23 @@ type guard struct {
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rc := http.NewResponseController(w)
-	body := &patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
-	tracked := &progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
-	tracked.extend() // replaces the deadline of the previous request
+	visitor, _ := r.Context().Value(guestKey{}).(*guest)
+	both := struct { // one allocation
+		rc      http.ResponseController
+		body    patientBody
+		tracked progress
+	}{rc: *http.NewResponseController(w)}
+	rc, body, tracked := &both.rc, &both.body, &both.tracked
+	*body = patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
+	*tracked = progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
+	if body.ended && r.ProtoMajor == 1 {
+		tracked.visitor = visitor
+		tracked.plain = r.TLS == nil
+	}
+	tracked.begin()
 	// net/http checks the type of its own request's body when it finishes the request, so
 	// only a copy gets the patientBody.
-	held := g.enter(r.Context())
+	held := g.enter(visitor)
 	defer held.Close()
 	inner := r.WithContext(limit.With(r.Context(), held))
 	inner.Body = body
@@ -83,13 +92,12 @@ func internalError(w http.ResponseWriter, r *http.Request) {
 
 // enter opens the memory account of a request, and tells its connection that a
 // request has begun.
-func (g guard) enter(ctx context.Context) *limit.Account {
-	visitor, _ := ctx.Value(guestKey{}).(*guest)
+func (g guard) enter(visitor *guest) *limit.Account {
 	if visitor == nil {
 		return g.memory.Open(nil)
 	}
 	visitor.beginRequest()
-	return g.memory.Open(visitor.identify)
+	return g.memory.Open(visitor.told)
 }
 
 // maxLinger is the number of bytes of a body that are read and discarded if they are not
@@ -169,6 +177,24 @@ type progress struct {
 	body  *patientBody
 	next  time.Time
 	began bool
+
+	visitor *guest // of a request of HTTP/1 without a body; else nil
+	plain   bool   // it has no TLS
+	wrote   bool
+}
+
+// begin replaces the deadline of the previous request, unless there is about as much time
+// left as extend would give.
+func (p *progress) begin() {
+	if p.visitor != nil {
+		if until := p.visitor.until.Load(); until != nil {
+			p.next = until.Add(p.stall/10 - p.stall)
+			if left := time.Until(*until); left <= p.stall && left > p.stall-p.stall/10 {
+				return
+			}
+		}
+	}
+	p.extend()
 }
 
 // extend sets a new deadline for writes. Before the first write, net/http may wait for the
@@ -198,7 +224,16 @@ func (p *progress) Write(b []byte) (int, error) {
 	if time.Now().After(p.next) {
 		p.extend()
 	}
-	return p.ResponseWriter.Write(b)
+	if p.visitor == nil || !p.plain || p.wrote {
+		return p.ResponseWriter.Write(b)
+	}
+	p.wrote = true
+	p.visitor.hold()
+	n, err := p.ResponseWriter.Write(b)
+	if late := p.visitor.sendHeld(); err == nil && late != nil {
+		return 0, late
+	}
+	return n, err
 }
 
 // Unwrap lets http.ResponseController reach the connection.
