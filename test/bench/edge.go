@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -50,6 +51,14 @@ func edgeChild(kind, dir, at, profile string) error {
 			w.Write(bodies[r.URL.Path])
 		}))
 		address = l.Addr().String()
+	case "headers":
+		// What net/http itself takes for an answer with as many headers as the CDN's.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		go http.Serve(l, withHeaders(make([]byte, 16<<20)))
+		address = l.Addr().String()
 	case "cdn":
 		srv, err := benchCDN(dir, at)
 		if err != nil {
@@ -75,6 +84,28 @@ func edgeChild(kind, dir, at, profile string) error {
 	return err
 }
 
+// benchHost is the name by which the CDN is asked.
+const benchHost = "d1.cloudfront.net"
+
+// withHeaders writes 10 KiB or 16 MiB from memory, with as many headers as the CDN.
+func withHeaders(zeros []byte) http.Handler {
+	header := http.Header{
+		"Content-Type": {"text/css"}, "Accept-Ranges": {"bytes"}, "Age": {"1"}, "X-Cache": {"Hit from cloudfront"},
+		"Last-Modified": {"Mon, 30 Nov 2026 11:31:36 GMT"}, "X-Amz-Cf-Pop": {"WTR50-P1"},
+		"Via":         {"1.1 0123456789abcdef0123456789abcdef.cloudfront.net (CloudFront)"},
+		"X-Amz-Cf-Id": {"0123456789abcdef0123456789abcdef0123456789abcdef01234567"},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := zeros
+		if r.URL.Path == "/10KiB.css" {
+			body = zeros[:10<<10]
+		}
+		maps.Copy(w.Header(), header)
+		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+		w.Write(body)
+	})
+}
+
 // benchCDN runs a server whose CDN has a custom origin.
 func benchCDN(dir, at string) (*server.Server, error) {
 	ctx := context.Background()
@@ -96,7 +127,7 @@ func benchCDN(dir, at string) (*server.Server, error) {
 		return nil, err
 	}
 	return srv, srv.ApplyCDN(ctx, &distribution.Snapshot{Generation: 1 << 40, Sites: []distribution.Site{{
-		ID: "E1", Account: "000000000000", DomainName: "d1.cloudfront.net",
+		ID: "E1", Account: "000000000000", DomainName: benchHost,
 		Config: distribution.Config{
 			Enabled: true,
 			Origins: distribution.Origins{Quantity: 1, Items: []distribution.Origin{{
@@ -234,11 +265,14 @@ func (r *rival) turn(client *http.Client, clients int, path string, size int64, 
 }
 
 func (r *rival) get(client *http.Client, path string, size int64) error {
-	target := "http://" + r.at + path
-	if r.name == "edge" {
-		target = "http://" + r.at + "/_/E1" + path
+	req, err := http.NewRequest(http.MethodGet, "http://"+r.at+path, nil)
+	if err != nil {
+		return err
 	}
-	resp, err := client.Get(target)
+	if r.name == "edge" {
+		req.Host = benchHost
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -325,6 +359,11 @@ func startRivals(dir, profile string) (all []*rival, err error) {
 		return all, err
 	}
 	all = append(all, bare)
+	headers, err := startRival("bare, the CDN's headers", "", exec.Command(self, "-edge-child", "headers", dir))
+	if err != nil {
+		return all, err
+	}
+	all = append(all, headers)
 	cdn, err := startRival("edge", "", exec.Command(self, "-edge-child", "cdn", "-cpuprofile", profile, dir, origin.at))
 	if err != nil {
 		return all, err
