@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,19 +57,23 @@ type SiteOptions struct {
 	// Serves reports whether a name, in lower case, is that of a site, and Orders whether an
 	// ACME authority may be asked for its certificate. None is made or asked for otherwise.
 	Serves, Orders func(name string) bool
+	// Channel returns the least version of TLS for the site with a name, in lower case, and
+	// whether it may be HTTP/2. nil, and no name, are TLS 1.2 and HTTP/2.
+	Channel func(name string) (least uint16, http2 bool)
 }
 
 // Sites are the certificates of many sites.
 type Sites struct {
 	SiteOptions
 	tls   *tls.Config
+	kinds map[kind]*tls.Config // what GetConfigForClient chooses from
 	pairs []*pairFile
 	cache *certmagic.Cache // for ACME; or nil
 	local *authority       // of SelfSigned; or nil
 }
 
 // OpenSites opens the certificates. The source must be On. After an error nothing is left
-// open. HTTP/2 is offered.
+// open. HTTP/2 is offered, unless a site does without.
 func OpenSites(o SiteOptions) (*Sites, error) {
 	s := &Sites{SiteOptions: o, tls: &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
@@ -94,7 +99,51 @@ func OpenSites(o SiteOptions) (*Sites, error) {
 			return nil, fmt.Errorf("the CDN's certificate authority: %w", err)
 		}
 	}
+	if o.Channel != nil {
+		s.kinds = kinds(s.tls)
+		s.tls.GetConfigForClient = s.configure
+	}
 	return s, nil
+}
+
+// kind is what sites differ in during a handshake.
+type kind struct {
+	least uint16
+	http2 bool
+}
+
+// kinds returns a configuration for each kind of site.
+func kinds(c *tls.Config) map[kind]*tls.Config {
+	all := map[kind]*tls.Config{}
+	for _, least := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, http2 := range []bool{true, false} {
+			k := c.Clone()
+			k.MinVersion = least
+			if !http2 {
+				k.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" })
+			}
+			all[kind{least, http2}] = k
+		}
+	}
+	return all
+}
+
+// configure returns the configuration for a handshake, by the name that the client asks for.
+func (s *Sites) configure(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	k := kind{tls.VersionTLS12, true}
+	if name := asked(hello); name != "" {
+		k.least, k.http2 = s.Channel(name)
+	}
+	c := s.kinds[k]
+	if c == nil {
+		return nil, fmt.Errorf("TLS: no configuration for version %x", k.least)
+	}
+	return c, nil
+}
+
+// asked returns the name that a client asks for, in lower case.
+func asked(hello *tls.ClientHelloInfo) string {
+	return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
 }
 
 // TLS returns the configuration for the listeners.
@@ -114,7 +163,7 @@ var errUnserved = errors.New("no site has this name")
 // get returns the certificate for a handshake. A client that asks for no name gets that of
 // the first pair.
 func (s *Sites) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	name := asked(hello)
 	for i, p := range s.pairs {
 		c, err := p.get(hello)
 		if err != nil {

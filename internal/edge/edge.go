@@ -10,6 +10,7 @@ package edge
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"log/slog"
 	"net/http"
@@ -122,6 +123,17 @@ func (e *Edge) ServesAlias(host string) bool {
 	}
 	s := e.served.Load().byHost[name]
 	return s != nil && !strings.EqualFold(s.DomainName, name)
+}
+
+// Channel returns the least version of TLS that the distribution of a host takes, and
+// whether it takes HTTP/2. Those of unknown hosts are TLS 1.2 and HTTP/2.
+func (e *Edge) Channel(host string) (least uint16, http2 bool) {
+	if name, ok := hostName(host); ok {
+		if s := e.served.Load().find(name); s != nil {
+			return s.channel()
+		}
+	}
+	return tls.VersionTLS12, true
 }
 
 // Apply makes the edge serve a snapshot. All of it is effective on return: requests that

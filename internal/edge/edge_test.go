@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha1"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -119,7 +118,7 @@ func TestMisdirected(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "https://"+c.host+"/a", nil)
-			r.RequestURI, r.Host, r.TLS = "/a", c.host, &tls.ConnectionState{ServerName: c.name}
+			r.RequestURI, r.Host, r.TLS.ServerName = "/a", c.host, c.name
 			w := httptest.NewRecorder()
 			if b.edge.ServeHTTP(w, r); w.Code != c.status {
 				t.Errorf("%d", w.Code)

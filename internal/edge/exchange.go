@@ -69,6 +69,7 @@ func (x *exchange) answer() *reply {
 	for _, step := range [...]func(*exchange) error{
 		(*exchange).parse,    // one target, one host
 		(*exchange).locate,   // the distribution
+		(*exchange).channel,  // as new a TLS as it demands
 		(*exchange).limit,    // sizes, and no body where it means nothing
 		(*exchange).match,    // the behaviour
 		(*exchange).protocol, // HTTPS where it is demanded
@@ -161,6 +162,20 @@ func (x *exchange) locate() error {
 		return nil
 	}
 	return refuse(http.StatusForbidden, "Error", "No distribution is configured for this host.")
+}
+
+// channel refuses a connection that the distribution doesn't take. Handshakes refuse them by
+// the name that is asked for. This one may have named no host, or be older than the
+// distribution's configuration.
+func (x *exchange) channel() error {
+	t := x.r.TLS
+	if t == nil {
+		return nil
+	}
+	if least, http2 := x.site.channel(); t.Version < least || x.r.ProtoMajor > 1 && !http2 {
+		return refuse(http.StatusMisdirectedRequest, "Error", "The version of TLS or HTTP is not served.")
+	}
+	return nil
 }
 
 // onLoopback reports whether both ends of the connection are on this machine, the host is

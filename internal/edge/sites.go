@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/tls"
 	"errors"
 	"strings"
 
@@ -87,6 +88,20 @@ func (x *index) find(host string) *site {
 		return x.byHost["*."+rest]
 	}
 	return nil
+}
+
+// channel returns the least version of TLS that a distribution takes, and whether it takes
+// HTTP/2. Older versions than 1.2 are taken by none.
+func (s *site) channel() (least uint16, http2 bool) {
+	least = tls.VersionTLS12
+	if strings.HasPrefix(s.Config.ViewerCertificate.MinimumProtocolVersion, "TLSv1.3") {
+		least = tls.VersionTLS13
+	}
+	switch strings.ToLower(s.Config.HttpVersion) {
+	case "http1.1", "http3":
+		return least, false
+	}
+	return least, true
 }
 
 // hostName returns the name in a Host header, in lower case and without its port. It

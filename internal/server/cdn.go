@@ -153,6 +153,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 	s.edge.certs, err = certs.OpenSites(certs.SiteOptions{
 		SiteSource: c.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Files: &s.certFiles, Logger: s.log,
 		Serves: s.edge.edge.Serves, Orders: s.edge.edge.ServesAlias,
+		Channel: s.edge.edge.Channel,
 	})
 	if err != nil {
 		return err

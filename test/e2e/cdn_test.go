@@ -244,6 +244,86 @@ func TestCDNOverTLS(t *testing.T) {
 	}
 }
 
+// TestCDNChannel: a distribution that demands TLS 1.3 or HTTP/1.1 gets it, in the handshake
+// for its name, and on connections that named none or were made before it demanded that.
+// Others have TLS 1.2 at least, whatever they accept.
+func TestCDNChannel(t *testing.T) {
+	s, site := cdnServer(t, func(c *server.Config) {
+		c.CDN.TLSListen = "127.0.0.1:0"
+		c.CDN.TLS = certs.SiteSource{SelfSigned: true}
+	})
+	generation := uint64(1)
+	apply := func(least, version string) {
+		generation++
+		site.Config.ViewerCertificate.MinimumProtocolVersion, site.Config.HttpVersion = least, version
+		s.ApplyCDN(t, &distribution.Snapshot{Generation: generation, Sites: []distribution.Site{*site}})
+	}
+	client := func(name string, newest uint16) *http.Transport {
+		return &http.Transport{
+			TLSClientConfig: &tls.Config{
+				InsecureSkipVerify: true, ServerName: name, MinVersion: tls.VersionTLS10, MaxVersion: newest,
+			},
+			ForceAttemptHTTP2: true,
+		}
+	}
+	get := func(tr *http.Transport) (status, major int) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.CDNTLS()+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "www.example.com"
+		resp, err := tr.RoundTrip(r)
+		if err != nil {
+			return 0, 0
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		return resp.StatusCode, resp.ProtoMajor
+	}
+	for _, c := range []struct {
+		least, version, name string
+		newest               uint16
+		status, major        int // 0: there is no connection
+	}{
+		{"TLSv1", "http2", "www.example.com", tls.VersionTLS11, 0, 0},
+		{"TLSv1.1_2016", "http2", "www.example.com", tls.VersionTLS12, 200, 2},
+		{"TLSv1.2_2021", "HTTP2", "www.example.com", tls.VersionTLS12, 200, 2},
+		{"TLSv1.3_2025", "http2", "www.example.com", tls.VersionTLS12, 0, 0},
+		{"TLSv1.3_2025", "http2", "WWW.example.com", tls.VersionTLS12, 0, 0},
+		{"TLSv1.3_2025", "http2", "www.example.com", tls.VersionTLS13, 200, 2},
+		{"TLSv1.3_2025", "http1.1", "www.example.com", tls.VersionTLS13, 200, 1},
+		{"TLSv1.2_2021", "http1.1", "www.example.com", tls.VersionTLS12, 200, 1},
+		{"TLSv1.2_2021", "HTTP1.1", "www.example.com", tls.VersionTLS12, 200, 1},
+		{"TLSv1.2_2021", "http3", "www.example.com", tls.VersionTLS13, 200, 1},
+		{"TLSv1.2_2021", "http2and3", "www.example.com", tls.VersionTLS13, 200, 2},
+		{"TLSv1.3_2025", "http2", "127.0.0.1", tls.VersionTLS12, 421, 2}, // no name is asked for
+		{"TLSv1.2_2021", "http1.1", "127.0.0.1", tls.VersionTLS12, 421, 2},
+	} {
+		t.Run(fmt.Sprint(c.least, " ", c.version, " ", c.name, " ", tls.VersionName(c.newest)), func(t *testing.T) {
+			apply(c.least, c.version)
+			tr := client(c.name, c.newest)
+			defer tr.CloseIdleConnections()
+			if status, major := get(tr); status != c.status || major != c.major {
+				t.Errorf("status %d by HTTP/%d, want %d by %d", status, major, c.status, c.major)
+			}
+		})
+	}
+	for _, c := range []struct{ least, version string }{{"TLSv1.3_2025", "http2"}, {"TLSv1.2_2021", "http1.1"}} {
+		t.Run("an older connection "+c.least+" "+c.version, func(t *testing.T) {
+			apply("TLSv1.2_2021", "http2")
+			tr := client("www.example.com", tls.VersionTLS12)
+			defer tr.CloseIdleConnections()
+			if status, _ := get(tr); status != http.StatusOK {
+				t.Fatal(status)
+			}
+			apply(c.least, c.version)
+			if status, _ := get(tr); status != http.StatusMisdirectedRequest && status != 0 {
+				t.Errorf("a connection from before: %d", status)
+			}
+		})
+	}
+}
+
 // Behind a proxy that the operator trusts, its word counts; others' does not.
 func TestCDNBehindAProxy(t *testing.T) {
 	for _, c := range []struct {
