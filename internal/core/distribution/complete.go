@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"watertight/internal/fault"
 )
@@ -100,6 +101,8 @@ func (c *Config) checkGeneral() error {
 		return invalid("Logging needs a Bucket if it is enabled.")
 	case l.Bucket != "" && !isHost(l.Bucket):
 		return invalid("The Bucket of Logging is a domain name, such as logs.s3.amazonaws.com.")
+	case strings.ContainsFunc(l.Prefix, unicode.IsControl):
+		return invalid("The Prefix of Logging has no control characters.")
 	case len(l.Prefix) > 256 || strings.HasPrefix(l.Prefix, "/"):
 		return invalid("The Prefix of Logging has at most 256 characters and does not begin with a slash.")
 	}

@@ -235,6 +235,8 @@ func TestRefused(t *testing.T) {
 			p.ViewerCertificate.MinimumProtocolVersion = "TLSv9"
 		}},
 		{"logging", fault.InvalidArgument, func(p parts) { p.Logging.Enabled = true }},
+		{"newline in logging", fault.InvalidArgument, func(p parts) { p.Logging.Prefix = "a\nb" }},
+		{"NUL in logging", fault.InvalidArgument, func(p parts) { p.Logging.Prefix = "a\x00" }},
 		{"Lambda", fault.InvalidLambdaFunctionAssociation, func(p parts) {
 			p.d.LambdaFunctionAssociations = LambdaFunctionAssociations{1, make([]LambdaFunctionAssociation, 1)}
 		}},

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ type File struct {
 	Site *distribution.Site // as the first of its requests met it
 	Name string             // the object's key
 	Data []byte             // gzip
+
+	lines uint64
 }
 
 // Options are what logs need.
@@ -45,7 +48,8 @@ type Logs struct {
 	open    map[string]*written // by the distribution's id
 	waiting []File
 	held    int64
-	dropped uint64 // lines for which there was no room
+	holders map[string]int64 // account → its part of held
+	dropped uint64           // lines for which there was no room
 	told    map[string]time.Time
 	wake    chan struct{}
 }
@@ -56,18 +60,20 @@ type written struct {
 	began   time.Time
 	data    bytes.Buffer
 	zip     *gzip.Writer
+	lines   uint64
 	counted int64 // of Logs.held
 }
 
 // New returns logs without a file.
 func New(o Options) *Logs {
 	return &Logs{
-		options: o, open: map[string]*written{}, told: map[string]time.Time{}, wake: make(chan struct{}, 1),
+		options: o, open: map[string]*written{}, holders: map[string]int64{}, told: map[string]time.Time{},
+		wake: make(chan struct{}, 1),
 	}
 }
 
 // Dropped is how many lines were dropped because the logs of all distributions took too much
-// memory.
+// memory. They are those of the account whose logs take the most.
 func (l *Logs) Dropped() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,9 +90,11 @@ func (l *Logs) Add(e Entry) {
 		l.finish(w)
 		w = nil
 	}
-	if l.held >= maxHeld {
-		l.dropped++
-		return
+	for l.held >= maxHeld {
+		if !l.makeRoom(e.Site.Account) {
+			l.dropped++
+			return
+		}
 	}
 	if w == nil {
 		w = &written{site: e.Site, began: e.Began}
@@ -95,16 +103,61 @@ func (l *Logs) Add(e Entry) {
 		l.open[e.Site.ID] = w
 	}
 	w.zip.Write([]byte(text))
+	w.lines++
 	l.count(w)
 	if w.data.Len() >= fullFile {
 		l.finish(w)
 	}
 }
 
+// makeRoom drops a file of the account that holds the most, so that no account keeps others
+// from having logs: the largest that is being written, else the newest that waits. It returns
+// false if that is the account which needs the room, or if nothing can be dropped.
+func (l *Logs) makeRoom(account string) bool {
+	most := account
+	for a, n := range l.holders {
+		if n > l.holders[most] {
+			most = a
+		}
+	}
+	var largest *written
+	for _, w := range l.open {
+		if w.site.Account == most && (largest == nil || w.counted > largest.counted) {
+			largest = w
+		}
+	}
+	if most == account {
+		return false
+	}
+	if largest != nil {
+		delete(l.open, largest.site.ID)
+		l.dropped += largest.lines
+		l.hold(most, -largest.counted)
+		return true
+	}
+	for i, f := range slices.Backward(l.waiting) {
+		if f.Site.Account == most {
+			l.waiting = slices.Delete(l.waiting, i, i+1)
+			l.dropped += f.lines
+			l.hold(most, -int64(len(f.Data)))
+			return true
+		}
+	}
+	return false
+}
+
+// hold counts bytes that an account holds more, or fewer.
+func (l *Logs) hold(account string, n int64) {
+	l.held += n
+	if l.holders[account] += n; l.holders[account] == 0 {
+		delete(l.holders, account)
+	}
+}
+
 // count keeps account of what a file takes.
 func (l *Logs) count(w *written) {
 	n := int64(w.data.Len()) + perOpen
-	l.held += n - w.counted
+	l.hold(w.site.Account, n-w.counted)
 	w.counted = n
 }
 
@@ -112,11 +165,11 @@ func (l *Logs) count(w *written) {
 func (l *Logs) finish(w *written) {
 	w.zip.Close()
 	delete(l.open, w.site.ID)
-	l.held += int64(w.data.Len()) - w.counted
+	l.hold(w.site.Account, int64(w.data.Len())-w.counted)
 	var unique [4]byte
 	rand.Read(unique[:])
 	l.waiting = append(l.waiting, File{
-		Site: w.site, Data: w.data.Bytes(),
+		Site: w.site, Data: w.data.Bytes(), lines: w.lines,
 		Name: w.site.Config.Logging.Prefix + w.site.ID + "." + w.began.UTC().Format("2006-01-02-15") + "." +
 			hex.EncodeToString(unique[:]) + ".gz",
 	})
@@ -171,7 +224,7 @@ func (l *Logs) deliver(ctx context.Context) {
 		l.mu.Unlock()
 		err := l.options.Deliver(ctx, f)
 		l.mu.Lock()
-		l.held -= int64(len(f.Data))
+		l.hold(f.Site.Account, -int64(len(f.Data)))
 		now := l.options.Now()
 		tell := err != nil && now.Sub(l.told[f.Site.ID]) >= again
 		if tell {

@@ -127,6 +127,66 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestNoAccountTakesTheOthersLogs: an account that fills the memory with its logs, with files
+// that are written or wait, loses lines. Others lose none.
+func TestNoAccountTakesTheOthersLogs(t *testing.T) {
+	for _, waiting := range []bool{false, true} {
+		t.Run(fmt.Sprint("waiting ", waiting), func(t *testing.T) { fillLogs(t, waiting) })
+	}
+}
+
+func fillLogs(t *testing.T, waiting bool) {
+	t.Helper()
+	c := &collector{}
+	l := c.logs(io.Discard, func() time.Time { return at(12, 0) })
+	add := func(account, id string) {
+		e := entry(id, at(12, 1))
+		e.Site.Account = account
+		l.Add(e)
+	}
+	const lines = 100
+	if waiting {
+		for i := 0; l.held < maxHeld; i++ {
+			l.waiting = append(l.waiting, File{
+				Site: &distribution.Site{ID: fmt.Sprint("W", i), Account: "greedy"},
+				Data: make([]byte, fullFile), lines: 1,
+			})
+			l.hold("greedy", fullFile)
+		}
+	}
+	for i := range lines {
+		for n := 0; !waiting && n < 4*maxHeld/perOpen/lines; n++ {
+			add("greedy", fmt.Sprintf("G%d-%d", i, n))
+		}
+		add("modest", fmt.Sprintf("M%d", i%10))
+	}
+	if l.held > maxHeld+perOpen || l.Dropped() == 0 {
+		t.Errorf("%d bytes are held, and %d lines were dropped", l.held, l.Dropped())
+	}
+	l.Flush(t.Context())
+	got := 0
+	for _, f := range c.files {
+		if f.Site.Account != "modest" {
+			continue
+		}
+		z, err := gzip.NewReader(bytes.NewReader(f.Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += strings.Count(string(text), "\n") - 2
+	}
+	if got != lines {
+		t.Errorf("%d of %d lines of the other account were delivered", got, lines)
+	}
+	if l.held != 0 || len(l.holders) != 0 {
+		t.Errorf("%d bytes of %d accounts are still counted", l.held, len(l.holders))
+	}
+}
+
 func TestRefusedDeliveriesAreToldOnceAnHour(t *testing.T) {
 	var told bytes.Buffer
 	now := at(12, 0)
