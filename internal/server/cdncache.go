@@ -46,15 +46,56 @@ func (c CDNCache) kmsKey() (key arn.ARN, ok bool, err error) {
 	return key, true, nil
 }
 
+// folder returns the path of the cache's folder, and whether it shares the disk with what is
+// stored. In the data directory there is one place for it.
+func (c CDNCache) folder(data string) (dir string, shared bool, err error) {
+	usual := filepath.Join(data, "cdn-cache")
+	if c.Dir == "" {
+		return usual, true, nil
+	}
+	if dir, err = filepath.Abs(c.Dir); err != nil {
+		return "", false, err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			rest, _ := filepath.Rel(at, dir)
+			return c.settle(filepath.Join(real, rest), data)
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return "", false, err
+		}
+	}
+}
+
+// settle judges a path without links.
+func (c CDNCache) settle(dir, data string) (string, bool, error) {
+	home, err := filepath.EvalSymlinks(data)
+	if err == nil {
+		home, err = filepath.Abs(home)
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if dir == filepath.Join(home, "cdn-cache") {
+		return dir, true, nil
+	}
+	if rest, err := filepath.Rel(home, dir); err == nil && filepath.IsLocal(rest) {
+		return "", false, fmt.Errorf("--cdn-cache %s: in the data directory, the cache lies in cdn-cache and nowhere else",
+			c.Dir)
+	}
+	return dir, false, nil
+}
+
 // openCache opens the CDN's cache.
 func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 	c := s.config.CDN.Cache
-	dir := c.Dir
-	if dir == "" {
-		dir = filepath.Join(s.config.Data, "cdn-cache")
+	dir, shared, err := c.folder(s.config.Data)
+	if err != nil {
+		return nil, err
 	}
 	o := cache.Options{Dir: dir, Key: seal.NewKey(), MaxBytes: c.Bytes, Now: s.config.Now, Logger: s.log}
-	if c.Dir == "" { // it shares the disk with what is stored, which must not lack room because of it
+	if shared { // the store must not lack room because of it
 		o.Room = s.disk.Spare
 	}
 	on, wrapped, err := c.kmsKey()
@@ -62,6 +103,9 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 		return nil, err
 	}
 	if wrapped && c.Bytes > 0 {
+		if err := cache.Claim(dir); err != nil {
+			return nil, err
+		}
 		key, err := s.cacheKey(ctx, dir, on)
 		if err != nil {
 			s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+

@@ -57,3 +57,54 @@ func TestCDNCacheKey(t *testing.T) {
 		t.Errorf("the key was opened: %v", err)
 	}
 }
+
+// TestCacheFolder: the data directory has one place for the cache, by whatever path it is named.
+func TestCacheFolder(t *testing.T) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(root, "data")
+	if err := os.MkdirAll(filepath.Join(data, "blobs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(data, filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		dir, want string // below root; want "" is refused
+		shared    bool
+	}{
+		{"", "data/cdn-cache", true},
+		{"data/cdn-cache", "data/cdn-cache", true},
+		{"link/cdn-cache", "data/cdn-cache", true},
+		{"other", "other", false},
+		{"other/deep/er", "other/deep/er", false},
+		{"data-2", "data-2", false},
+		{"data", "", false},
+		{"data/", "", false},
+		{"link", "", false},
+		{"data/blobs", "", false},
+		{"data/new/cache", "", false},
+		{"link/new/cache", "", false},
+		{"other/../data/blobs", "", false},
+		{"data/cdn-cache/deeper", "", false},
+	} {
+		t.Run(c.dir, func(t *testing.T) {
+			in := CDNCache{}
+			if c.dir != "" {
+				in.Dir = root + "/" + c.dir
+			}
+			dir, shared, err := in.folder(data)
+			if c.want == "" {
+				if err == nil {
+					t.Errorf("accepted as %s", dir)
+				}
+				return
+			}
+			if err != nil || dir != filepath.Join(root, c.want) || shared != c.shared {
+				t.Errorf("%s, shared %t, %v", dir, shared, err)
+			}
+		})
+	}
+}

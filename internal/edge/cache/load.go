@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -31,24 +30,24 @@ type savedSite struct {
 	Prefixes map[string]uint64
 }
 
-// openDisk opens the folder of a cache and reads what is there. What another key sealed is
-// removed, and so is what a crash left behind.
+// openDisk opens the folder of a cache and reads what is there. Entries that another key
+// sealed are removed, and so are those that a crash left behind.
 func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64) bool) error {
-	if err := folder.Make(dir, 0o700); err != nil {
+	if err := Claim(dir); err != nil {
 		return err
 	}
 	c.disk = &disk{
 		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: newOpenFiles(budget),
 	}
 	c.state = filepath.Join(dir, "state")
-	s, err := c.readState()
-	if errors.Is(err, seal.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
-		s, err = &state{}, os.RemoveAll(c.disk.dir)
-	}
-	if err != nil {
+	if err := folder.Make(c.disk.dir, 0o700); err != nil {
 		return err
 	}
-	if err := folder.Make(c.disk.dir, 0o700); err != nil {
+	s, err := c.readState()
+	if errors.Is(err, seal.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
+		s, err = &state{}, c.disk.each(func(n name) error { return os.Remove(c.disk.path(n)) })
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.writeState(&state{}); err != nil { // so that a crash from now on is noticed
@@ -122,22 +121,22 @@ type loaded struct {
 	record *record
 }
 
-// load reads the records of all files, and removes the files that it can't open.
+// load reads the records of all entries, and removes those that it can't open.
 func (c *Cache) load() error {
-	folders, err := os.ReadDir(c.disk.dir)
-	if err != nil {
+	var names []name
+	if err := c.disk.each(func(n name) error { names = append(names, n); return nil }); err != nil {
 		return err
 	}
 	var readers sync.WaitGroup
-	found, errs := make([][]loaded, len(folders)), make([]error, len(folders))
+	found, errs := make([][]loaded, runtime.GOMAXPROCS(0)), make([]error, runtime.GOMAXPROCS(0))
 	var next atomic.Int64
-	for range runtime.GOMAXPROCS(0) {
+	for i := range found {
 		readers.Go(func() {
-			for n := next.Add(1) - 1; int(n) < len(folders); n = next.Add(1) - 1 {
-				if name := folders[n].Name(); folders[n].IsDir() {
-					found[n], errs[n] = c.disk.loadFolder(name)
+			for n := next.Add(1) - 1; int(n) < len(names) && errs[i] == nil; n = next.Add(1) - 1 {
+				if l, err := c.disk.loadFile(names[n]); err == nil {
+					found[i] = append(found[i], l)
 				} else {
-					errs[n] = os.Remove(filepath.Join(c.disk.dir, name))
+					errs[i] = os.Remove(c.disk.path(names[n]))
 				}
 			}
 		})
@@ -163,30 +162,8 @@ func (c *Cache) load() error {
 	return nil
 }
 
-// loadFolder reads the records of the files in one folder.
-func (d *disk) loadFolder(fan string) (all []loaded, err error) {
-	names, err := os.ReadDir(filepath.Join(d.dir, fan))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range names {
-		path := filepath.Join(d.dir, fan, file.Name())
-		l, err := d.loadFile(fan+file.Name(), path)
-		if err == nil {
-			all = append(all, l)
-		} else if err := os.RemoveAll(path); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-func (d *disk) loadFile(text, path string) (loaded, error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(name{}) {
-		return loaded{}, seal.ErrCorrupt
-	}
-	f, err := os.Open(path)
+func (d *disk) loadFile(n name) (loaded, error) {
+	f, err := os.Open(d.path(n))
 	if err != nil {
 		return loaded{}, err
 	}
@@ -195,12 +172,12 @@ func (d *disk) loadFile(text, path string) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	r, err := d.record(name(raw), f, info.Size())
+	r, err := d.record(n, f, info.Size())
 	if err != nil {
 		return loaded{}, err
 	}
 	r.Header = nil // it is read again when it is needed
-	return loaded{file: name(raw), length: info.Size(), record: r}, nil
+	return loaded{file: n, length: info.Size(), record: r}, nil
 }
 
 // diskCost is what a file counts against the budget: what it takes on the disk.
