@@ -157,6 +157,16 @@ func (e *Edge) Apply(ctx context.Context, s *distribution.Snapshot) error {
 	return nil
 }
 
+// Clear makes the edge serve nothing, and forget the generation that it had: the next snapshot
+// counts, whatever its generation.
+func (e *Edge) Clear() {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	e.served.Store(&index{})
+	e.counts.Distributions.Store(0)
+	e.options.Cache.Clear()
+}
+
 // asKept returns a snapshot whose invalidations name paths as responses are kept under: in
 // their one form, and the root stands for the default root object, too.
 func (x *index) asKept(s *distribution.Snapshot) *distribution.Snapshot {

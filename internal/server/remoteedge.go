@@ -117,7 +117,7 @@ func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
 	failed := make(chan error, 2)
 	var serving, follows sync.WaitGroup
 	end := s.serveCDN(requests, &serving, failed)
-	follows.Go(func() { store.Follow(following, s.edge.edge.Apply) })
+	follows.Go(func() { store.Follow(following, s.edge.edge) })
 	var err error
 	select {
 	case <-ctx.Done():

@@ -154,13 +154,19 @@ func TestFarEdge(t *testing.T) {
 	e.stop()
 }
 
-// TestRemovedEdge: an edge whose credential was removed serves nothing.
+// TestRemovedEdge: an edge whose credential was removed serves nothing, not even what it has
+// in its cache.
 func TestRemovedEdge(t *testing.T) {
 	s := newOACSite(t)
-	s.policy("AWS:SourceArn", *s.own.Distribution.ARN, "s3:GetObject")
+	cached := s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
+		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingOptimized)
+	}).Distribution
+	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
 	e := s.newFarEdge("lost")
 	defer e.stop()
 	e.get(t, s.own.Distribution, "/page", 200)
+	e.get(t, cached, "/page", 200)
+	e.get(t, cached, "/page", 200)
 	list, err := operator.Dial(s.Data).Edges(t.Context())
 	s.ok(err)
 	if len(list) != 1 || list[0].Name != "lost" || list[0].Seen == nil {
@@ -168,6 +174,7 @@ func TestRemovedEdge(t *testing.T) {
 	}
 	_, err = operator.Dial(s.Data).RemoveEdge(t.Context(), "lost")
 	s.ok(err)
+	e.get(t, cached, "/page", 403)
 	e.get(t, s.own.Distribution, "/page", 403)
 }
 

@@ -206,6 +206,7 @@ func (o *Operator) RemoveEdge(ctx context.Context, rec authz.Record, name string
 	})
 	if err == nil {
 		o.remote.forget(removed.AccessKeyID)
+		o.remote.announce() // the edge asks again, and is refused
 	}
 	return removed, err
 }
@@ -265,6 +266,13 @@ func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) 
 		generation, err := s.Generation(ctx)
 		if err != nil {
 			return nil, err
+		}
+		_, known, err := s.EdgeSecret(ctx, c.AccessKeyID())
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			return nil, fault.Of(fault.AccessDenied)
 		}
 		if generation != after {
 			return s.edgeSnapshot(ctx, c.AccessKeyID())

@@ -24,9 +24,9 @@ func (c *Config) checkAliases(domains []string) error {
 			}
 		}
 		for _, own := range domains {
-			if isBelow(host, own) {
-				return invalid("The alias %.255q is below %s, where buckets of this server have their names.",
-					alias, own)
+			_, above, _ := strings.Cut(own, ".")
+			if isBelow(host, own) || strings.EqualFold(alias, "*."+above) { // the star stands for it, too
+				return invalid("The alias %.255q stands for a name of this server, %s or one below it.", alias, own)
 			}
 		}
 	}

@@ -168,6 +168,9 @@ func TestRefused(t *testing.T) {
 		{"alias of a bucket here", fault.InvalidArgument, func(p parts) {
 			p.Aliases = Aliases{1, []string{"*.store.example"}}
 		}},
+		{"alias above this server", fault.InvalidArgument, func(p parts) {
+			p.Aliases = Aliases{1, []string{"*.Corp.example"}}
+		}},
 		{"aliases alike", fault.InvalidArgument, func(p parts) {
 			p.Aliases = Aliases{2, []string{"a.example", "A.example"}}
 		}},
@@ -269,7 +272,7 @@ func TestRefused(t *testing.T) {
 			c.change(parts{
 				in, &in.DefaultCacheBehavior, &in.CacheBehaviors.Items[0], &in.Origins.Items[0], &in.Origins.Items[1],
 			})
-			if err := in.Complete([]string{"store.example"}); !fault.Is(err, c.code) {
+			if err := in.Complete([]string{"store.example", "s3.corp.example"}); !fault.Is(err, c.code) {
 				t.Errorf("got %v, want %s", err, c.code)
 			}
 		})

@@ -43,8 +43,8 @@ func Claim(dir string) error {
 		case markerName + ".new": // a start was interrupted
 		case "lost+found": // of a file system of its own
 		default:
-			return fmt.Errorf("%s is not empty, and it is no cache of watertight (there is %s in it): name an empty folder",
-				dir, e.Name())
+			return fmt.Errorf("%s is not empty, and it is no cache of watertight (there is %s in it): name an empty "+
+				"folder", dir, e.Name())
 		}
 	}
 	return folder.Replace(path, []byte(marker), 0o600)

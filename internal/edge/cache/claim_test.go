@@ -77,7 +77,8 @@ func TestOnlyEntriesAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := []string{
-		"photo.jpg", "objects/photo.jpg", "objects/ab/photo.jpg", "objects/abcd/x", "objects/ab/" + strings.Repeat("0", 30) + "/x",
+		"photo.jpg", "objects/photo.jpg", "objects/ab/photo.jpg", "objects/abcd/x",
+		"objects/ab/" + strings.Repeat("0", 30) + "/x",
 	}
 	for _, path := range kept {
 		path = filepath.Join(dir, path)
@@ -117,5 +118,44 @@ func TestInterruptedClaim(t *testing.T) {
 		if err := Claim(dir); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAnotherPast: a cache that knows invalidations which its store doesn't, because that was
+// restored from a backup, is dropped, and so is one that is cleared. The numbers that the store
+// gives once more count.
+func TestAnotherPast(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		restart bool
+	}{{"restart", true}, {"cleared", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, key, o := t.TempDir(), seal.NewKey(), content(10)
+			kept := open(t, onDisk(t, dir, key))
+			purge(kept, 9, "/other")
+			get(t, kept, request("/a"), o)
+			if c.restart {
+				if err := kept.Close(); err != nil {
+					t.Fatal(err)
+				}
+				kept = open(t, onDisk(t, dir, key))
+			} else {
+				kept.Clear()
+				if _, _, r := get(t, kept, request("/a"), o); r != Miss {
+					t.Errorf("%v after it was cleared", r)
+				}
+			}
+			purge(kept, 4, "/other")
+			if _, _, r := get(t, kept, request("/a"), o); r != Miss {
+				t.Errorf("%v of another past", r)
+			}
+			if _, _, r := get(t, kept, request("/a"), o); r != Hit {
+				t.Errorf("%v afterwards", r)
+			}
+			purge(kept, 5, "/a")
+			if _, _, r := get(t, kept, request("/a"), o); r != Miss {
+				t.Errorf("%v after an invalidation", r)
+			}
+		})
 	}
 }

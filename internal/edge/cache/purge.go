@@ -94,8 +94,40 @@ func (c *Cache) Apply(s *distribution.Snapshot) {
 	c.discard(nil, gone...)
 }
 
+// Clear drops everything, invalidations too: the next snapshot may be another store's.
+func (c *Cache) Clear() {
+	c.mu.Lock()
+	c.purges.forget()
+	gone := c.sweep()
+	c.mu.Unlock()
+	c.discard(nil, gone...)
+}
+
+// forget makes everything gone that was asked for, and is asked for now.
+func (p *purges) forget() {
+	for _, s := range p.sites {
+		s.gone = true
+	}
+	clear(p.sites)
+	p.seen, p.floor, p.told = 0, 0, false
+}
+
+// ahead reports whether the newest invalidation that was applied is one that a snapshot's
+// store does not know: it was restored from a backup, and gives its number once more.
+func (p *purges) ahead(s *distribution.Snapshot) bool {
+	newest := max(s.Oldest, 1) - 1
+	for _, n := range s.Invalidations {
+		newest = max(newest, n.Number)
+	}
+	return p.seen > newest
+}
+
 func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	p := &c.purges
+	if !p.told && p.ahead(s) {
+		p.forget()
+		gone = c.sweep()
+	}
 	p.told = true
 	all := p.seen+1 < s.Oldest // whether entries are gone that sweep finds
 	if all {
@@ -123,9 +155,9 @@ func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 		}
 	}
 	if all {
-		return c.sweep()
+		gone = append(gone, c.sweep()...)
 	}
-	return nil
+	return gone
 }
 
 // sweep removes the entries that are gone with everything else of their distribution. Others

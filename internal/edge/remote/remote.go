@@ -215,21 +215,26 @@ func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snaps
 // Waits between two attempts while the store is away.
 const firstWait, longestWait = time.Second, 30 * time.Second
 
+// Edge is what serves the snapshots.
+type Edge interface {
+	Apply(ctx context.Context, s *distribution.Snapshot) error
+	Clear() // serve nothing, until a snapshot of whatever generation
+}
+
 // Follow applies every snapshot until ctx ends. While the store is away, the edge keeps what
-// it has. If the store refuses the credential, the edge serves nothing any more.
-func (s *Store) Follow(ctx context.Context, apply func(context.Context, *distribution.Snapshot) error) {
+// it has. If the store refuses the credential, the edge serves nothing any more. If the store
+// has an older generation, it was restored from a backup: the edge begins anew.
+func (s *Store) Follow(ctx context.Context, edge Edge) {
 	var have uint64
 	wait, away := firstWait, false
 	for ctx.Err() == nil {
 		next, err := s.Snapshot(ctx, have)
-		if errors.Is(err, errRefused) {
-			next = &distribution.Snapshot{}
-			if applied := apply(ctx, next); applied != nil {
-				err = applied
-			}
+		if errors.Is(err, errRefused) || err == nil && next.Generation < have {
+			edge.Clear()
 			have = 0
-		} else if err == nil && next.Generation != have {
-			if err = apply(ctx, next); err == nil {
+		}
+		if err == nil && next.Generation != have {
+			if err = edge.Apply(ctx, next); err == nil {
 				have = next.Generation
 			}
 		}
