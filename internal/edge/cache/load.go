@@ -66,10 +66,10 @@ func (p *purges) restore(s *state) {
 		t := p.site(id)
 		t.floor = saved.Floor
 		for path, n := range saved.Exact {
-			t.exact[path], t.newest = n, max(t.newest, n)
+			t.remember(t.exact, path, n)
 		}
 		for prefix, n := range saved.Prefixes {
-			t.prefixes[prefix], t.newest = n, max(t.newest, n)
+			t.remember(t.prefixes, prefix, n)
 		}
 	}
 }

@@ -23,12 +23,14 @@ type site struct {
 	newest   uint64
 	exact    map[string]uint64 // path → the newest invalidation of it
 	prefixes map[string]uint64 // the same for paths that end with a star
+	bytes    int               // of these paths
 	gone     bool              // the distribution is not served any more
 }
 
 const (
 	maxExact    = 10_000 // paths that one distribution remembers
 	maxPrefixes = 64
+	maxPaths    = 256 << 10 // bytes of all of them
 )
 
 func newPurges() purges { return purges{sites: map[string]*site{}} }
@@ -62,6 +64,15 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	return true
 }
 
+// remember sets the newest invalidation of a path in one of the maps.
+func (s *site) remember(paths map[string]uint64, path string, n uint64) {
+	old, there := paths[path]
+	if !there {
+		s.bytes += len(path)
+	}
+	paths[path], s.newest = max(old, n), max(s.newest, n)
+}
+
 // purge remembers an invalidation. It returns true if it purges all paths.
 func (s *site) purge(n uint64, path string) bool {
 	if n <= s.floor {
@@ -69,14 +80,16 @@ func (s *site) purge(n uint64, path string) bool {
 	}
 	s.newest = max(s.newest, n)
 	prefix, wild := strings.CutSuffix(path, "*")
+	fits := s.bytes+len(prefix) <= maxPaths
 	switch {
-	case !wild && len(s.exact) < maxExact:
-		s.exact[path] = max(s.exact[path], n)
-	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes:
-		s.prefixes[prefix] = max(s.prefixes[prefix], n)
+	case !wild && len(s.exact) < maxExact && fits:
+		s.remember(s.exact, path, n)
+	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes && fits:
+		s.remember(s.prefixes, prefix, n)
 	default: // all paths, or too many to remember
 		clear(s.exact)
 		clear(s.prefixes)
+		s.bytes = 0
 		s.floor = max(s.floor, n)
 		return true
 	}
