@@ -96,7 +96,9 @@ func (s *Server) openCDN(ctx context.Context) error {
 		Domains: s.config.Domains, Buckets: s.origins, Servers: servers, Logger: s.log, Now: s.config.Now,
 	})
 	s.edge = &cdnEdge{cache: kept, servers: servers, origins: known, door: newDoor(s.config.MaxConnections)}
-	s.edge.logs = accesslog.New(accesslog.Options{Deliver: s.deliverLog, Now: s.config.Now, Logger: s.log})
+	s.edge.logs = accesslog.New(accesslog.Options{
+		Deliver: s.deliverLog(s.putLog), Now: s.config.Now, Logger: s.log,
+	})
 	s.edge.edge = edge.New(edge.Options{
 		Cache: kept, Origins: known,
 		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.edge.logs.Add,

@@ -2,13 +2,17 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"slices"
+	"strings"
 
 	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/cdn"
 	"watertight/internal/core/distribution"
 	"watertight/internal/core/session"
+	"watertight/internal/edge/accesslog"
+	"watertight/internal/edge/remote"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/protocol"
@@ -41,16 +45,45 @@ func (c credentials) Lookup(ctx context.Context, accessKeyID string) (credential
 // that are origins of the distribution, with an origin access control that signs, and only by
 // methods that the distribution allows.
 func (c credentials) Sends(
-	ctx context.Context, accessKeyID, id string, r *protocol.Request,
+	ctx context.Context, accessKeyID, token string, r *protocol.Request,
 ) (*authn.Service, error) {
+	id, logs := strings.CutPrefix(token, remote.LogToken)
 	site, err := c.contents.EdgeSite(ctx, accessKeyID, id)
 	if err != nil {
 		return nil, err
 	}
-	if site == nil || !allows(site, r.HTTP.Method) || !c.signsFor(site, r.Bucket) || !aboutObjects(r) {
+	if logs && site != nil && c.putsLog(site, r) {
+		return &authn.Service{Name: logDelivery, SourceARN: site.ARN(), SourceAccount: site.Account}, nil
+	}
+	if logs || site == nil || !allows(site, r.HTTP.Method) || !c.signsFor(site, r.Bucket) || !aboutObjects(r) {
 		return nil, fault.Of(fault.AccessDenied)
 	}
 	return &authn.Service{Name: cdn.Service, SourceARN: site.ARN(), SourceAccount: site.Account}, nil
+}
+
+// maxLog bounds a file of an access log, in bytes.
+const maxLog = 8 << 20
+
+// putsLog reports whether a request puts a new file of a distribution's access log into the
+// bucket where the distribution's configuration wants it, and does nothing besides.
+func (c credentials) putsLog(site *distribution.Site, r *protocol.Request) bool {
+	bucket, ok := distribution.BucketOf(site.Config.Logging.Bucket, c.domains)
+	header := r.HTTP.Header
+	if !ok || !site.Config.Logging.Enabled || r.HTTP.Method != http.MethodPut || r.Bucket != bucket ||
+		!accesslog.IsName(site, r.Key) || len(r.Query) > 0 || header.Get("If-None-Match") != "*" ||
+		r.HTTP.ContentLength < 0 || r.HTTP.ContentLength > maxLog {
+		return false
+	}
+	for name := range header {
+		switch name {
+		case "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256":
+		default:
+			if strings.HasPrefix(name, "X-Amz-") || strings.HasPrefix(name, "X-Watertight-") {
+				return false // another source, an ACL, a lock, tags or a key
+			}
+		}
+	}
+	return true
 }
 
 // allows reports whether a behaviour of a distribution allows a method.

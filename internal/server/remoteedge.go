@@ -94,16 +94,13 @@ func (s *Server) openRemote(store *remote.Store) error {
 	}
 	s.edge = &cdnEdge{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
 	s.edge.logs = accesslog.New(accesslog.Options{
-		Deliver: func(context.Context, accesslog.File) error {
-			return errors.New("an edge on another machine delivers no access logs")
-		},
-		Now: s.config.Now, Logger: s.log,
+		Deliver: s.deliverLog(putLogTo(store)), Now: s.config.Now, Logger: s.log,
 	})
 	s.edge.edge = edge.New(edge.Options{
 		Cache: kept, Origins: origin.New(origin.Options{
 			Domains: s.config.Domains, Buckets: store, Servers: servers, Logger: s.log, Now: s.config.Now,
 		}),
-		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(),
+		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.edge.logs.Add,
 	})
 	return nil
 }

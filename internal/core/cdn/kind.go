@@ -84,13 +84,13 @@ func newID(first byte) string { return string(first) + random(idLetters, idLengt
 
 // random returns n random characters of an alphabet.
 func random(alphabet string, n int) string {
-	most := byte(256 - 256%len(alphabet)) // larger bytes would favour some characters
+	most := 256 - 256%len(alphabet) // bytes from here on would favour some characters
 	out := make([]byte, 0, n)
 	var b [32]byte
 	for len(out) < n {
 		rand.Read(b[:])
 		for _, c := range b {
-			if c < most && len(out) < n {
+			if int(c) < most && len(out) < n {
 				out = append(out, alphabet[int(c)%len(alphabet)])
 			}
 		}

@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -177,6 +179,12 @@ func (l *Logs) finish(w *written) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+}
+
+// IsName reports whether a key is that of a file of a distribution's access log.
+func IsName(site *distribution.Site, key string) bool {
+	rest, ok := strings.CutPrefix(key, site.Config.Logging.Prefix+site.ID+".")
+	return ok && regexp.MustCompile(`^\d{4}-\d\d-\d\d-\d\d\.[0-9a-f]{8}\.gz$`).MatchString(rest)
 }
 
 func sameHour(a, b time.Time) bool {

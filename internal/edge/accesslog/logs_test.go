@@ -74,6 +74,9 @@ func TestFiles(t *testing.T) {
 		if !regexp.MustCompile(`^p/E[12]\.2026-05-01-1[23]\.[0-9a-f]{8}\.gz$`).MatchString(f.Name) {
 			t.Errorf("the name %q", f.Name)
 		}
+		if !IsName(f.Site, f.Name) || IsName(f.Site, f.Name+"x") || IsName(f.Site, f.Name[1:]) {
+			t.Errorf("IsName is wrong about %q", f.Name)
+		}
 		z, err := gzip.NewReader(bytes.NewReader(f.Data))
 		if err != nil {
 			t.Fatal(err)

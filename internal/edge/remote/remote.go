@@ -5,8 +5,11 @@
 package remote
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +33,10 @@ import (
 
 // SnapshotPath is where the store answers what an edge serves; see docs/EXTENSIONS.md.
 const SnapshotPath = "/2020-05-31/edge/snapshot"
+
+// LogToken begins the session token of a request that delivers an access log; the
+// distribution's id follows.
+const LogToken = "logs/"
 
 // Credential is the credential file that watertight edge enroll writes.
 type Credential struct {
@@ -142,7 +149,33 @@ func (s *Store) RoundTrip(
 			return nil, err
 		}
 	}
-	res, err := s.server.RoundTrip(out, call())
+	return s.send(ctx, out)
+}
+
+// PutLog puts a file of a distribution's access log into the distribution's logging bucket.
+// It never replaces an object. The session token says what it is.
+func (s *Store) PutLog(
+	ctx context.Context, bucket, key string, data []byte, distribution string,
+) (*http.Response, error) {
+	path := "/" + bucket + "/" + key
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.base.String(), bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	r.URL.Path, r.URL.RawPath = path, httpbinding.EscapePath(path, false)
+	hash := sha256.Sum256(data)
+	r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(hash[:]))
+	r.Header.Set("Content-Type", "application/x-gzip")
+	r.Header.Set("If-None-Match", "*")
+	if err := s.sign(ctx, r, "s3", LogToken+distribution); err != nil {
+		return nil, err
+	}
+	return s.send(ctx, r)
+}
+
+// send sends a request about a bucket.
+func (s *Store) send(ctx context.Context, r *http.Request) (*http.Response, error) {
+	res, err := s.server.RoundTrip(r, call())
 	switch {
 	case err == nil:
 		return res, nil
