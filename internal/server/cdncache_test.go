@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,5 +108,25 @@ func TestCacheFolder(t *testing.T) {
 				t.Errorf("%s, shared %t, %v", dir, shared, err)
 			}
 		})
+	}
+}
+
+// TestCDNCacheKeyRefused: a key of KMS that can't be used is named in the log, under a name
+// that newLogger doesn't blank, with what its policy must allow.
+func TestCDNCacheKeyRefused(t *testing.T) {
+	s := newBox(t)
+	name := s.kms(t, "CreateKey", `{}`)["KeyMetadata"].(map[string]any)["Arn"].(string)
+	var log bytes.Buffer
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	s.config.CDN.Cache = CDNCache{Dir: filepath.Join(t.TempDir(), "cache"), Bytes: 1 << 20, Key: "kms:" + name}
+	c, err := s.openCache(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, want := range []string{"arn=" + name, "cloudfront.amazonaws.com", "kms:GenerateDataKey", "kms:Decrypt"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not have %s: %s", want, &log)
+		}
 	}
 }
