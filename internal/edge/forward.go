@@ -39,9 +39,11 @@ type viewed struct {
 func (b *behavior) forward(v *viewed) asked {
 	a := asked{method: v.method, header: http.Header{}}
 	a.target = target{path: v.target.path, query: b.query(v.target.query)}
-	for name, values := range v.header {
-		if b.takes(strings.ToLower(name), v) {
-			a.header[name] = values
+	if !b.keyed.headers.none() || !b.more.headers.none() || v.pass || v.content { // else takes has none
+		for name, values := range v.header {
+			if b.takes(strings.ToLower(name), v) {
+				a.header[name] = values
+			}
 		}
 	}
 	if b.gzip || b.brotli {

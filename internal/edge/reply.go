@@ -110,7 +110,7 @@ func (x *exchange) dress(a *reply) {
 		a.result = resultError
 	}
 	if a.stored {
-		h["Age"] = []string{strconv.FormatInt(int64(a.age/time.Second), 10)}
+		h["Age"] = x.line(0, strconv.FormatInt(int64(a.age/time.Second), 10))
 	}
 	said := &x.e.said
 	if v := h["Via"]; len(v) > 0 {
@@ -119,15 +119,21 @@ func (x *exchange) dress(a *reply) {
 		h["Via"] = said.via
 	}
 	h["X-Cache"], h["X-Amz-Cf-Pop"] = said.results[a.result], said.pop
-	h["X-Amz-Cf-Id"] = []string{x.id}
+	h["X-Amz-Cf-Id"] = x.line(1, x.id)
 	switch {
 	case a.status == http.StatusNotModified || a.status == http.StatusNoContent:
 		delete(h, "Content-Length")
 	case a.size >= 0:
-		h["Content-Length"] = []string{strconv.FormatInt(a.size, 10)}
+		h["Content-Length"] = x.line(2, strconv.FormatInt(a.size, 10))
 	default:
 		delete(h, "Content-Length")
 	}
+}
+
+// line returns the one value of a header, without another allocation.
+func (x *exchange) line(at int, value string) []string {
+	x.lines[at] = value
+	return x.lines[at : at+1 : at+1]
 }
 
 // sampled decides whether an answer is one of a share, in percent: by its random id.

@@ -62,7 +62,9 @@ type guest struct {
 
 	told  func(limit.Class, string) error // identify
 	until atomic.Pointer[time.Time]       // the deadline of writes, or nil
-	joint joint
+	// endless says that until, which still is in force, does not count any more.
+	endless atomic.Bool
+	joint   joint
 
 	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }

@@ -36,6 +36,13 @@ func (g *guest) sendHeld() error {
 // Write implements net.Conn.
 func (g *guest) Write(p []byte) (int, error) {
 	j := &g.joint
+	if g.endless.Load() {
+		g.until.Store(nil)
+		g.endless.Store(false)
+		if err := g.Conn.SetWriteDeadline(time.Time{}); err != nil {
+			return 0, err
+		}
+	}
 	switch {
 	case j.held != nil:
 		return g.join(p)
@@ -61,14 +68,20 @@ func (g *guest) join(p []byte) (int, error) {
 	return int(max(n, 0)), err
 }
 
-// SetWriteDeadline implements net.Conn.
+// SetWriteDeadline implements net.Conn. To have none takes effect with the next write:
+// net/http asks for it after each response, and guard sets one for the next.
 func (g *guest) SetWriteDeadline(t time.Time) error {
+	g.endless.Store(t.IsZero())
+	if t.IsZero() {
+		return nil
+	}
 	g.until.Store(&t)
 	return g.Conn.SetWriteDeadline(t)
 }
 
 // SetDeadline implements net.Conn.
 func (g *guest) SetDeadline(t time.Time) error {
+	g.endless.Store(false)
 	g.until.Store(&t)
 	return g.Conn.SetDeadline(t)
 }

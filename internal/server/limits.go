@@ -190,6 +190,7 @@ func (p *progress) begin() {
 		if until := p.visitor.until.Load(); until != nil {
 			p.next = until.Add(p.stall/10 - p.stall)
 			if left := time.Until(*until); left <= p.stall && left > p.stall-p.stall/10 {
+				p.visitor.endless.Store(false)
 				return
 			}
 		}
