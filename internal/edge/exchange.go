@@ -1,10 +1,9 @@
 package edge
 
 import (
+	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -323,13 +322,11 @@ func (x *exchange) verify() error {
 	return nil
 }
 
-// newID returns an id in the form of CloudFront's. It tells requests apart, and is no secret.
+// newID returns an id in the form of CloudFront's.
 func newID() string {
-	var b [48]byte
-	for i := 0; i < len(b); i += 8 {
-		binary.NativeEndian.PutUint64(b[i:], rand.Uint64())
-	}
+	var b [42]byte
+	rand.Read(b[:])
 	var text [56]byte
-	base64.URLEncoding.Encode(text[:], b[:42])
+	base64.URLEncoding.Encode(text[:], b[:])
 	return string(text[:])
 }
