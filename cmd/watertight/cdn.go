@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -50,10 +51,34 @@ func (c *cdnCreate) Run(p process) error {
 	} else {
 		_, err = fmt.Fprint(p.stdout, c.told(name, &d))
 	}
-	if err == nil && d.BucketProblem != "" {
+	switch {
+	case err != nil:
+		return err
+	case d.BucketProblem != "":
 		return errStatement
+	case d.Existed:
+		return c.unmet(&d)
 	}
-	return err
+	return nil
+}
+
+// unmet returns an error for what was asked of a distribution that was there already and does
+// not have it: nothing was changed.
+func (c *cdnCreate) unmet(d *operator.CDNBucket) error {
+	for _, alias := range c.Alias {
+		if !slices.ContainsFunc(d.Aliases, func(has string) bool { return strings.EqualFold(has, alias) }) {
+			return fmt.Errorf("the distribution %s does not have the alias %s: add it with UpdateDistribution", d.ID,
+				alias)
+		}
+	}
+	if !d.Enabled {
+		return fmt.Errorf("the distribution %s is disabled: enable it with UpdateDistribution", d.ID)
+	}
+	if c.KeyPolicy && d.KeyStatement != "" && !d.KeyAdded {
+		return errors.New("--key-policy changes the key's policy for a new distribution only: put the statement " +
+			"above into it")
+	}
+	return nil
 }
 
 // told says what was made, how it is reached, and what is left to do.

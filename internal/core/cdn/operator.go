@@ -87,8 +87,8 @@ func (o *Operator) CreateForBucket(
 
 func ofKind(account string, k kind, id string) string { return distribution.ARN(account, k.name, id) }
 
-// ofBucket returns the id of a distribution of the transaction's account that has a bucket as
-// its origin, or "".
+// ofBucket returns the id of an enabled distribution of the transaction's account that has a
+// bucket as its origin, with an origin access control, or "".
 func (o *Operator) ofBucket(t *transaction, bucket string) (string, error) {
 	ids, err := record.Names(t, ownedKey(distributions(), t.account, ""))
 	if err != nil {
@@ -101,8 +101,8 @@ func (o *Operator) ofBucket(t *transaction, bucket string) (string, error) {
 		}
 		if slices.ContainsFunc(c.Origins.Items, func(of distribution.Origin) bool {
 			name, ok := distribution.BucketOf(of.DomainName, o.domains)
-			return ok && name == bucket && of.S3OriginConfig != nil
-		}) {
+			return ok && name == bucket && of.S3OriginConfig != nil && of.OriginAccessControlId != ""
+		}) && c.Enabled {
 			return id, nil
 		}
 	}
