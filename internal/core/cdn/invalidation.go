@@ -19,6 +19,7 @@ import (
 // Limits of what is kept of invalidations.
 const (
 	maxKept       = 100     // of a distribution: the newest ones
+	maxKeptLength = 4 << 20 // bytes of their paths, the newest one's among them
 	maxTold       = 100     // of all that edges are told: the newest ones
 	maxToldLength = 1 << 20 // bytes of their paths, unless one alone has more
 )
@@ -223,13 +224,34 @@ func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (
 	t.state.number++
 	b := &batch{number: t.state.number, created: t.at, reference: in.CallerReference, generation: t.generation}
 	t.Set(batchKey(id, b.number), b.encode())
-	t.Set(pathsKey(b.number), (&paths{id, in.Paths.Items}).encode())
-	for _, b := range old[min(len(old), maxKept-1):] {
+	told := (&paths{id, in.Paths.Items}).encode()
+	t.Set(pathsKey(b.number), told)
+	kept, err := keptOf(t, old, maxKeptLength-len(told))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range old[kept:] {
 		t.Delete(batchKey(id, b.number))
 		t.Delete(pathsKey(b.number))
 		t.state.oldest = max(t.state.oldest, b.number+1)
 	}
 	return b, t.tellNewest()
+}
+
+// keptOf returns how many of a distribution's invalidations, newest first, are kept beside a
+// new one.
+func keptOf(r kv.Reader, old []*batch, length int) (n int, err error) {
+	for n < min(len(old), maxKept-1) {
+		v, err := r.Get(pathsKey(old[n].number))
+		if err != nil {
+			return 0, err
+		}
+		if length -= len(v); length < 0 {
+			break
+		}
+		n++
+	}
+	return n, nil
 }
 
 // tellNewest moves the oldest invalidation that edges are told, so that they are told a bounded

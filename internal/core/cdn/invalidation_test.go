@@ -76,6 +76,13 @@ func TestInvalidationsAreForgotten(t *testing.T) {
 	if n := len(e.edge.Invalidations); n != 1 || e.edge.Oldest != e.edge.Invalidations[0].Number {
 		t.Errorf("the edge is told %d long ones", n)
 	}
+	for n := range 3 {
+		_, err := e.invalidate(d.ID, fmt.Sprint("longer", n), long...)
+		e.ok(err)
+	}
+	if n := len(e.dump()); n != maxKeptLength/(300*3000)*2+4 {
+		t.Errorf("%d records", n)
+	}
 }
 
 // TestEdgeThatRefuses: a change that the edge does not have is no success, is not deployed, and

@@ -66,10 +66,10 @@ func (p *purges) restore(s *state) {
 		t := p.site(id)
 		t.floor = saved.Floor
 		for path, n := range saved.Exact {
-			t.remember(t.exact, path, n)
+			p.purge(t, n, path)
 		}
 		for prefix, n := range saved.Prefixes {
-			t.remember(t.prefixes, prefix, n)
+			p.purge(t, n, prefix+"*")
 		}
 	}
 }

@@ -13,6 +13,7 @@ type purges struct {
 	sites map[string]*site
 	seen  uint64 // the newest invalidation that was applied
 	floor uint64 // what was asked for before this one was known is gone
+	bytes int    // of the paths of all sites
 	told  bool   // whether a snapshot was applied; nothing is answered before
 }
 
@@ -23,14 +24,16 @@ type site struct {
 	newest   uint64
 	exact    map[string]uint64 // path → the newest invalidation of it
 	prefixes map[string]uint64 // the same for paths that end with a star
-	bytes    int               // of these paths
+	bytes    int               // of exact and prefixes
 	gone     bool              // the distribution is not served any more
 }
 
+// What is remembered of paths, in bytes. Beyond it, all of a distribution is purged.
 const (
-	maxExact    = 10_000 // paths that one distribution remembers
-	maxPrefixes = 64
-	maxPaths    = 256 << 10 // bytes of all of them
+	maxSiteBytes = 1 << 20
+	maxBytes     = 16 << 20 // of all distributions
+	pathCost     = 64       // a path's place in a map, about
+	maxPrefixes  = 64       // of one distribution: each lookup compares them all
 )
 
 func newPurges() purges { return purges{sites: map[string]*site{}} }
@@ -64,36 +67,48 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	return true
 }
 
-// remember sets the newest invalidation of a path in one of the maps.
-func (s *site) remember(paths map[string]uint64, path string, n uint64) {
-	old, there := paths[path]
-	if !there {
-		s.bytes += len(path)
-	}
-	paths[path], s.newest = max(old, n), max(s.newest, n)
-}
-
-// purge remembers an invalidation. It returns true if it purges all paths.
-func (s *site) purge(n uint64, path string) bool {
+// purge remembers an invalidation. It returns true if it purges all paths of a distribution:
+// those of s, or, if there is too much to remember, those of the one that remembers most.
+func (p *purges) purge(s *site, n uint64, path string) (all bool) {
 	if n <= s.floor {
 		return false
 	}
 	s.newest = max(s.newest, n)
-	prefix, wild := strings.CutSuffix(path, "*")
-	fits := s.bytes+len(prefix) <= maxPaths
-	switch {
-	case !wild && len(s.exact) < maxExact && fits:
-		s.remember(s.exact, path, n)
-	case wild && len(prefix) > 1 && len(s.prefixes) < maxPrefixes && fits:
-		s.remember(s.prefixes, prefix, n)
-	default: // all paths, or too many to remember
-		clear(s.exact)
-		clear(s.prefixes)
-		s.bytes = 0
-		s.floor = max(s.floor, n)
-		return true
+	into, name := s.exact, path
+	if prefix, wild := strings.CutSuffix(path, "*"); wild {
+		into, name = s.prefixes, prefix
+		if len(prefix) <= 1 || len(into) >= maxPrefixes && into[prefix] == 0 {
+			p.purgeAll(s)
+			return true
+		}
 	}
-	return false
+	if into[name] == 0 {
+		s.bytes += len(name) + pathCost
+		p.bytes += len(name) + pathCost
+	}
+	into[name] = max(into[name], n)
+	if s.bytes > maxSiteBytes {
+		p.purgeAll(s)
+		all = true
+	}
+	for p.bytes > maxBytes {
+		most := s
+		for _, other := range p.sites {
+			if other.bytes > most.bytes {
+				most = other
+			}
+		}
+		p.purgeAll(most)
+		all = true
+	}
+	return all
+}
+
+// purgeAll purges all paths of a distribution, and remembers none of them.
+func (p *purges) purgeAll(s *site) {
+	s.floor = max(s.floor, s.newest)
+	p.bytes -= s.bytes
+	s.bytes, s.exact, s.prefixes = 0, map[string]uint64{}, map[string]uint64{}
 }
 
 // Apply makes the invalidations of a snapshot effective: when it returns, nothing that they
@@ -122,7 +137,7 @@ func (p *purges) forget() {
 		s.gone = true
 	}
 	clear(p.sites)
-	p.seen, p.floor, p.told = 0, 0, false
+	p.seen, p.floor, p.bytes, p.told = 0, 0, 0, false
 }
 
 // ahead reports whether the newest invalidation that was applied is one that a snapshot's
@@ -156,7 +171,7 @@ func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	for _, n := range s.Invalidations {
 		if listed[n.Distribution] {
 			for _, path := range n.Paths {
-				all = p.site(n.Distribution).purge(n.Number, path) || all
+				all = p.purge(p.site(n.Distribution), n.Number, path) || all
 			}
 		}
 		p.seen = max(p.seen, n.Number)
@@ -164,6 +179,7 @@ func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	for id, old := range p.sites {
 		if !listed[id] {
 			old.gone, all = true, true
+			p.bytes -= old.bytes
 			delete(p.sites, id)
 		}
 	}
