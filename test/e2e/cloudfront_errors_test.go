@@ -103,7 +103,10 @@ func TestCloudFrontConfigErrors(t *testing.T) {
 		}},
 		{"times in disorder", "InvalidTTLOrder", 400, func(_ *types.DistributionConfig, b *types.DefaultCacheBehavior,
 			_ *types.Origin) {
-			b.CachePolicyId, b.MinTTL, b.DefaultTTL = nil, aws.Int64(2), aws.Int64(1)
+			b.CachePolicyId = nil
+			//lint:ignore SA1019 older configurations have them
+			b.MinTTL, b.DefaultTTL = aws.Int64(2), aws.Int64(1)
+			//lint:ignore SA1019 older configurations have it
 			b.ForwardedValues = &types.ForwardedValues{
 				QueryString: yes, Cookies: &types.CookiePreference{Forward: types.ItemSelectionNone},
 			}
@@ -187,10 +190,9 @@ func TestCloudFrontErrors(t *testing.T) {
 	none, uuid := aws.String("E0000000000000"), aws.String("00000000-0000-4000-8000-000000000000")
 	managed := aws.String(cachingOptimized)
 	update := func(ifMatch *string, change func(*types.DistributionConfig)) error {
-		config := d.Distribution.DistributionConfig
 		got, err := c.cdn.GetDistributionConfig(ctx, &cloudfront.GetDistributionConfigInput{Id: id})
 		c.ok(err)
-		config = got.DistributionConfig
+		config := got.DistributionConfig
 		if change != nil {
 			change(config)
 		}

@@ -242,6 +242,7 @@ func TestEncode(t *testing.T) {
 	if _, err := s.Encode(create, w, r, &kitchenOutput{ETag: "E2", New: "E1"}); err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1008 AWS spells it so
 	if w.Code != 201 || w.Header()["ETag"][0] != "E2" || w.Header().Get("Content-Type") != "text/xml" ||
 		w.Header().Get("Location") != "http://localhost/2020-05-31/kitchen/E1" {
 		t.Errorf("%d %v", w.Code, w.Header())
