@@ -82,8 +82,8 @@ func (f edgeFeed) answer(
 	record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
 	text, _ := r.Param("after")
 	after, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fault.New(fault.InvalidArgument, "after is the generation that the edge serves.")
+	if err != nil || len(r.Query) != 1 {
+		return 0, fault.New(fault.InvalidArgument, "The only parameter is after: the generation that the edge serves.")
 	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()

@@ -220,6 +220,16 @@ func TestStolenEdgeCredential(t *testing.T) {
 			}
 		})
 	}
+	for query, want := range map[string]int{"after=0": 200, "after=0&x=1": 400, "after=0&after=1": 400, "": 400} {
+		t.Run("snapshot "+query, func(t *testing.T) {
+			r := raw{method: "GET", target: "/2020-05-31/edge/snapshot?" + query, header: http.Header{}}
+			r.service = "cloudfront"
+			by(key)(&r)
+			if a := send(t, s.Server, r); a.status != want {
+				t.Errorf("%d %s, want %d", a.status, a.body, want)
+			}
+		})
+	}
 	for _, service := range []string{"s3", "s3control", "iam", "sts", "kms", "cloudfront"} {
 		for _, row := range s.Operations(service) {
 			t.Run(service+"/"+row.Name(), func(t *testing.T) {

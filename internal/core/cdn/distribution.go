@@ -202,7 +202,7 @@ func (s *Store) DeleteDistribution(ctx context.Context, g authz.Grant, id, ifMat
 		if c.Enabled {
 			return fault.Of(fault.DistributionNotDisabled)
 		}
-		if !s.deployed(i.generation) {
+		if !s.deployed(t.account, id, i.generation) {
 			return fault.New(fault.DistributionNotDisabled,
 				"The distribution you are trying to delete is not disabled at every edge yet.")
 		}
@@ -261,7 +261,8 @@ func (s *Store) describe(r kv.Reader, account, id string) (Distribution, error) 
 		return Distribution{}, err
 	}
 	d := Distribution{
-		Resource: resource(distributions(), i, c), DomainName: i.domainName, Deployed: s.deployed(i.generation),
+		Resource: resource(distributions(), i, c), DomainName: i.domainName,
+		Deployed: s.deployed(account, id, i.generation),
 	}
 	for _, id := range c.References().KeyGroups {
 		_, group, err := read[distribution.KeyGroupConfig](r, keyGroups(), account, id)
@@ -272,7 +273,7 @@ func (s *Store) describe(r kv.Reader, account, id string) (Distribution, error) 
 	}
 	headers, err := invalidations(r, id)
 	for _, h := range headers {
-		if !s.deployed(h.generation) {
+		if !s.deployed(account, id, h.generation) {
 			d.Invalidating++
 		}
 	}

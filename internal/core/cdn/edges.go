@@ -258,21 +258,13 @@ func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) 
 	if p := c.Principal(); p.Kind != policy.Service || p.Name != Service || c.AccessKeyID() == "" {
 		return nil, fault.Of(fault.AccessDenied)
 	}
-	s.remote.confirm(c.AccessKeyID(), after, c.At())
 	limit := time.NewTimer(pollTime)
 	defer limit.Stop()
 	for {
 		changed := s.remote.changed()
-		generation, err := s.Generation(ctx)
+		generation, err := s.confirm(ctx, c, after)
 		if err != nil {
 			return nil, err
-		}
-		_, known, err := s.EdgeSecret(ctx, c.AccessKeyID())
-		if err != nil {
-			return nil, err
-		}
-		if !known {
-			return nil, fault.Of(fault.AccessDenied)
 		}
 		if generation != after {
 			return s.edgeSnapshot(ctx, c.AccessKeyID())
@@ -285,6 +277,29 @@ func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) 
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// confirm records that an edge has a generation, and returns the newest one. A generation that
+// is yet to come confirms nothing: the edge had it before the store was restored.
+func (s *Store) confirm(ctx context.Context, c authz.Caller, has uint64) (newest uint64, err error) {
+	return newest, s.store.View(ctx, func(r kv.Reader) error {
+		st, err := readState(r)
+		if err != nil {
+			return err
+		}
+		e, err := readEdge(r, c.AccessKeyID())
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			return fault.Of(fault.AccessDenied)
+		}
+		if newest = st.generation; has > newest {
+			has = 0
+		}
+		s.remote.confirm(&e.Edge, has, c.At())
+		return nil
+	})
 }
 
 // edgeSnapshot returns the part of the snapshot that an edge serves.

@@ -92,7 +92,7 @@ func TestEdges(t *testing.T) {
 			}
 		})
 	}
-	e.waits(one, second, got.Generation, &now)
+	e.waits(one, mine, got.Generation, &now)
 	removed, err := o.RemoveEdge(t.Context(), nil, "one")
 	e.ok(err)
 	if removed.AccessKeyID != one.AccessKeyID {
@@ -121,7 +121,7 @@ func (e *env) waits(of Edge, d Distribution, generation uint64, now *time.Time) 
 		s, err := e.s.EdgeSnapshot(ctx, sender(of.AccessKeyID, *now), generation)
 		came <- answer{s, err}
 	}()
-	next := configOf("b")
+	next := configOf("a")
 	next.Comment = "changed"
 	changed, err := e.update(&d, next)
 	e.ok(err)
@@ -130,7 +130,7 @@ func (e *env) waits(of Edge, d Distribution, generation uint64, now *time.Time) 
 	if a.s.Generation <= generation {
 		e.Errorf("generation %d after %d", a.s.Generation, generation)
 	}
-	e.s.remote.confirm(of.AccessKeyID, generation, *now)
+	e.s.remote.confirm(&of, generation, *now)
 	state := func(want bool) {
 		e.Helper()
 		got, err := e.get(coretest.Account, changed.ID)
@@ -139,26 +139,67 @@ func (e *env) waits(of Edge, d Distribution, generation uint64, now *time.Time) 
 			e.Errorf("deployed is %v", got.Deployed)
 		}
 	}
-	for _, key := range e.others(of) {
-		e.s.remote.confirm(key, a.s.Generation, *now)
+	for _, other := range e.others(of) {
+		e.s.remote.confirm(&other, a.s.Generation, *now)
 	}
 	state(false)
 	*now = now.Add(away)
 	state(true)
-	e.s.remote.confirm(of.AccessKeyID, generation, *now)
+	e.s.remote.confirm(&of, generation, *now)
 	state(false)
-	e.s.remote.confirm(of.AccessKeyID, a.s.Generation, *now)
+	e.s.remote.confirm(&of, a.s.Generation, *now)
 	state(true)
 }
 
-// others returns the access key ids of the other edges.
-func (e *env) others(of Edge) (keys []string) {
+// others returns the other edges.
+func (e *env) others(of Edge) (others []Edge) {
 	all, err := NewOperator(e.s).Edges(e.Context())
 	e.ok(err)
 	for _, o := range all {
 		if o.AccessKeyID != of.AccessKeyID {
-			keys = append(keys, o.AccessKeyID)
+			others = append(others, o)
 		}
 	}
-	return keys
+	return others
+}
+
+// TestEdgesHoldUpTheirOwn: an edge that does not confirm a change holds up the distributions that
+// it serves, and no others; a generation that is yet to come confirms nothing.
+func TestEdgesHoldUpTheirOwn(t *testing.T) {
+	e := newEnv(t)
+	now := time.UnixMicro(1_700_000_000_000_001)
+	e.s.now = func() time.Time { return now }
+	mine, second := e.made(configOf("a")), e.made(configOf("b"))
+	_, err := e.create(other, configOf("c"))
+	e.ok(err)
+	o := NewOperator(e.s)
+	for _, c := range []struct {
+		name, account string
+		only          []string
+		first, next   bool // which distributions are deployed
+	}{
+		{"another account's", other, nil, true, true},
+		{"of one", coretest.Account, []string{mine.ID}, false, true},
+		{"of all", coretest.Account, nil, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			made, _, err := o.EnrollEdge(t.Context(), nil, EnrolInput{
+				Name: "edge", Account: c.account, Only: c.only, At: now,
+			})
+			e.ok(err)
+			for _, has := range []uint64{0, 1 << 40} {
+				_, err = e.s.EdgeSnapshot(t.Context(), sender(made.AccessKeyID, now), has)
+				e.ok(err)
+				for id, want := range map[string]bool{mine.ID: c.first, second.ID: c.next} {
+					got, err := e.get(coretest.Account, id)
+					e.ok(err)
+					if got.Deployed != want {
+						t.Errorf("%s is deployed: %v, after generation %d", id, got.Deployed, has)
+					}
+				}
+			}
+			_, err = o.RemoveEdge(t.Context(), nil, "edge")
+			e.ok(err)
+		})
+	}
 }

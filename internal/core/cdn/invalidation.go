@@ -181,7 +181,9 @@ func (s *Store) CreateInvalidation(
 		return out, err
 	}
 	var made *batch
+	var owner string
 	err = s.commit(ctx, g, func(t *transaction) (err error) {
+		owner = t.account
 		if made, err = invalidate(t, id, &in); err == nil {
 			g.Note("invalidationId", invalidationID(made.number))
 		}
@@ -190,12 +192,12 @@ func (s *Store) CreateInvalidation(
 	if err != nil {
 		return out, err
 	}
-	return s.invalidation(made, in), nil
+	return s.invalidation(owner, id, made, in), nil
 }
 
-func (s *Store) invalidation(b *batch, in distribution.InvalidationBatch) Invalidation {
+func (s *Store) invalidation(owner, of string, b *batch, in distribution.InvalidationBatch) Invalidation {
 	return Invalidation{
-		ID: invalidationID(b.number), Created: b.created, Completed: s.deployed(b.generation), Batch: in,
+		ID: invalidationID(b.number), Created: b.created, Completed: s.deployed(owner, of, b.generation), Batch: in,
 	}
 }
 
@@ -323,7 +325,7 @@ func (s *Store) GetInvalidation(
 		if err != nil {
 			return err
 		}
-		out = s.invalidation(b, distribution.InvalidationBatch{
+		out = s.invalidation(owner, id, b, distribution.InvalidationBatch{
 			CallerReference: b.reference,
 			Paths:           distribution.InvalidationPaths{Quantity: len(p.items), Items: p.items},
 		})
@@ -365,7 +367,8 @@ func (s *Store) ListInvalidations(
 			next = invalidationID(kept[len(kept)-1].number)
 		}
 		for _, b := range kept {
-			all = append(all, s.invalidation(b, distribution.InvalidationBatch{CallerReference: b.reference}))
+			in := distribution.InvalidationBatch{CallerReference: b.reference}
+			all = append(all, s.invalidation(owner, id, b, in))
 		}
 		return nil
 	})

@@ -194,6 +194,7 @@ func (o *Operator) Invalidate(
 		return out, err
 	}
 	var made *batch
+	var owner string
 	err = change.Operate(ctx, o.store, event, func(tx kv.Tx) error {
 		v, err := tx.Get(itemKey(distributions(), id))
 		if err != nil {
@@ -206,7 +207,8 @@ func (o *Operator) Invalidate(
 		if err != nil {
 			return err
 		}
-		return modify(tx, i.account, at, func(t *transaction) (err error) {
+		owner = i.account
+		return modify(tx, owner, at, func(t *transaction) (err error) {
 			if made, err = invalidate(t, id, &in); err == nil {
 				event.Note("invalidationId", invalidationID(made.number))
 			}
@@ -219,5 +221,5 @@ func (o *Operator) Invalidate(
 	if err != nil {
 		return out, err
 	}
-	return o.invalidation(made, in), nil
+	return o.invalidation(owner, id, made, in), nil
 }

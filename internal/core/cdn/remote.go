@@ -18,18 +18,19 @@ type remote struct {
 }
 
 type confirmation struct {
+	edge       *Edge
 	generation uint64
 	at         time.Time
 }
 
 // confirm records that an edge serves a generation.
-func (r *remote) confirm(accessKeyID string, generation uint64, at time.Time) {
+func (r *remote) confirm(e *Edge, generation uint64, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.seen == nil {
 		r.seen = map[string]confirmation{}
 	}
-	r.seen[accessKeyID] = confirmation{generation, at}
+	r.seen[e.AccessKeyID] = confirmation{e, generation, at}
 }
 
 func (r *remote) forget(accessKeyID string) {
@@ -45,12 +46,13 @@ func (r *remote) last(accessKeyID string) (at time.Time, generation uint64) {
 	return c.at, c.generation
 }
 
-// have reports whether every edge that asked within the last minute serves a generation.
-func (r *remote) have(generation uint64, now time.Time) bool {
+// have reports whether every edge that serves a distribution, and that asked within the last
+// minute, has a generation. Edges of others can't hold it up.
+func (r *remote) have(account, id string, generation uint64, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.seen {
-		if c.generation < generation && now.Sub(c.at) < away {
+		if c.generation < generation && c.edge.serves(account, id) && now.Sub(c.at) < away {
 			return false
 		}
 	}

@@ -65,9 +65,9 @@ func (s *Store) Publish(ctx context.Context) error {
 	return nil
 }
 
-// deployed reports whether every edge has what a generation changed.
-func (s *Store) deployed(generation uint64) bool {
-	return (!s.serves.Load() || s.applied.Load() >= generation) && s.remote.have(generation, s.now())
+// deployed reports whether every edge that serves a distribution has what a generation changed.
+func (s *Store) deployed(account, id string, generation uint64) bool {
+	return (!s.serves.Load() || s.applied.Load() >= generation) && s.remote.have(account, id, generation, s.now())
 }
 
 func snapshot(r kv.Reader) (*distribution.Snapshot, error) {
