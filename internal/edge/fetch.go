@@ -19,7 +19,7 @@ func (x *exchange) fetch(b *behavior, path, query string) (*reply, error) {
 	r := x.r
 	caches := b.caches && slices.Contains(b.cached, r.Method) && r.ContentLength == 0
 	v := &viewed{
-		method: r.Method, target: target{path, query}, host: r.Host, header: r.Header, about: x.about,
+		method: r.Method, target: target{path, query}, host: x.host, header: r.Header, about: x.about,
 		pass: !caches, content: hasContent(r.Method),
 	}
 	q := x.question(b)
@@ -51,7 +51,7 @@ func (x *exchange) page(path string) (*reply, error) {
 	}
 	q := x.question(b)
 	q.asked = b.forward(&viewed{
-		method: x.r.Method, target: target{path: path}, host: x.r.Host, header: x.r.Header, about: x.about,
+		method: x.r.Method, target: target{path: path}, host: x.host, header: x.r.Header, about: x.about,
 	})
 	q.body, q.length = nil, 0
 	if b.caches && q.asked.shared {
