@@ -196,3 +196,13 @@ func checkReference(reference string) error {
 	}
 	return nil
 }
+
+// climbs reports whether a path has a segment of dots, encoded or not (RFC 3986, section 3.3).
+func climbs(path string) bool {
+	for s := range strings.SplitSeq(strings.ToLower(path), "/") {
+		if s = strings.ReplaceAll(s, "%2e", "."); s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}

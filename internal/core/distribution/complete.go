@@ -110,7 +110,7 @@ func (c *Config) checkGeneral() error {
 }
 
 func (c *Config) checkRootObject() error {
-	if o := c.DefaultRootObject; strings.HasPrefix(o, "/") || len(o) > maxRootObject || !isPath(o) {
+	if o := c.DefaultRootObject; strings.HasPrefix(o, "/") || len(o) > maxRootObject || !isPath(o) || climbs(o) {
 		return fault.New(fault.InvalidDefaultRootObject, fmt.Sprintf(
 			"The default root object has at most %d characters, is URL-encoded and begins without a slash.",
 			maxRootObject))

@@ -101,6 +101,8 @@ func TestRefused(t *testing.T) {
 		{"no such origin", fault.NoSuchOrigin, func(p parts) { p.d.TargetOriginId = "x" }},
 		{"origin with a port", fault.InvalidOrigin, func(p parts) { p.h.DomainName = "a.example:80" }},
 		{"origin of no kind", fault.InvalidOrigin, func(p parts) { p.s.S3OriginConfig = nil }},
+		{"root object, dots", fault.InvalidDefaultRootObject, func(p parts) { p.DefaultRootObject = "a/.%2E" }},
+		{"origin path, dots", fault.InvalidRelativePath, func(p parts) { p.s.OriginPath = "/a/%2e%2E" }},
 		{"origin path", fault.InvalidRelativePath, func(p parts) { p.s.OriginPath = "a" }},
 		{"origin path's end", fault.InvalidRelativePath, func(p parts) { p.s.OriginPath = "/a/" }},
 		{"OAC and OAI", fault.IllegalOriginAccessConfiguration, func(p parts) {

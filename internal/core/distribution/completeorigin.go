@@ -38,7 +38,7 @@ func (o *Origin) complete(domains []string) error {
 			"The DomainName of an origin is a domain name of at most 128 characters, without scheme, port or path.")
 	}
 	if p := o.OriginPath; p != "" &&
-		(!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || len(p) > 255 || !isPath(p)) {
+		(!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || len(p) > 255 || !isPath(p) || climbs(p)) {
 		return fault.New(fault.InvalidRelativePath,
 			"OriginPath begins with a slash, does not end with one, is URL-encoded and has at most 255 characters.")
 	}
