@@ -22,8 +22,9 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 
 // IdentifyService returns a service as the caller of a request that the service itself
 // makes in process. The request counts as signed and as sent over TLS, and has no source
-// address. Only here do requests get aws:SourceArn and aws:SourceAccount. A request with
-// any trace of another sender's authentication is refused: InvalidArgument, AccessDenied.
+// address. Only here and in edgeCaller do requests get aws:SourceArn and aws:SourceAccount.
+// A request with any trace of another sender's authentication is refused: InvalidArgument,
+// AccessDenied.
 func (i *Identifier) IdentifyService(r *protocol.Request, as *Service) (authz.Caller, sigv4.Body, error) {
 	claim, err := i.claim(r)
 	switch {
