@@ -91,7 +91,7 @@ func (f edgeFeed) answer(
 	s, err := f.contents.EdgeSnapshot(waiting, c, after)
 	if err != nil {
 		if ctx.Err() == nil && waiting.Err() != nil {
-			err = fault.Of(fault.ServiceUnavailable)
+			err = fault.New(fault.ServiceUnavailable, "The CDN's configuration can't be read now. Try again later.")
 		}
 		return 0, err
 	}
