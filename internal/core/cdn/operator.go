@@ -196,14 +196,7 @@ func (o *Operator) Invalidate(
 	var made *batch
 	var owner string
 	err = change.Operate(ctx, o.store, event, func(tx kv.Tx) error {
-		v, err := tx.Get(itemKey(distributions(), id))
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			return fault.Of(fault.NoSuchDistribution)
-		}
-		i, err := decodeItem(id, v)
+		i, err := readAnyItem(tx, distributions(), id)
 		if err != nil {
 			return err
 		}

@@ -158,14 +158,7 @@ func (i *item) set(config any, generation uint64, at time.Time) error {
 
 // readItem returns a resource of an account. Error: the kind's for a missing one.
 func readItem(r kv.Reader, k kind, account, id string) (*item, error) {
-	v, err := r.Get(itemKey(k, id))
-	if err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return nil, fault.Of(k.missing)
-	}
-	i, err := decodeItem(id, v)
+	i, err := readAnyItem(r, k, id)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +166,18 @@ func readItem(r kv.Reader, k kind, account, id string) (*item, error) {
 		return nil, fault.Of(k.missing)
 	}
 	return i, nil
+}
+
+// readAnyItem is readItem whoever owns the resource, for the operator alone.
+func readAnyItem(r kv.Reader, k kind, id string) (*item, error) {
+	v, err := r.Get(itemKey(k, id))
+	if err != nil {
+		return nil, err
+	}
+	if v == nil {
+		return nil, fault.Of(k.missing)
+	}
+	return decodeItem(id, v)
 }
 
 // read returns a resource of an account and its configuration.
