@@ -1,0 +1,181 @@
+package sealedfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A frame is a header, the ciphertext and a tag. The header has the length of the plaintext,
+// the frame's number, the number of frames that were durable when it was written, the
+// position of its data in the file's plaintext, and a check. The check is keyed, so that a
+// reader finds headers in bytes that are not frames; the frame's tag covers the header. The
+// nonce is the number.
+//
+// The frames of a manifest begin with entries of the catalogue.
+type frame struct {
+	length, number, durable uint32
+	offset                  uint64 // of the data, without entries
+}
+
+const (
+	checkAt         = 4 + 4 + 4 + 8
+	frameHeader     = checkAt + 4
+	frameRoom       = frameHeader + tagSize // what a frame takes beside its payload
+	maxPayload      = 64 << 10
+	maxEntries      = 1000 // entries of the catalogue in one frame
+	maxFrames       = 1<<32 - 1
+	entriesSize     = 2 // the number of entries
+	maxManifestData = maxPayload - entriesSize - maxEntries*entrySize
+)
+
+func (b *buffer) frameNonce(number uint32) []byte {
+	b.nonce = [12]byte{}
+	binary.BigEndian.PutUint32(b.nonce[8:], number)
+	return b.nonce[:]
+}
+
+// put writes the header of a frame to dst.
+func (c *ciphers) put(b *buffer, dst []byte, f frame) {
+	binary.BigEndian.PutUint32(dst, f.length)
+	binary.BigEndian.PutUint32(dst[4:], f.number)
+	binary.BigEndian.PutUint32(dst[8:], f.durable)
+	binary.BigEndian.PutUint64(dst[12:], f.offset)
+	copy(dst[checkAt:frameHeader], c.check.Seal(b.check[:0], b.frameNonce(f.number), nil, dst[:checkAt]))
+}
+
+// parseFrame returns what a header says, before its check.
+func parseFrame(h []byte) frame {
+	return frame{
+		length:  binary.BigEndian.Uint32(h),
+		number:  binary.BigEndian.Uint32(h[4:]),
+		durable: binary.BigEndian.Uint32(h[8:]),
+		offset:  binary.BigEndian.Uint64(h[12:]),
+	}
+}
+
+// possible reports whether a frame may have such a header.
+func (f frame) possible() bool { return f.length <= maxPayload && f.durable <= f.number }
+
+// right reports whether the check of a header is right.
+func (c *ciphers) right(b *buffer, h []byte, number uint32) bool {
+	sum := c.check.Seal(b.check[:0], b.frameNonce(number), nil, h[:checkAt])
+	return binary.BigEndian.Uint32(sum) == binary.BigEndian.Uint32(h[checkAt:])
+}
+
+// frameWriter writes a file of frames.
+type frameWriter struct {
+	sealedFile
+	fs      *FS
+	kind    kind
+	ciphers ciphers
+	b       *buffer
+	next    frame         // durable is only set as it is written
+	written atomic.Uint32 // frames in the file
+	durable atomic.Uint32 // of these
+	entries *pending      // of a manifest
+	err     error
+}
+
+// newFrameWriter continues a file after its header.
+func (fs *FS) newFrameWriter(inner vfs.File, path string, h header, entries *pending) *frameWriter {
+	return &frameWriter{
+		sealedFile: sealedFile{inner, path}, fs: fs, kind: h.kind, ciphers: fs.keys.ciphers(h),
+		b: fs.buffers.Get().(*buffer), entries: entries,
+	}
+}
+
+func (w *frameWriter) Write(p []byte) (n int, err error) {
+	most := maxPayload
+	if w.kind == manifest {
+		most = maxManifestData
+		for !w.entries.few() {
+			if err := w.frame(nil); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for n < len(p) {
+		piece := p[n:min(len(p), n+most)]
+		if err := w.frame(piece); err != nil {
+			return n, err
+		}
+		n += len(piece)
+	}
+	return n, nil
+}
+
+// frame writes one frame. In a log it seals p from where it is, without copying it first.
+func (w *frameWriter) frame(p []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.next.number == maxFrames {
+		return errFull
+	}
+	room := w.b.room[:]
+	plain := p
+	if w.kind == manifest {
+		plain = append(w.entries.take(room[frameHeader:frameHeader]), p...)
+	}
+	w.next.length, w.next.durable = uint32(len(plain)), w.durable.Load()
+	w.ciphers.put(w.b, room, w.next)
+	nonce := w.b.frameNonce(w.next.number)
+	sealed := w.ciphers.frame.Seal(room[frameHeader:frameHeader], nonce, plain, room[:frameHeader])
+	if _, w.err = w.inner.Write(room[:frameHeader+len(sealed)]); w.err != nil {
+		return w.err
+	}
+	w.next.number++
+	w.next.offset += uint64(len(p))
+	w.written.Store(w.next.number)
+	return nil
+}
+
+// synced syncs, and notes that the frames up to number are durable.
+func (w *frameWriter) synced(number uint32, sync func() error) error {
+	err := sync()
+	if err == nil {
+		w.durable.Store(number)
+	}
+	return err
+}
+
+func (w *frameWriter) Sync() error     { return w.synced(w.written.Load(), w.inner.Sync) }
+func (w *frameWriter) SyncData() error { return w.synced(w.written.Load(), w.inner.SyncData) }
+
+func (w *frameWriter) SyncTo(n int64) (bool, error) {
+	number := w.written.Load()
+	full, err := w.inner.SyncTo(n)
+	if full && err == nil {
+		w.durable.Store(number)
+	}
+	return full, err
+}
+
+// Preallocate leaves room for the frames' headers and tags.
+func (w *frameWriter) Preallocate(at, length int64) error {
+	const share = 16
+	return w.inner.Preallocate(at+at/share, length+length/share)
+}
+
+// Close ends the file with a frame without data: it says that all frames before it were
+// durable, so that the last of these can't be damaged unnoticed.
+func (w *frameWriter) Close() error {
+	if w.b == nil {
+		return w.inner.Close()
+	}
+	var err error
+	if n := w.next.number; n > 0 && w.durable.Load() == n && w.err == nil {
+		err = w.frame(nil)
+	}
+	if w.entries != nil {
+		w.entries.close()
+	}
+	w.fs.buffers.Put(w.b)
+	w.b = nil
+	return errors.Join(err, w.inner.Close())
+}
+
+func (w *frameWriter) Stat() (vfs.FileInfo, error) { return w.inner.Stat() }
