@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -35,8 +36,9 @@ type Parts struct {
 	// Keyring is the root key. Its file and copies are written after the store was verified.
 	Keyring *rootkey.Keyring
 
-	data  string
-	marks map[string]embedded.Mark // by folder
+	data    string
+	marks   map[string]embedded.Mark // by folder
+	marking sync.Mutex               // held while markers are written: a rotation writes them, too
 }
 
 func metaDir(data string) string { return filepath.Join(data, "meta") }
@@ -195,6 +197,12 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	if err := os.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was interrupted
 		return nil, errors.Join(err, s.Close())
 	}
+	if p.Fresh { // its first commits are those that the audit log begins with
+		return s, nil
+	}
+	if err := p.rememberKeyring(ctx, s); err != nil && !full(err) {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -236,7 +244,13 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	if p.Keyring != nil && p.Keyring.Migrates() && f.Keyed() {
 		return errNoKeyring(p.data)
 	}
-	if p.Agree != nil && !f.New {
+	if f.New {
+		return nil
+	}
+	if err := p.checkKeyring(ctx, f.Store); err != nil {
+		return err
+	}
+	if p.Agree != nil {
 		return p.Agree(ctx, f.Store)
 	}
 	return nil
@@ -272,39 +286,4 @@ func (p *Parts) saveKeyring(ctx context.Context) error {
 		return nil
 	}
 	return p.Keyring.Save(ctx)
-}
-
-// unmark removes the markers of a store that was never finished. It removes the metadata
-// after them, because a marker without metadata would mean that a store is missing.
-func (p *Parts) unmark() error {
-	for _, dir := range p.marked() {
-		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
-		if err == nil {
-			err = folder.Sync(dir)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// mark writes the marker into every part that exists.
-func (p *Parts) mark(marker []byte) error {
-	for _, dir := range p.marked() {
-		if err := embedded.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("marking %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
-// Mark brings the markers up to date with the store. If a marker can't be
-// written, the older one stays, which is still valid.
-func (p *Parts) Mark(s kv.Store) error {
-	m, ok := s.(embedded.Marked)
-	if !ok {
-		return nil
-	}
-	return p.mark(m.Marker())
 }

@@ -274,6 +274,17 @@ func (s *Server) mark() {
 	}
 }
 
+// keepMarked keeps the markers up to date. It logs the first failure, not every one.
+func (s *Server) keepMarked(ctx context.Context) {
+	failing := false
+	s.parts.KeepMarked(ctx, s.store, func(err error) {
+		if err != nil && !failing {
+			s.log.Warn("the store's markers are not up to date", "err", err)
+		}
+		failing = err != nil
+	})
+}
+
 // bootstrap creates the first account at the first start, after everything else that could
 // refuse the start has succeeded. Later starts ignore the credentials in the configuration,
 // and warn if they differ. Only the store decides whether this is the first start; no other

@@ -61,6 +61,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
+	sweeping.Go(func() { s.keepMarked(background) })
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })
 	sweeping.Go(func() { s.keepLifecycle(background) })

@@ -13,6 +13,13 @@ func (k *Keyring) Text() []byte {
 	return bytes.Clone(k.text)
 }
 
+// Version returns the keyring's id, and its serial number: one more with each writing.
+func (k *Keyring) Version() (id [16]byte, serial uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.id, k.serial
+}
+
 // Whole refuses text that is not a complete keyring. It needs no key, so it can't tell
 // whether a source opens it.
 func Whole(text []byte) error {
