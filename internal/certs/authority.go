@@ -47,7 +47,7 @@ const (
 // openAuthority opens the authority, or makes it.
 func openAuthority(o SiteOptions) (*authority, error) {
 	path := filepath.Join(o.Data, filepath.FromSlash(authorityName))
-	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
+	if err := folder.Make(folder.OS(), filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	var text []byte
@@ -65,7 +65,7 @@ func openAuthority(o SiteOptions) (*authority, error) {
 			return nil, err
 		}
 		o.Files.Lock()
-		err = folder.Replace(path, sealFile(o.Root, authorityName, text), 0o600)
+		err = folder.Replace(folder.OS(), path, sealFile(o.Root, authorityName, text), 0o600)
 		o.Files.Unlock()
 		if err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func openAuthority(o SiteOptions) (*authority, error) {
 	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Leaf.Raw})
 	if there, err := os.ReadFile(authorityFile(o.Data)); err != nil || !bytes.Equal(there, ca) {
-		if err := folder.Replace(authorityFile(o.Data), ca, 0o644); err != nil {
+		if err := folder.Replace(folder.OS(), authorityFile(o.Data), ca, 0o644); err != nil {
 			return nil, err
 		}
 	}

@@ -63,5 +63,5 @@ func rewrapFile(path, name string, root, current *seal.Ring, files sync.Locker) 
 	if err != nil { // damaged: a start makes it anew, or says so
 		return false, nil
 	}
-	return true, folder.Replace(path, sealFile(root, name, plain), 0o600)
+	return true, folder.Replace(folder.OS(), path, sealFile(root, name, plain), 0o600)
 }

@@ -39,7 +39,7 @@ func (c *Certificates) CAFile() string {
 // unsealed files.
 func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	path := filepath.Join(c.Data, filepath.FromSlash(selfSignedName))
-	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
+	if err := folder.Make(folder.OS(), filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	var text []byte
@@ -60,7 +60,7 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 		if text, err = makeSelfSigned(c.Listen, c.Domains, time.Now()); err != nil {
 			return nil, err
 		}
-		if err := folder.Replace(path, sealFile(c.Root, selfSignedName, text), 0o600); err != nil {
+		if err := folder.Replace(folder.OS(), path, sealFile(c.Root, selfSignedName, text), 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -71,7 +71,7 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	if there, err := os.ReadFile(c.CAFile()); err == nil && bytes.Equal(there, ca) {
 		return pair, nil
 	}
-	return pair, folder.Replace(c.CAFile(), ca, 0o644)
+	return pair, folder.Replace(folder.OS(), c.CAFile(), ca, 0o644)
 }
 
 // discardOldPair removes the files of earlier versions, whose key was stored in

@@ -65,11 +65,11 @@ func BeginBackup(data, dir string, warn func(string)) (_ *Backup, err error) {
 		return nil, err
 	}
 	for _, d := range []string{dir, filepath.Join(dir, backupsFolder)} {
-		if err := folder.Make(d, 0o700); err != nil {
+		if err := folder.Make(folder.OS(), d, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	if err := payload.Prepare(dir); err != nil {
+	if err := payload.Prepare(folder.OS(), dir); err != nil {
 		return nil, err
 	}
 	b := &Backup{data: data, dir: dir, oldFiles: map[string]entry{}, warn: warn}
@@ -191,7 +191,7 @@ func (b *Backup) Snapshot(ctx context.Context, from string, commit uint64, taken
 	if !filepath.IsLocal(from) {
 		return fmt.Errorf("%q is no folder of a data directory", from)
 	}
-	if err := folder.Make(b.folder(), 0o700); err != nil {
+	if err := folder.Make(folder.OS(), b.folder(), 0o700); err != nil {
 		return err
 	}
 	if b.out, err = createManifest(filepath.Join(b.folder(), manifestFile), taken, commit); err != nil {
@@ -207,7 +207,7 @@ func (b *Backup) Snapshot(ctx context.Context, from string, commit uint64, taken
 		case err != nil:
 			return err
 		case d.IsDir():
-			return folder.Make(filepath.Join(b.folder(), rel), 0o700)
+			return folder.Make(folder.OS(), filepath.Join(b.folder(), rel), 0o700)
 		case !d.Type().IsRegular():
 			return nil
 		}
@@ -299,12 +299,12 @@ func (b *Backup) blob(name string) error {
 	}
 	kept := int64(-1)
 	if ok {
-		if kept, err = payload.FileSize(b.dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if kept, err = payload.FileSize(folder.OS(), b.dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	ok = ok && err == nil && kept == old.size
-	size, err := payload.FileSize(b.data, name)
+	size, err := payload.FileSize(folder.OS(), b.data, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -312,7 +312,9 @@ func (b *Backup) blob(name string) error {
 	case missing && !ok:
 		b.warn(fmt.Sprintf("the blob %s is missing", name))
 		return b.add(entry{kind: "missing", name: name}, false)
-	case ok && b.verify && !b.whole(old, func() (*os.File, error) { return payload.OpenFile(b.dir, name) }):
+	case ok && b.verify && !b.whole(old, func() (folder.File, error) {
+		return payload.OpenFile(folder.OS(), b.dir, name)
+	}):
 		return b.mend(old)
 	case ok && (missing || size != old.size): // blobs never change, so the older copy is right
 		b.count.Altered++
@@ -329,12 +331,12 @@ func (b *Backup) blob(name string) error {
 }
 
 // openFile returns a function that opens a file.
-func openFile(path string) func() (*os.File, error) {
-	return func() (*os.File, error) { return os.Open(path) }
+func openFile(path string) func() (folder.File, error) {
+	return func() (folder.File, error) { return folder.Open(folder.OS(), path) }
 }
 
 // whole reports whether an earlier copy agrees with its manifest.
-func (b *Backup) whole(old entry, open func() (*os.File, error)) bool {
+func (b *Backup) whole(old entry, open func() (folder.File, error)) bool {
 	in, err := open()
 	if err == nil {
 		var e entry
@@ -371,7 +373,7 @@ func (b *Backup) mend(old entry) error {
 
 // copyBlob copies a blob under a temporary name, and renames it if right accepts it.
 func (b *Backup) copyBlob(name string, right func(entry) error) (e entry, err error) {
-	in, err := payload.OpenFile(b.data, name)
+	in, err := payload.OpenFile(folder.OS(), b.data, name)
 	if err != nil {
 		return e, err
 	}
@@ -399,7 +401,7 @@ func (b *Backup) Count() BackupCount { return b.count }
 
 // Finish gives the backup its name, from when on it exists.
 func (b *Backup) Finish() error {
-	if err := payload.Settle(b.dir); err != nil {
+	if err := payload.Settle(folder.OS(), b.dir); err != nil {
 		return err
 	}
 	if err := b.out.finish(); err != nil {
@@ -408,7 +410,7 @@ func (b *Backup) Finish() error {
 	b.out = nil
 	err := filepath.WalkDir(b.folder(), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			err = folder.Sync(path)
+			err = folder.Sync(folder.OS(), path)
 		}
 		return err
 	})
@@ -416,7 +418,7 @@ func (b *Backup) Finish() error {
 		return err
 	}
 	final := filepath.Join(b.dir, backupsFolder, backupName(b.number))
-	return errors.Join(os.Rename(b.folder(), final), folder.Sync(filepath.Dir(final)))
+	return errors.Join(os.Rename(b.folder(), final), folder.Sync(folder.OS(), filepath.Dir(final)))
 }
 
 // Close releases the folder. It removes a backup that was not finished.

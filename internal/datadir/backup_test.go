@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/rootkey"
 )
 
@@ -25,7 +26,7 @@ type held struct {
 func newHeld(t *testing.T) *held {
 	t.Helper()
 	h := &held{t: t, data: filepath.Join(t.TempDir(), "data"), dir: filepath.Join(t.TempDir(), "backups")}
-	if err := payload.Prepare(h.data); err != nil {
+	if err := payload.Prepare(folder.OS(), h.data); err != nil {
 		t.Fatal(err)
 	}
 	keyring := newKeyring(t)

@@ -178,7 +178,7 @@ func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
 		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
 		if err == nil {
-			err = folder.Sync(dir)
+			err = folder.Sync(folder.OS(), dir)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

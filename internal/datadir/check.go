@@ -16,6 +16,7 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 )
@@ -174,7 +175,7 @@ func (o *offline) blobs(ctx context.Context, read bool) error {
 			return err
 		}
 		b := o.mended.Blobs[name]
-		f, err := payload.OpenFile(o.data, name)
+		f, err := payload.OpenFile(folder.OS(), o.data, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			o.find("the bytes of %s are missing: blob %s", b.Of, name)
 			continue

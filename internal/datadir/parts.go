@@ -127,7 +127,7 @@ func Survey(data string) (*Parts, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	whole, blobs, err := payload.Look(data)
+	whole, blobs, err := payload.Look(folder.OS(), data)
 	if err != nil {
 		return nil, err
 	}
@@ -266,10 +266,10 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if _, ok := p.marks[payload.Folder(p.data)]; ok {
 		return p.saveKeyring(ctx)
 	}
-	if err := payload.Prepare(p.data); err != nil {
+	if err := payload.Prepare(folder.OS(), p.data); err != nil {
 		return err
 	}
-	if err := folder.Make(AuditDir(p.data), 0o700); err != nil {
+	if err := folder.Make(folder.OS(), AuditDir(p.data), 0o700); err != nil {
 		return err
 	}
 	err := p.mark(f.Marker)

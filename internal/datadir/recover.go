@@ -68,29 +68,29 @@ func checkTarget(data, to string) error {
 	if len(found) > 0 {
 		return fmt.Errorf("%s is not empty", to)
 	}
-	return folder.Make(to, 0o700)
+	return folder.Make(folder.OS(), to, 0o700)
 }
 
 // copyBlobs copies the blobs that records refer to. Damaged ones are
 // copied, too: every chunk of them that authenticates can be read.
 func (o *offline) copyBlobs(ctx context.Context, to string) error {
-	if err := payload.Prepare(to); err != nil {
+	if err := payload.Prepare(folder.OS(), to); err != nil {
 		return err
 	}
 	for name := range o.mended.Blobs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := payload.CopyFile(o.data, to, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := payload.CopyFile(folder.OS(), o.data, to, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			o.find("the bytes of %s were not copied: %v", o.mended.Blobs[name].Of, err)
 		}
 	}
-	return payload.Settle(to)
+	return payload.Settle(folder.OS(), to)
 }
 
 // copyFiles copies the audit log and the parameters of a passphrase.
 func (o *offline) copyFiles(to string) error {
-	if err := folder.Make(AuditDir(to), 0o700); err != nil {
+	if err := folder.Make(folder.OS(), AuditDir(to), 0o700); err != nil {
 		return err
 	}
 	logs, err := filepath.Glob(filepath.Join(AuditDir(o.data), "*.wtl"))
@@ -107,7 +107,7 @@ func (o *offline) copyFiles(to string) error {
 			continue
 		}
 		if err == nil {
-			err = folder.Replace(filepath.Join(to, rel), text, 0o600)
+			err = folder.Replace(folder.OS(), filepath.Join(to, rel), text, 0o600)
 		}
 		if err != nil {
 			return err

@@ -155,7 +155,7 @@ func (in *RestoreInput) tryKey(ctx context.Context) error {
 
 // copy copies the backup to the target, and checks it.
 func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
-	if err := payload.Prepare(in.Data); err != nil {
+	if err := payload.Prepare(folder.OS(), in.Data); err != nil {
 		return done, err
 	}
 	done, err = in.read(ctx, func(e entry, from io.Reader) (entry, error) {
@@ -168,7 +168,7 @@ func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 	if err != nil {
 		return done, err
 	}
-	if err := payload.Settle(in.Data); err != nil {
+	if err := payload.Settle(folder.OS(), in.Data); err != nil {
 		return done, err
 	}
 	if err := os.Rename(metaDir(in.Data)+restoring, metaDir(in.Data)); err != nil {
@@ -197,7 +197,7 @@ func (in *RestoreInput) target(e entry) (string, error) {
 		rel = filepath.Join("meta"+restoring, rest)
 	}
 	to := filepath.Join(in.Data, rel)
-	return to, folder.Make(filepath.Dir(to), 0o700)
+	return to, folder.Make(folder.OS(), filepath.Dir(to), 0o700)
 }
 
 // cutFolder splits the first folder off a path.
@@ -214,7 +214,7 @@ func cutFolder(path string) (first, rest string, ok bool) {
 func (in *RestoreInput) settle() error {
 	return filepath.WalkDir(in.Data, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			err = folder.Sync(path)
+			err = folder.Sync(folder.OS(), path)
 		}
 		return err
 	})
@@ -338,11 +338,11 @@ func (in *RestoreInput) name() (string, error) {
 	return "", fmt.Errorf("there is no backup %s in %s", in.Backup, in.From)
 }
 
-func (in *RestoreInput) open(dir string, e entry) (*os.File, error) {
+func (in *RestoreInput) open(dir string, e entry) (folder.File, error) {
 	if e.kind == "blob" {
-		return payload.OpenFile(in.From, e.name)
+		return payload.OpenFile(folder.OS(), in.From, e.name)
 	}
-	return os.Open(filepath.Join(dir, e.name))
+	return folder.Open(folder.OS(), filepath.Join(dir, e.name))
 }
 
 // prove opens the restored store as a start does, and records that it was restored.

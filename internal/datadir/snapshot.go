@@ -55,7 +55,7 @@ func (s Snapshots) Take(ctx context.Context, fn func(*Snapshot) error) (err erro
 	}
 	dir := filepath.Join(s.Data, SnapshotFolder)
 	defer func() { err = errors.Join(err, os.RemoveAll(dir), release()) }()
-	if err := errors.Join(os.RemoveAll(dir), folder.Make(dir, 0o700)); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), folder.Make(folder.OS(), dir, 0o700)); err != nil {
 		return err
 	}
 	if err := s.copyStore(ctx, dir); err != nil {
@@ -98,7 +98,7 @@ func (s Snapshots) copyStore(ctx context.Context, dir string) error {
 		if err := rootkey.Whole(after); err != nil {
 			return err
 		}
-		return folder.Replace(filepath.Join(dir, rootkey.KeyringFile), after, 0o600)
+		return folder.Replace(folder.OS(), filepath.Join(dir, rootkey.KeyringFile), after, 0o600)
 	}
 	return errors.New("the keyring changes again and again; try again later")
 }
@@ -107,7 +107,7 @@ func (s Snapshots) copyStore(ctx context.Context, dir string) error {
 // copies the files beside them.
 func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) error {
 	for _, part := range marked(dir) {
-		if err := folder.Make(part, 0o700); err != nil {
+		if err := folder.Make(folder.OS(), part, 0o700); err != nil {
 			return err
 		}
 		if err := embedded.WriteMarker(part, f.Marker); err != nil {
@@ -154,7 +154,7 @@ func (s Snapshots) copyBeside(dir string) error {
 				return err
 			}
 			if d.IsDir() {
-				return folder.Make(filepath.Join(dir, rel), 0o700)
+				return folder.Make(folder.OS(), filepath.Join(dir, rel), 0o700)
 			}
 			if !d.Type().IsRegular() {
 				return nil

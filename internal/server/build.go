@@ -161,10 +161,11 @@ func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
 	}
-	if err := errors.Join(folder.Make(s.config.Data, 0o700), folder.Take(s.config.Data)); err != nil {
+	files := folder.OS()
+	if err := errors.Join(folder.Make(files, s.config.Data, 0o700), folder.Take(files, s.config.Data)); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
-	if err := folder.SettledFolder(s.config.Data); err != nil {
+	if err := folder.SettledFolder(files, s.config.Data); err != nil {
 		return fmt.Errorf("the data directory can be changed by others: %w", err)
 	}
 	var err error

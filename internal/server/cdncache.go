@@ -158,7 +158,7 @@ func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal
 	if text, err = json.Marshal(found); err != nil {
 		return key, err
 	}
-	return key, errors.Join(folder.Make(dir, 0o700), folder.Replace(path, text, 0o600))
+	return key, errors.Join(folder.Make(folder.OS(), dir, 0o700), folder.Replace(folder.OS(), path, text, 0o600))
 }
 
 // asCDN decides whether the CDN's service principal may use a key. It acts for the key's

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -37,7 +37,7 @@ type Owned struct {
 
 // Verify compares a blob with its record. It checks the length and, if read is set, every
 // byte, unless that needs a customer's key or one of KMS.
-func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
+func (o *Owned) Verify(f folder.File, root *seal.Ring, read bool) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

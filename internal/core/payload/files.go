@@ -8,19 +8,20 @@ import (
 	"path/filepath"
 
 	"watertight/internal/core/payload/internal/disk"
+	"watertight/internal/storage/folder"
 )
 
 // OpenFile opens the sealed bytes of a blob in a data directory, even of a blob that was
 // set aside or is in quarantine. It changes nothing.
-func OpenFile(dataDir, name string) (*os.File, error) {
+func OpenFile(files folder.FS, dataDir, name string) (folder.File, error) {
 	path, err := disk.Path(Folder(dataDir), name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := folder.Open(files, path)
 	for _, apart := range []string{disk.AsideFolder, disk.RetiredFolder, disk.QuarantineFolder} {
 		if errors.Is(err, fs.ErrNotExist) {
-			f, err = os.Open(filepath.Join(Folder(dataDir), apart, name))
+			f, err = folder.Open(files, filepath.Join(Folder(dataDir), apart, name))
 		}
 	}
 	return f, err
@@ -28,8 +29,8 @@ func OpenFile(dataDir, name string) (*os.File, error) {
 
 // CopyFile copies the sealed bytes of a blob to another data directory. The file's name is
 // durable after Settle was called.
-func CopyFile(from, to, name string) (err error) {
-	in, err := OpenFile(from, name)
+func CopyFile(files folder.FS, from, to, name string) (err error) {
+	in, err := OpenFile(files, from, name)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func CopyFile(from, to, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := files.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -47,15 +48,15 @@ func CopyFile(from, to, name string) (err error) {
 }
 
 // Settle makes the names of copied blobs durable.
-func Settle(dataDir string) error { return disk.Settle(Folder(dataDir)) }
+func Settle(files folder.FS, dataDir string) error { return disk.Settle(files, Folder(dataDir)) }
 
 // FilePath returns the path of a blob in a data directory, unless it was set aside or is in
 // quarantine.
 func FilePath(dataDir, name string) (string, error) { return disk.Path(Folder(dataDir), name) }
 
 // FileSize returns the size in bytes of a blob that OpenFile would open.
-func FileSize(dataDir, name string) (int64, error) {
-	f, err := OpenFile(dataDir, name)
+func FileSize(files folder.FS, dataDir, name string) (int64, error) {
+	f, err := OpenFile(files, dataDir, name)
 	if err != nil {
 		return 0, err
 	}

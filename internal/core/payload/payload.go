@@ -19,6 +19,7 @@ import (
 	"watertight/internal/core/payload/internal/mem"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -77,9 +78,10 @@ func (src *Source) wantsMD5() bool { return src.MD5 || !src.Choice.HidesDigests(
 
 // Options say where blobs are stored, and how they are protected.
 type Options struct {
-	Dir  string // empty: blobs are kept in memory
-	Keys Keys
-	Room Room // nil: the disk never fills up
+	Dir   string    // empty: blobs are kept in memory
+	Files folder.FS // holds Dir; nil is the machine's
+	Keys  Keys
+	Room  Room // nil: the disk never fills up
 }
 
 // Room is the free space of the disk for new bytes.
@@ -125,7 +127,7 @@ func Open(o Options) (*Store, error) {
 		s.engine = mem.Open()
 		return s, nil
 	}
-	e, err := disk.Open(Folder(o.Dir), s.room)
+	e, err := disk.Open(folder.Or(o.Files), Folder(o.Dir), s.room)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +139,13 @@ func Open(o Options) (*Store, error) {
 func Folder(dataDir string) string { return filepath.Join(dataDir, "blobs") }
 
 // Prepare creates the folders of blobs.
-func Prepare(dataDir string) error { return disk.Prepare(Folder(dataDir)) }
+func Prepare(files folder.FS, dataDir string) error { return disk.Prepare(files, Folder(dataDir)) }
 
 // Look reports what is in a data directory and changes nothing: whether all folders of
 // blobs exist, and whether any blob does.
-func Look(dataDir string) (whole, used bool, err error) { return disk.Look(Folder(dataDir)) }
+func Look(files folder.FS, dataDir string) (whole, used bool, err error) {
+	return disk.Look(files, Folder(dataDir))
+}
 
 // Close closes the engine.
 func (s *Store) Close() error { return s.engine.Close() }

@@ -20,7 +20,7 @@ const (
 // Claim makes a folder a cache's. It refuses one that holds something else: a cache removes
 // files. A folder that is a cache stays as it is.
 func Claim(dir string) error {
-	if err := folder.Make(dir, 0o700); err != nil {
+	if err := folder.Make(folder.OS(), dir, 0o700); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, markerName)
@@ -47,7 +47,7 @@ func Claim(dir string) error {
 				"folder", dir, e.Name())
 		}
 	}
-	return folder.Replace(path, []byte(marker), 0o600)
+	return folder.Replace(folder.OS(), path, []byte(marker), 0o600)
 }
 
 // each calls f for the files that have the path of an entry's. Nothing else is a cache's.

@@ -40,7 +40,7 @@ func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64
 		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: newOpenFiles(budget),
 	}
 	c.state = filepath.Join(dir, "state")
-	if err := folder.Make(c.disk.dir, 0o700); err != nil {
+	if err := folder.Make(folder.OS(), c.disk.dir, 0o700); err != nil {
 		return err
 	}
 	s, err := c.readState()
@@ -111,7 +111,7 @@ func (c *Cache) writeState(s *state) error {
 	}
 	n := newName()
 	out := append([]byte(nil), n[:nonceSize]...)
-	return folder.Replace(c.state, c.stateKey().AEAD().Seal(out, out, plain, nil), 0o600)
+	return folder.Replace(folder.OS(), c.state, c.stateKey().AEAD().Seal(out, out, plain, nil), 0o600)
 }
 
 // loaded is a file that was read at the start.

@@ -167,7 +167,7 @@ func (j *journal) cut() error {
 
 // openFolder opens dir. If dir does not exist, it creates it durably.
 func openFolder(dir string) (*os.File, error) {
-	if err := folder.Make(dir, 0o700); err != nil {
+	if err := folder.Make(folder.OS(), dir, 0o700); err != nil {
 		return nil, err
 	}
 	return os.Open(dir)

@@ -1,6 +1,7 @@
-// Package folder creates folders and small files that survive a power failure: a name is
-// durable only after the folder that contains it was synced. It must never know what the
-// files are for.
+// Package folder is the one way to the file system for rooms with durable files, so that a
+// test can lose what was not synced. It creates folders and small files that survive a power
+// failure: a name is durable only after the folder that contains it was synced. It must
+// never know what the files are for.
 package folder
 
 import (
@@ -12,27 +13,18 @@ import (
 
 // Make creates path and every missing folder above it, and syncs each folder that got a new
 // name. It is not an error if path exists.
-func Make(path string, mode fs.FileMode) error {
-	return maker{os.Mkdir, Sync}.make(filepath.Clean(path), mode)
-}
-
-// maker holds the file system calls that Make needs.
-type maker struct {
-	mkdir func(path string, mode fs.FileMode) error
-	sync  func(dir string) error
-}
-
-func (m maker) make(path string, mode fs.FileMode) error {
-	err := m.mkdir(path, mode)
+func Make(fsys FS, path string, mode fs.FileMode) error {
+	path = filepath.Clean(path)
+	err := fsys.Mkdir(path, mode)
 	parent := filepath.Dir(path)
 	if errors.Is(err, fs.ErrNotExist) && parent != path {
-		if err := m.make(parent, mode); err != nil {
+		if err := Make(fsys, parent, mode); err != nil {
 			return err
 		}
-		err = m.mkdir(path, mode)
+		err = fsys.Mkdir(path, mode)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		info, serr := os.Stat(path)
+		info, serr := fsys.Stat(path)
 		if serr == nil && info.IsDir() {
 			return nil
 		}
@@ -41,12 +33,12 @@ func (m maker) make(path string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return m.sync(parent)
+	return Sync(fsys, parent)
 }
 
 // Sync makes the names in dir durable.
-func Sync(dir string) error {
-	d, err := os.Open(dir)
+func Sync(fsys FS, dir string) error {
+	d, err := Open(fsys, dir)
 	if err != nil {
 		return err
 	}
@@ -55,9 +47,9 @@ func Sync(dir string) error {
 
 // Replace replaces the content of the file at path with text: after a crash it is
 // the old or the new content, never a part.
-func Replace(path string, text []byte, mode fs.FileMode) (err error) {
+func Replace(fsys FS, path string, text []byte, mode fs.FileMode) (err error) {
 	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	f, err := fsys.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}
@@ -66,11 +58,11 @@ func Replace(path string, text []byte, mode fs.FileMode) (err error) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(next, path)
+		err = fsys.Rename(next, path)
 	}
 	if err != nil {
-		os.Remove(next)
+		fsys.Remove(next)
 		return err
 	}
-	return Sync(filepath.Dir(path))
+	return Sync(fsys, filepath.Dir(path))
 }

@@ -8,6 +8,27 @@ import (
 	"testing"
 )
 
+// watchedFS tells which files and folders are synced.
+type watchedFS struct {
+	FS
+	synced func(path string)
+}
+
+func (w watchedFS) OpenFile(path string, flag int, mode fs.FileMode) (File, error) {
+	f, err := w.FS.OpenFile(path, flag, mode)
+	return watchedFile{f, w.synced}, err
+}
+
+type watchedFile struct {
+	File
+	synced func(path string)
+}
+
+func (f watchedFile) Sync() error {
+	f.synced(f.Name())
+	return f.File.Sync()
+}
+
 func TestEveryNewNameIsSynced(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "there"), 0o700); err != nil {
@@ -21,12 +42,14 @@ func TestEveryNewNameIsSynced(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			var synced []string
-			m := maker{os.Mkdir, func(d string) error {
+			watched := watchedFS{OS(), func(d string) {
 				rel, err := filepath.Rel(dir, d)
+				if err != nil {
+					t.Error(err)
+				}
 				synced = append(synced, rel)
-				return err
 			}}
-			if err := m.make(filepath.Join(dir, path), 0o700); err != nil || !slices.Equal(synced, want) {
+			if err := Make(watched, filepath.Join(dir, path), 0o700); err != nil || !slices.Equal(synced, want) {
 				t.Errorf("%s: synced %v, want %v; %v", path, synced, want, err)
 			}
 		})
@@ -34,7 +57,8 @@ func TestEveryNewNameIsSynced(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if Make(filepath.Join(dir, "file"), 0o700) == nil || Make(filepath.Join(dir, "file", "x"), 0o700) == nil {
+	if Make(OS(), filepath.Join(dir, "file"), 0o700) == nil ||
+		Make(OS(), filepath.Join(dir, "file", "x"), 0o700) == nil {
 		t.Error("a file is accepted as a folder")
 	}
 }
@@ -43,7 +67,7 @@ func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, text := range []string{"one", "another"} {
 		t.Run(text, func(t *testing.T) {
-			if err := Replace(path, []byte(text), 0o600); err != nil {
+			if err := Replace(OS(), path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if b, err := os.ReadFile(path); string(b) != text || err != nil {
@@ -57,7 +81,7 @@ func TestReplace(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "d"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if Replace(filepath.Join(filepath.Dir(path), "d"), nil, 0o600) == nil {
+	if Replace(OS(), filepath.Join(filepath.Dir(path), "d"), nil, 0o600) == nil {
 		t.Error("a folder was replaced")
 	}
 	if left, err := filepath.Glob(path + "*.new"); len(left) != 0 || err != nil {

@@ -101,33 +101,33 @@ func (p Process) Secret(path string, info fs.FileInfo) error {
 // Take makes an empty folder of this process private, as if Make had created it: a new
 // volume is often writable for everybody. It does not change a folder that has contents, or
 // one that another user owns.
-func Take(dir string) error {
-	info, err := os.Stat(dir)
+func Take(fsys FS, dir string) error {
+	info, err := fsys.Stat(dir)
 	if err != nil || info.Mode()&othersWrite == 0 {
 		return err
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != Self().User {
 		return nil
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := ReadDir(fsys, dir)
 	if err != nil || len(entries) > 0 {
 		return err
 	}
-	return os.Chmod(dir, 0o700)
+	return fsys.Chmod(dir, 0o700)
 }
 
 // SettledFolder is Settled for a folder and for each of its entries. If an entry is a link,
 // both the link itself and its target are checked.
-func SettledFolder(dir string) error {
+func SettledFolder(fsys FS, dir string) error {
 	p := Self()
-	info, err := os.Stat(dir)
+	info, err := fsys.Stat(dir)
 	if err != nil {
 		return err
 	}
 	if err := p.Settled(dir, info); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := ReadDir(fsys, dir)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func SettledFolder(dir string) error {
 		if e.Type() != fs.ModeSymlink {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil { // a dangling link is reported as missing later
+		if info, err := fsys.Stat(path); err == nil { // a dangling link is reported as missing later
 			if err := p.Settled(path, info); err != nil {
 				return err
 			}

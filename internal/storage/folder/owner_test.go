@@ -86,19 +86,19 @@ func TestSettledFolder(t *testing.T) {
 	if err := os.Symlink(filepath.Join(elsewhere, "none"), filepath.Join(dir, "audit")); err != nil {
 		t.Fatal(err)
 	}
-	if err := SettledFolder(dir); err != nil {
+	if err := SettledFolder(OS(), dir); err != nil {
 		t.Fatal(err)
 	}
 	for i, path := range []string{dir, inside, elsewhere} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			os.Chmod(path, 0o777)
-			if SettledFolder(dir) == nil {
+			if SettledFolder(OS(), dir) == nil {
 				t.Errorf("everybody may write %s", path)
 			}
 			os.Chmod(path, 0o700)
 		})
 	}
-	if err := SettledFolder(dir); err != nil {
+	if err := SettledFolder(OS(), dir); err != nil {
 		t.Error(err)
 	}
 }
@@ -122,12 +122,12 @@ func TestTake(t *testing.T) {
 			if err := os.Chmod(dir, test.mode); err != nil {
 				t.Fatal(err)
 			}
-			err := Take(dir)
+			err := Take(OS(), dir)
 			info, statErr := os.Stat(dir)
 			if err != nil || statErr != nil || info.Mode()&^os.ModeDir != test.want {
 				t.Errorf("%v, used %v: now %v, %v, %v", test.mode, test.used, info.Mode(), err, statErr)
 			}
-			if settled := SettledFolder(dir) == nil; settled == test.used {
+			if settled := SettledFolder(OS(), dir) == nil; settled == test.used {
 				t.Errorf("%v, used %v: settled %v", test.mode, test.used, settled)
 			}
 		})

@@ -171,7 +171,7 @@ func checkFolders(path string) error {
 // createFile creates a file: afterwards it is complete and durable, or does not exist.
 func createFile(path, text string) (err error) {
 	dir := filepath.Dir(path)
-	if err := folder.Make(dir, 0o700); err != nil {
+	if err := folder.Make(folder.OS(), dir, 0o700); err != nil {
 		return err
 	}
 	info, err := os.Stat(dir)
@@ -197,7 +197,7 @@ func createFile(path, text string) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := folder.Sync(dir); err != nil {
+	if err := folder.Sync(folder.OS(), dir); err != nil {
 		return err
 	}
 	return f.Close()

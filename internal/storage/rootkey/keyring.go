@@ -342,7 +342,7 @@ func (k *Keyring) Drop(ctx context.Context, numbers []uint32) error {
 func (k *Keyring) Forget() error {
 	err := os.Remove(filepath.Join(k.o.DataDir, parameterFile))
 	if err == nil {
-		err = folder.Sync(k.o.DataDir)
+		err = folder.Sync(folder.OS(), k.o.DataDir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

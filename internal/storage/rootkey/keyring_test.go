@@ -205,7 +205,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				if writes == n/2+1 && n%2 == 0 {
 					return killed
 				}
-				if err := folder.Replace(path, text, 0o600); err != nil || writes != n/2+1 {
+				if err := folder.Replace(folder.OS(), path, text, 0o600); err != nil || writes != n/2+1 {
 					return err
 				}
 				return killed

@@ -36,7 +36,7 @@ func (o Options) replace(path string, text []byte) error {
 	if o.write != nil {
 		return o.write(path, text)
 	}
-	return folder.Replace(path, text, 0o600)
+	return folder.Replace(folder.OS(), path, text, 0o600)
 }
 
 // Default returns the source that is used if none is named: a file under the

@@ -48,7 +48,7 @@ func (r *reserve) take() error {
 		return nil
 	}
 	r.held = 2 // so that everything that was reserved is released together
-	if err := folder.Make(r.dir, 0o700); err != nil {
+	if err := folder.Make(folder.OS(), r.dir, 0o700); err != nil {
 		return err
 	}
 	for i := range reserveNames {

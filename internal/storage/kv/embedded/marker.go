@@ -148,5 +148,5 @@ func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
 
 // WriteMarker writes a marker into dir completely and durably, or leaves the old one unchanged.
 func WriteMarker(dir string, marker []byte) error {
-	return folder.Replace(filepath.Join(dir, MarkerFile), marker, 0o600)
+	return folder.Replace(folder.OS(), filepath.Join(dir, MarkerFile), marker, 0o600)
 }

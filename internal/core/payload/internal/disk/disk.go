@@ -23,25 +23,26 @@ import (
 
 // Engine stores blobs in a folder.
 type Engine struct {
+	files   folder.FS
 	dir     string
 	room    blob.Room
-	folders [256]*os.File
+	folders [256]folder.File
 	syncs   atomic.Uint64
 }
 
 // Open opens the engine and creates missing folders.
-func Open(dir string, room blob.Room) (_ *Engine, err error) {
-	e := &Engine{dir: dir, room: room}
+func Open(files folder.FS, dir string, room blob.Room) (_ *Engine, err error) {
+	e := &Engine{files: files, dir: dir, room: room}
 	defer func() {
 		if err != nil {
 			e.Close()
 		}
 	}()
-	if err := errors.Join(Prepare(dir), e.Purge()); err != nil {
+	if err := errors.Join(Prepare(files, dir), e.Purge()); err != nil {
 		return nil, err
 	}
 	for i := range e.folders {
-		if e.folders[i], err = os.Open(filepath.Join(dir, folderName(i))); err != nil {
+		if e.folders[i], err = folder.Open(files, filepath.Join(dir, folderName(i))); err != nil {
 			return nil, err
 		}
 	}
@@ -59,22 +60,22 @@ const (
 )
 
 // Prepare creates missing folders.
-func Prepare(dir string) error {
-	if err := folder.Make(dir, 0o700); err != nil {
+func Prepare(files folder.FS, dir string) error {
+	if err := folder.Make(files, dir, 0o700); err != nil {
 		return err
 	}
 	for i := range 256 {
-		if err := os.Mkdir(filepath.Join(dir, folderName(i)), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := files.Mkdir(filepath.Join(dir, folderName(i)), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
-	return folder.Sync(dir)
+	return folder.Sync(files, dir)
 }
 
 // Settle makes the names of all blobs in dir durable.
-func Settle(dir string) error {
+func Settle(files folder.FS, dir string) error {
 	for i := range 256 {
-		if err := folder.Sync(filepath.Join(dir, folderName(i))); err != nil {
+		if err := folder.Sync(files, filepath.Join(dir, folderName(i))); err != nil {
 			return err
 		}
 	}
@@ -83,14 +84,14 @@ func Settle(dir string) error {
 
 // Look reports what is in dir and changes nothing: whether every folder exists, and whether
 // any blob does.
-func Look(dir string) (whole, used bool, err error) {
+func Look(files folder.FS, dir string) (whole, used bool, err error) {
 	whole = true
 	names := []string{AsideFolder, QuarantineFolder, RetiredFolder}
 	for i := range 256 {
 		names = append(names, folderName(i))
 	}
 	for i, name := range names {
-		f, err := os.Open(filepath.Join(dir, name))
+		f, err := folder.Open(files, filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			whole = whole && i < 3
 			continue
@@ -98,7 +99,7 @@ func Look(dir string) (whole, used bool, err error) {
 		if err != nil {
 			return false, false, err
 		}
-		_, err = f.Readdirnames(1)
+		_, err = f.ReadDir(1)
 		f.Close()
 		if err != nil && err != io.EOF {
 			return false, false, err
@@ -132,7 +133,7 @@ func Path(dir, name string) (string, error) {
 	return filepath.Join(dir, name[:2], name), nil
 }
 
-func (e *Engine) folder(name string) *os.File {
+func (e *Engine) folder(name string) folder.File {
 	var n int
 	fmt.Sscanf(name[:2], "%02x", &n)
 	return e.folders[n]
@@ -144,7 +145,7 @@ func (e *Engine) Create(name string, size int64) (blob.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := e.files.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +161,8 @@ const (
 
 type writer struct {
 	engine   *Engine
-	file     *os.File
-	folder   *os.File
+	file     folder.File
+	folder   folder.File
 	size     int64 // announced size, or -1
 	n        int64
 	reserved int64 // end of the reserved space; never less than n
@@ -190,8 +191,8 @@ func (w *writer) reserve(end int64) error {
 		return unix.ENOSPC
 	}
 	if w.size >= 0 {
-		if err := unix.Fallocate(int(w.file.Fd()), 0, w.reserved,
-			to-w.reserved); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err := w.file.Allocate(w.reserved, to-w.reserved)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			return err
 		}
 	}
@@ -203,7 +204,7 @@ func (w *writer) reserve(end int64) error {
 func (w *writer) Commit() error {
 	err := w.file.Truncate(w.n) // gives back space that was reserved and not written
 	if err == nil {
-		err = unix.Fdatasync(int(w.file.Fd()))
+		err = w.file.SyncData()
 	}
 	if err == nil {
 		err = w.folder.Sync()
@@ -218,7 +219,7 @@ func (w *writer) Commit() error {
 
 func (w *writer) Abort() {
 	w.file.Close()
-	os.Remove(w.file.Name())
+	w.engine.files.Remove(w.file.Name())
 }
 
 // Open implements blob.Engine.
@@ -227,11 +228,11 @@ func (e *Engine) Open(name string) (blob.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(path)
+	return e.open(path)
 }
 
-func open(path string) (blob.Reader, error) {
-	f, err := os.Open(path)
+func (e *Engine) open(path string) (blob.Reader, error) {
+	f, err := folder.Open(e.files, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", blob.ErrNotExist, err)
 	}
@@ -247,16 +248,11 @@ func open(path string) (blob.Reader, error) {
 }
 
 type reader struct {
-	*os.File
+	folder.File
 	size int64
 }
 
 func (r *reader) Size() int64 { return r.size }
-
-// Uncache implements blob.Reader.
-func (r *reader) Uncache() {
-	_ = unix.Fadvise(int(r.Fd()), 0, 0, unix.FADV_DONTNEED) // only advice: if it fails, the bytes are read all the same
-}
 
 // Remove implements blob.Engine.
 func (e *Engine) Remove(name string) error {
@@ -264,7 +260,7 @@ func (e *Engine) Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := e.files.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -274,7 +270,7 @@ func (e *Engine) Remove(name string) error {
 func (e *Engine) List() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for i := range e.folders {
-			entries, err := os.ReadDir(filepath.Join(e.dir, fmt.Sprintf("%02x", i)))
+			entries, err := folder.ReadDir(e.files, filepath.Join(e.dir, fmt.Sprintf("%02x", i)))
 			if err != nil {
 				yield("", err)
 				return
@@ -297,16 +293,16 @@ func (e *Engine) SetAside(name string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := folder.Make(filepath.Join(e.dir, AsideFolder), 0o700); err != nil {
+	if err := folder.Make(e.files, filepath.Join(e.dir, AsideFolder), 0o700); err != nil {
 		return err
 	}
-	if err := os.Chtimes(path, now, now); err != nil {
+	if err := e.files.Chtimes(path, now, now); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return err
 	}
-	return os.Rename(path, e.asidePath(name))
+	return e.files.Rename(path, e.asidePath(name))
 }
 
 // PutBack implements blob.Engine.
@@ -315,15 +311,15 @@ func (e *Engine) PutBack(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := move(e.asidePath(name), path); err != nil {
+	if err := e.move(e.asidePath(name), path); err != nil {
 		return err
 	}
 	return e.folder(name).Sync()
 }
 
 // move renames a blob. The error is blob.ErrNotExist if it does not exist.
-func move(from, to string) error {
-	err := os.Rename(from, to)
+func (e *Engine) move(from, to string) error {
+	err := e.files.Rename(from, to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", blob.ErrNotExist, err)
 	}
@@ -338,17 +334,17 @@ func (e *Engine) Retire(name string) error {
 		return err
 	}
 	to := filepath.Join(e.dir, RetiredFolder)
-	if err := folder.Make(to, 0o700); err != nil {
+	if err := folder.Make(e.files, to, 0o700); err != nil {
 		return err
 	}
-	if err := move(path, filepath.Join(to, name)); !errors.Is(err, blob.ErrNotExist) {
+	if err := e.move(path, filepath.Join(to, name)); !errors.Is(err, blob.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
 // Purge implements blob.Engine.
-func (e *Engine) Purge() error { return os.RemoveAll(filepath.Join(e.dir, RetiredFolder)) }
+func (e *Engine) Purge() error { return e.files.RemoveAll(filepath.Join(e.dir, RetiredFolder)) }
 
 func (e *Engine) quarantinePath(name string) string {
 	return filepath.Join(e.dir, QuarantineFolder, name)
@@ -361,13 +357,13 @@ func (e *Engine) Quarantine(name string) error {
 		return err
 	}
 	to := filepath.Join(e.dir, QuarantineFolder)
-	if err := folder.Make(to, 0o700); err != nil {
+	if err := folder.Make(e.files, to, 0o700); err != nil {
 		return err
 	}
-	if err := move(path, e.quarantinePath(name)); err != nil {
+	if err := e.move(path, e.quarantinePath(name)); err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(to), e.folder(name).Sync())
+	return errors.Join(folder.Sync(e.files, to), e.folder(name).Sync())
 }
 
 // Release implements blob.Engine.
@@ -376,10 +372,10 @@ func (e *Engine) Release(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := move(e.quarantinePath(name), path); err != nil {
+	if err := e.move(e.quarantinePath(name), path); err != nil {
 		return err
 	}
-	return errors.Join(e.folder(name).Sync(), folder.Sync(filepath.Join(e.dir, QuarantineFolder)))
+	return errors.Join(e.folder(name).Sync(), folder.Sync(e.files, filepath.Join(e.dir, QuarantineFolder)))
 }
 
 // OpenQuarantined implements blob.Engine.
@@ -387,13 +383,13 @@ func (e *Engine) OpenQuarantined(name string) (blob.Reader, error) {
 	if err := blob.CheckName(name); err != nil {
 		return nil, err
 	}
-	return open(e.quarantinePath(name))
+	return e.open(e.quarantinePath(name))
 }
 
 // Quarantined implements blob.Engine.
 func (e *Engine) Quarantined() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		entries, err := os.ReadDir(filepath.Join(e.dir, QuarantineFolder))
+		entries, err := folder.ReadDir(e.files, filepath.Join(e.dir, QuarantineFolder))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			yield("", err)
 			return
@@ -411,7 +407,7 @@ func (e *Engine) Forget(name string) error {
 	if err := blob.CheckName(name); err != nil {
 		return err
 	}
-	if err := os.Remove(e.asidePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := e.files.Remove(e.asidePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -420,7 +416,7 @@ func (e *Engine) Forget(name string) error {
 // Aside implements blob.Engine.
 func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
 	return func(yield func(blob.Aside, error) bool) {
-		entries, err := os.ReadDir(filepath.Join(e.dir, AsideFolder))
+		entries, err := folder.ReadDir(e.files, filepath.Join(e.dir, AsideFolder))
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				yield(blob.Aside{}, err)

@@ -10,11 +10,12 @@ import (
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/core/payload/internal/blobtest"
+	"watertight/internal/storage/folder"
 )
 
 func TestConformance(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Engine {
-		e, err := Open(t.TempDir(), &room{left: 1 << 40})
+		e, err := Open(folder.OS(), t.TempDir(), &room{left: 1 << 40})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,7 @@ func (r *room) Take(n int64) bool {
 func TestRoomIsTakenInPieces(t *testing.T) {
 	const all, piece = int64(64 << 20), 256 << 10
 	r := &room{left: 1 << 40}
-	e, err := Open(t.TempDir(), r)
+	e, err := Open(folder.OS(), t.TempDir(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,92 @@
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// OS returns the machine's file system.
+func OS() FS { return osFS{} }
+
+type osFS struct{}
+
+func (osFS) OpenFile(path string, flag int, mode fs.FileMode) (File, error) {
+	f, err := os.OpenFile(path, flag, mode)
+	if err != nil {
+		return nil, err // a nil *os.File would not be a nil File
+	}
+	return osFile{f}, nil
+}
+
+func (osFS) Mkdir(path string, mode fs.FileMode) error { return os.Mkdir(path, mode) }
+func (osFS) Remove(path string) error                  { return os.Remove(path) }
+func (osFS) RemoveAll(path string) error               { return os.RemoveAll(path) }
+func (osFS) Rename(from, to string) error              { return os.Rename(from, to) }
+func (osFS) Link(from, to string) error                { return os.Link(from, to) }
+func (osFS) Stat(path string) (fs.FileInfo, error)     { return os.Stat(path) }
+func (osFS) Lstat(path string) (fs.FileInfo, error)    { return os.Lstat(path) }
+func (osFS) EvalSymlinks(path string) (string, error)  { return filepath.EvalSymlinks(path) }
+func (osFS) Chmod(path string, mode fs.FileMode) error { return os.Chmod(path, mode) }
+
+func (osFS) Chtimes(path string, accessed, modified time.Time) error {
+	return os.Chtimes(path, accessed, modified)
+}
+
+func (osFS) Space(path string) (total, free int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	bytes := func(blocks uint64) int64 { return int64(min(blocks*uint64(st.Bsize), math.MaxInt64)) }
+	return bytes(st.Blocks), bytes(st.Bavail), nil
+}
+
+// osFile is a file of the machine's file system.
+type osFile struct{ *os.File }
+
+func (f osFile) SyncData() error {
+	if err := ignoringEINTR(func() error { return unix.Fdatasync(int(f.Fd())) }); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+func (f osFile) Allocate(at, n int64) error {
+	err := ignoringEINTR(func() error { return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, at, n) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+}
+
+func (f osFile) Uncache() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
+func (f osFile) Lock() error {
+	err := ignoringEINTR(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = ErrLocked
+	}
+	return &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
+}
+
+// ignoringEINTR calls do again as long as a signal interrupts it.
+func ignoringEINTR(do func() error) error {
+	for {
+		if err := do(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
