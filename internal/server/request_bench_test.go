@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,20 +24,15 @@ type inHouse struct {
 
 func newInHouse(tb testing.TB) *inHouse {
 	tb.Helper()
-	dir := tb.TempDir()
-	s, err := Build(tb.Context(), Config{
-		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
-		RootKey: "file:" + filepath.Join(dir, "root.key"),
-		Root:    RootCredentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: inHouseSecret},
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
+	s := serverIn(tb, tb.TempDir())
 	tb.Cleanup(func() { s.Close(context.WithoutCancel(tb.Context())) })
-	return &inHouse{s, tb}
+	return s
 }
 
-const inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
+const (
+	inHouseKey    = "AKIATESTTESTTESTTEST"
+	inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
+)
 
 // send returns a function that sends a signed request and returns the status of its answer. headers are
 // names and values.
@@ -51,7 +45,7 @@ func (s *inHouse) send(method, target string, body []byte, headers ...string) fu
 	for i := 0; i+1 < len(headers); i += 2 {
 		signed.Header.Set(headers[i], headers[i+1])
 	}
-	cred := aws.Credentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: inHouseSecret}
+	cred := aws.Credentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret}
 	if err := v4.NewSigner().SignHTTP(s.tb.Context(), cred, signed, hash, "s3", "us-east-1", time.Now()); err != nil {
 		s.tb.Fatal(err)
 	}
