@@ -10,6 +10,7 @@ import (
 // key, beside the same requests under SSE-S3.
 func BenchmarkKMSRequest(b *testing.B) {
 	s := newInHouse(b)
+	s.signer.AccessKeyID, s.signer.SecretAccessKey = s.newUser("bench", benchPolicy)
 	content := bytes.Repeat([]byte("x"), 1024)
 	if code := s.send(http.MethodPut, "/bench", nil)(); code != http.StatusOK {
 		b.Fatal(code)

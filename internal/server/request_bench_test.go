@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -19,7 +22,8 @@ import (
 // inHouse returns a server that a test calls without a connection or a client.
 type inHouse struct {
 	*Server
-	tb testing.TB
+	tb     testing.TB
+	signer aws.Credentials
 }
 
 func newInHouse(tb testing.TB) *inHouse {
@@ -34,6 +38,57 @@ const (
 	inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
 )
 
+// serverIn builds a server in a directory.
+func serverIn(tb testing.TB, dir string) *inHouse {
+	tb.Helper()
+	s, err := Build(tb.Context(), Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:    RootCredentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &inHouse{s, tb, aws.Credentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret}}
+}
+
+// newUser makes a user with an inline policy and an access key.
+func (s *inHouse) newUser(name, policy string) (key, secret string) {
+	s.tb.Helper()
+	call := func(action string, params ...string) string {
+		form := url.Values{"Action": {action}, "Version": {"2010-05-08"}, "UserName": {name}}
+		for i := 0; i+1 < len(params); i += 2 {
+			form.Set(params[i], params[i+1])
+		}
+		body := []byte(form.Encode())
+		sum := sha256.Sum256(body)
+		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		hash := hex.EncodeToString(sum[:])
+		err := v4.NewSigner().SignHTTP(s.tb.Context(), s.signer, r, hash, "iam", "us-east-1", time.Now())
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		s.dispatcher.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			s.tb.Fatal(w.Code, w.Body)
+		}
+		return w.Body.String()
+	}
+	call("CreateUser")
+	call("PutUserPolicy", "PolicyName", "all", "PolicyDocument", policy)
+	answer := call("CreateAccessKey")
+	within := func(element string) string {
+		m := regexp.MustCompile("<" + element + ">([^<]*)</").FindStringSubmatch(answer)
+		if m == nil {
+			s.tb.Fatal(answer)
+		}
+		return m[1]
+	}
+	return within("AccessKeyId"), within("SecretAccessKey")
+}
+
 // send returns a function that sends a signed request and returns the status of its answer. headers are
 // names and values.
 func (s *inHouse) send(method, target string, body []byte, headers ...string) func() int {
@@ -45,8 +100,8 @@ func (s *inHouse) send(method, target string, body []byte, headers ...string) fu
 	for i := 0; i+1 < len(headers); i += 2 {
 		signed.Header.Set(headers[i], headers[i+1])
 	}
-	cred := aws.Credentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret}
-	if err := v4.NewSigner().SignHTTP(s.tb.Context(), cred, signed, hash, "s3", "us-east-1", time.Now()); err != nil {
+	err := v4.NewSigner().SignHTTP(s.tb.Context(), s.signer, signed, hash, "s3", "us-east-1", time.Now())
+	if err != nil {
 		s.tb.Fatal(err)
 	}
 	signed.RemoteAddr = "127.0.0.1:40000" // keys of KMS are used over a secure channel only
@@ -61,10 +116,14 @@ func (s *inHouse) send(method, target string, body []byte, headers ...string) fu
 	}
 }
 
+const benchPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*",` +
+	`"kms:GenerateDataKey","kms:Decrypt"],"Resource":"*"}]}`
+
 // BenchmarkRequest measures what requests for small objects cost in the server
 // only: no connection, no client. ns/op includes the disk; allocs/op does not.
 func BenchmarkRequest(b *testing.B) {
 	s := newInHouse(b)
+	s.signer.AccessKeyID, s.signer.SecretAccessKey = s.newUser("bench", benchPolicy)
 	content := bytes.Repeat([]byte("x"), 1024)
 	if code := s.send(http.MethodPut, "/bench", nil)(); code != 200 {
 		b.Fatal(code)

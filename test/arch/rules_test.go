@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
 	"internal/core/recent":          {},
+	"internal/core/known":           {"internal/limit", "internal/storage/kv"},
 	"internal/core/distribution":    {"internal/fault"},
 	"internal/core/cdn":             core("change", "distribution", "tag"),
 	"internal/core/alarm":           {"internal/limit"},
@@ -53,12 +54,12 @@ var layers = map[string][]string{
 	"internal/core/acl":       core("change/record"),
 	"internal/core/principal": core(),
 	"internal/core/lifecycle": {"internal/core/tag", "internal/fault"},
-	"internal/core/bucket":    core("acl", "change", "lifecycle", "mfa", "page", "principal", "tag"),
+	"internal/core/bucket":    core("acl", "change", "known", "lifecycle", "mfa", "page", "principal", "tag"),
 	"internal/core/object": append(
 		core("acl", "alarm", "bucket", "change", "instant", "keys", "kms", "lifecycle", "mfa", "page", "payload",
 			"tag"),
 		"internal/storage", "internal/strictjson"),
-	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),
+	"internal/core/identity": core("change", "known", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),
 	"internal/core/session":  core("change", "identity", "oidc", "tag"),
 	"internal/core/simulate": core("identity", "page"),

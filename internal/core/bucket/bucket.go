@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/acl"
+	"watertight/internal/core/known"
 	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
@@ -79,6 +80,7 @@ type Store struct {
 	region     string
 	principals principal.Directory
 	policies   policies
+	known      known.Cache[string, *settled]
 	rules      rulesCache
 	lists      *acl.Compiled
 	catalogue  action.Table // the actions of S3, and this server's own
@@ -91,7 +93,7 @@ type Store struct {
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{
 		store: store, region: region, principals: p, policies: newPolicies(), rules: newRulesCache(),
-		lists: acl.NewCompiled(), catalogue: catalogue(), customer: CustomerKeysBlocked,
+		known: newSettled(), lists: acl.NewCompiled(), catalogue: catalogue(), customer: CustomerKeysBlocked,
 	}
 }
 

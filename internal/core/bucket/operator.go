@@ -98,7 +98,7 @@ func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out R
 		if err != nil {
 			return err
 		}
-		laws, err := o.store.laws(r, &b, at)
+		laws, err := o.store.lawsIn(r, &b, at)
 		if err != nil {
 			return err
 		}

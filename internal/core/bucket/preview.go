@@ -46,7 +46,7 @@ func (o *Operator) Preview(
 		if err != nil {
 			return err
 		}
-		laws, err := s.laws(r, &b, at)
+		laws, err := s.lawsIn(r, &b, at)
 		if err != nil {
 			return err
 		}

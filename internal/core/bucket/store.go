@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/known"
 	"watertight/internal/core/page"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
@@ -249,32 +250,25 @@ func notEmpty(b *Bucket) error {
 // Laws returns the laws of a bucket and of everything in it at a time, or the zero laws if
 // the bucket does not exist. It asks for no grant, because authorization calls it (see
 // authz.Facts).
-func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, found, err := find(r, name)
-		if err == nil && found {
-			laws, err = s.laws(r, &b, at)
-		}
-		return err
-	})
-	return laws, err
+func (s *Store) Laws(ctx context.Context, name string, at time.Time) (authz.ResourceLaws, error) {
+	if k, ok := s.known.Get(ctx, s.store, name); ok {
+		return s.laws(k, at), nil
+	}
+	return s.readLaws(ctx, strings.Clone(name), at)
 }
 
-func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
-	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b), Peers: s.peers, Record: b}
-	if b.Frozen {
-		laws.Documents = append(laws.Documents, b.frozen(r))
+func (s *Store) readLaws(ctx context.Context, name string, at time.Time) (authz.ResourceLaws, error) {
+	k, err := s.known.Find(ctx, s.store, name, func(r *known.Reader) (*settled, bool, error) {
+		b, found, err := find(r, name)
+		if err != nil || !found { // names that strangers make up are not kept
+			return nil, false, err
+		}
+		return s.settle(r, r.Plain(), &b)
+	})
+	if err != nil || k == nil {
+		return authz.ResourceLaws{}, err
 	}
-	if b.Ownership.ACLs() {
-		laws.ACL = s.lists.Bucket(b.ACL)
-	}
-	account, err := readAccountPublic(r, b.Owner)
-	if err != nil {
-		laws.Public = blockAll()
-		return laws, err
-	}
-	laws.Public, laws.Until = account.merge(b, at), account.nextChange(at)
-	return laws, nil
+	return s.laws(k, at), nil
 }
 
 // OwnerOf returns the account that owns a bucket, "" if the bucket does not exist. It asks

@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/known"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -64,6 +65,8 @@ type Store struct {
 	root      []*policy.Document
 	documents *Documents
 	published map[string]*ManagedPolicy // AWS's managed policies, by ARN
-	laws      *laws
-	uses      *Uses // nil if uses are not recorded
+	laws      laws
+
+	credentials known.Cache[string, *credential.Credential]
+	uses        *Uses // nil if uses are not recorded
 }

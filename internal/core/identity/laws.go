@@ -7,6 +7,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/known"
 	"watertight/internal/fault"
 	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
@@ -15,32 +16,15 @@ import (
 // maxLaws bounds the cache of principals' laws, in bytes.
 const maxLaws = 32 << 20
 
-// laws caches the compiled laws of users and roles by unique id, each with the generation
-// of its account. Every request reads the account's generation, so a change applies from
-// the next request on.
-type laws struct{ cache *limit.Cache[string, lawsOf] }
+// laws caches the compiled laws of users and roles by unique id. They follow from the
+// generation of the account, which every change of one of its identities replaces, so a
+// change applies from the next request on.
+type laws = known.Cache[string, *authz.PrincipalLaws]
 
-type lawsOf struct {
-	generation string
-	laws       authz.PrincipalLaws
-}
-
-func newLaws() *laws {
-	return &laws{
-		limit.NewCache(maxLaws, func(id string, l lawsOf) int64 { return int64(len(id)) + limit.Footprint(l) }),
-	}
-}
-
-func (l *laws) get(id string, generation []byte) (authz.PrincipalLaws, bool) {
-	e, ok := l.cache.Get(id)
-	if !ok || e.generation != string(generation) {
-		return authz.PrincipalLaws{}, false
-	}
-	return e.laws, true
-}
-
-func (l *laws) put(id string, generation []byte, p authz.PrincipalLaws) {
-	l.cache.Put(id, lawsOf{string(generation), p})
+func newLaws() laws {
+	return known.New(maxLaws, func(id string, l *authz.PrincipalLaws) int64 {
+		return int64(len(id)) + limit.Footprint(l)
+	})
 }
 
 // RootLaws returns the laws of root users: a policy that allows everything.
@@ -66,28 +50,30 @@ func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLa
 }
 
 // lawsOfEntity returns the laws of a user or role, by its unique id.
-func (s *Store) lawsOfEntity(
-	ctx context.Context, account, id string, kind EntityKind,
-) (out authz.PrincipalLaws, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		generation, err := r.Get(generationKey(account))
-		if err != nil {
-			return err
+func (s *Store) lawsOfEntity(ctx context.Context, account, id string, kind EntityKind) (authz.PrincipalLaws, error) {
+	if l, ok := s.laws.Get(ctx, s.store, id); ok {
+		return *l, nil
+	}
+	return s.readLaws(ctx, account, strings.Clone(id), kind)
+}
+
+func (s *Store) readLaws(ctx context.Context, account, id string, kind EntityKind) (authz.PrincipalLaws, error) {
+	l, err := s.laws.Find(ctx, s.store, id, func(r *known.Reader) (*authz.PrincipalLaws, bool, error) {
+		out := new(authz.PrincipalLaws)
+		if _, err := r.Get(generationKey(account)); err != nil {
+			return nil, false, err
 		}
-		var cached bool
-		if out, cached = s.laws.get(id, generation); cached {
-			return nil
-		}
-		e, err := ReadEntity(r, id)
+		e, err := ReadEntity(r.Plain(), id)
 		if err != nil || e == nil || e.Kind != kind || e.Account != account {
-			return err
+			return out, false, err
 		}
-		if out, err = s.LawsOf(r, e); err == nil {
-			s.laws.put(id, generation, out)
-		}
-		return err
+		*out, err = s.LawsOf(r.Plain(), e)
+		return out, err == nil, err
 	})
-	return out, err
+	if err != nil {
+		return authz.PrincipalLaws{}, err
+	}
+	return *l, nil
 }
 
 // lawsOfIssuer returns the laws of the user who created a federated user's session.

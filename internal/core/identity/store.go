@@ -10,7 +10,9 @@ import (
 	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/known"
 	"watertight/internal/core/tag"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -30,6 +32,7 @@ func New(store kv.Store, rooms Rooms) (*Store, error) {
 	return &Store{
 		store: store, devices: rooms.Devices, sessions: rooms.Sessions, root: root,
 		documents: NewDocuments(maxDocuments), published: published, laws: newLaws(),
+		credentials: newCredentials(),
 	}, nil
 }
 
@@ -95,12 +98,36 @@ func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err erro
 // found is false if the key does not exist. An inactive key is found, too; the caller
 // refuses it. Lookup asks for no grant, because it runs before the caller is identified.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		k, ok, err := FindCredential(r, accessKeyID)
-		c, found = k.Credential, ok
-		return err
+	if c, ok := s.credentials.Get(ctx, s.store, accessKeyID); ok {
+		return *c, true, nil
+	}
+	return s.lookup(ctx, strings.Clone(accessKeyID))
+}
+
+func (s *Store) lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
+	stored, err := s.credentials.Find(ctx, s.store, accessKeyID,
+		func(r *known.Reader) (*credential.Credential, bool, error) {
+			k, ok, err := FindCredential(r, accessKeyID)
+			if err != nil || !ok { // ids that strangers make up are not kept
+				return nil, false, err
+			}
+			return &k.Credential, true, nil
+		})
+	if err != nil || stored == nil {
+		return credential.Credential{}, false, err
+	}
+	return *stored, true, nil
+}
+
+// maxCredentials bounds the cache of access keys, in bytes.
+const maxCredentials = 4 << 20
+
+// newCredentials caches the credentials of access keys. They follow from the records of the
+// key and of its user.
+func newCredentials() known.Cache[string, *credential.Credential] {
+	return known.New(maxCredentials, func(id string, c *credential.Credential) int64 {
+		return int64(len(id)) + limit.Footprint(c)
 	})
-	return c, found, err
 }
 
 // FindCredential returns the credential of a long-lived key.

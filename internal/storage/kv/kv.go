@@ -59,15 +59,16 @@ func Same(r Reader, key, value []byte) (bool, error) {
 
 // Copy is a record that a caller has read before. It must not be copied.
 type Copy struct {
-	Key, Value []byte               // Value is not nil
+	Key, Value []byte               // a nil value: there was no such record
 	equal      atomic.Pointer[byte] // where a value begins that Is has compared
 }
 
-// Is reports whether value is that of the record. It is for stores that cache values: value
-// must never be modified, so that the same slice need not be compared again.
+// Is reports whether value, nil for no record, is that of the record. It is for stores that
+// cache values: value must never be modified, so that the same slice need not be compared
+// again.
 func (c *Copy) Is(value []byte) bool {
 	switch {
-	case value == nil || len(value) != len(c.Value):
+	case (value == nil) != (c.Value == nil) || len(value) != len(c.Value):
 		return false
 	case len(value) == 0 || c.equal.Load() == &value[0]:
 		return true

@@ -1,4 +1,6 @@
-package server
+// Package ratio measures what small requests cost a server, as ratios to bare handlers of
+// net/http that do the same transfers.
+package ratio
 
 import (
 	"bufio"
@@ -11,12 +13,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -28,6 +28,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"watertight/internal/server"
 )
 
 // ratioChild is the variable of the environment that makes TestRatioServer serve. Its value
@@ -37,8 +39,13 @@ const ratioChild = "WATERTIGHT_RATIO_CHILD"
 // ratioServer is what the server's process tells the benchmark.
 type ratioServer struct {
 	Server, Bare string // addresses
-	Key, Secret  string // of a user with a policy
 }
+
+// Credentials of the root user.
+const (
+	rootKey    = "AKIATESTTESTTESTTEST"
+	rootSecret = "test-secret-of-a-server-that-is-thrown-away"
+)
 
 // ratioStats is what the server's process has used until now.
 type ratioStats struct {
@@ -53,11 +60,13 @@ func TestRatioServer(t *testing.T) {
 	if dir == "" {
 		t.Skip("only BenchmarkRatio starts it")
 	}
-	s := serverIn(t, dir)
-	key, secret := s.newUser("bench", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*",`+
-		`"kms:GenerateDataKey","kms:Decrypt"],"Resource":"*"}]}`)
-	if code := s.send(http.MethodPut, "/bench", nil)(); code != http.StatusOK {
-		t.Fatal(code)
+	s, err := server.Build(t.Context(), server.Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:    server.RootCredentials{AccessKeyID: rootKey, SecretAccessKey: rootSecret},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(t.Context()) }()
@@ -79,7 +88,7 @@ func TestRatioServer(t *testing.T) {
 		defer pprof.StopCPUProfile()
 	}
 	out := json.NewEncoder(os.Stdout)
-	if err := out.Encode(ratioServer{s.Addr(), bare.Addr().String(), key, secret}); err != nil {
+	if err := out.Encode(ratioServer{s.Addr(), bare.Addr().String()}); err != nil {
 		t.Fatal(err)
 	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -96,57 +105,6 @@ func TestRatioServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// serverIn builds a server in a directory.
-func serverIn(tb testing.TB, dir string) *inHouse {
-	tb.Helper()
-	s, err := Build(tb.Context(), Config{
-		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
-		RootKey: "file:" + filepath.Join(dir, "root.key"),
-		Root:    RootCredentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret},
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &inHouse{s, tb}
-}
-
-// newUser makes a user with an inline policy and an access key.
-func (s *inHouse) newUser(name, policy string) (key, secret string) {
-	s.tb.Helper()
-	call := func(action string, params ...string) string {
-		form := url.Values{"Action": {action}, "Version": {"2010-05-08"}, "UserName": {name}}
-		for i := 0; i+1 < len(params); i += 2 {
-			form.Set(params[i], params[i+1])
-		}
-		body := []byte(form.Encode())
-		sum := sha256.Sum256(body)
-		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", bytes.NewReader(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		cred := aws.Credentials{AccessKeyID: inHouseKey, SecretAccessKey: inHouseSecret}
-		err := v4.NewSigner().SignHTTP(s.tb.Context(), cred, r, hex.EncodeToString(sum[:]), "iam", "us-east-1", time.Now())
-		if err != nil {
-			s.tb.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		s.dispatcher.ServeHTTP(w, r)
-		if w.Code != http.StatusOK {
-			s.tb.Fatal(w.Code, w.Body)
-		}
-		return w.Body.String()
-	}
-	call("CreateUser")
-	call("PutUserPolicy", "PolicyName", "all", "PolicyDocument", policy)
-	answer := call("CreateAccessKey")
-	within := func(element string) string {
-		m := regexp.MustCompile("<" + element + ">([^<]*)</").FindStringSubmatch(answer)
-		if m == nil {
-			s.tb.Fatal(answer)
-		}
-		return m[1]
-	}
-	return within("AccessKeyId"), within("SecretAccessKey")
 }
 
 // bareHandler transfers what the server would, and does nothing else.
@@ -179,6 +137,7 @@ func (h *bareHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type ratioRun struct {
 	tb    testing.TB
 	at    ratioServer
+	user  aws.Credentials // a user with a policy
 	ask   io.Writer
 	told  *json.Decoder
 	conns map[string][]*rawConn
@@ -210,7 +169,33 @@ func startRatio(tb testing.TB) *ratioRun {
 	if err := r.told.Decode(&r.at); err != nil {
 		tb.Fatal(err)
 	}
+	r.user = aws.Credentials{AccessKeyID: rootKey, SecretAccessKey: rootSecret}
+	r.newUser()
+	r.send(r.at.Server, [][]byte{r.request(http.MethodPut, "/bench", nil)})
 	return r
+}
+
+// newUser makes a user with a policy, who sends all requests from then on.
+func (r *ratioRun) newUser() {
+	call := func(action string, params ...string) string {
+		form := url.Values{"Action": {action}, "Version": {"2010-05-08"}, "UserName": {"bench"}}
+		for i := 0; i+1 < len(params); i += 2 {
+			form.Set(params[i], params[i+1])
+		}
+		request := r.signed("iam", http.MethodPost, "/", []byte(form.Encode()),
+			"Content-Type", "application/x-www-form-urlencoded")
+		return string(r.send(r.at.Server, [][]byte{request}))
+	}
+	call("CreateUser")
+	call("PutUserPolicy", "PolicyName", "all", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{`+
+		`"Effect":"Allow","Action":["s3:*","kms:GenerateDataKey","kms:Decrypt"],"Resource":"*"}]}`)
+	answer := call("CreateAccessKey")
+	within := func(element string) string {
+		_, rest, _ := strings.Cut(answer, "<"+element+">")
+		value, _, _ := strings.Cut(rest, "<")
+		return value
+	}
+	r.user = aws.Credentials{AccessKeyID: within("AccessKeyId"), SecretAccessKey: within("SecretAccessKey")}
 }
 
 func (r *ratioRun) stats(what string) (s ratioStats) {
@@ -235,18 +220,23 @@ func (r *ratioRun) rest() {
 
 // request returns a signed request as it is sent.
 func (r *ratioRun) request(method, target string, body []byte, headers ...string) []byte {
+	return r.signed("s3", method, target, body, headers...)
+}
+
+func (r *ratioRun) signed(service, method, target string, body []byte, headers ...string) []byte {
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	req, err := http.NewRequest(method, "http://"+r.at.Server+target, bytes.NewReader(body))
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	req.Header.Set("X-Amz-Content-Sha256", hash)
+	if service == "s3" {
+		req.Header.Set("X-Amz-Content-Sha256", hash)
+	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	cred := aws.Credentials{AccessKeyID: r.at.Key, SecretAccessKey: r.at.Secret}
-	err = v4.NewSigner().SignHTTP(context.Background(), cred, req, hash, "s3", "us-east-1", time.Now())
+	err = v4.NewSigner().SignHTTP(context.Background(), r.user, req, hash, service, "us-east-1", time.Now())
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -329,7 +319,7 @@ type ratioLine struct {
 // request, as a ratio to what a bare handler of net/http needs for the same transfer in the
 // same process. Turns of both alternate, so that both meet the same moods of the machine.
 //
-//	go test ./internal/server -run '^$' -bench Ratio -benchtime 10x
+//	go test ./test/ratio -run '^$' -bench Ratio -benchtime 10x
 func BenchmarkRatio(b *testing.B) {
 	r := startRatio(b)
 	used := map[string][]float64{}
