@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv/embedded"
 )
 
@@ -81,7 +82,7 @@ func ReadAudit(ctx context.Context, o Options, dir string, fn func(json []byte) 
 		dir = AuditDir(o.Data)
 	}
 	var sum AuditSummary
-	err = audit.Read(dir, key.Ring, func(g audit.Group) error {
+	err = audit.Read(folder.OS(), dir, key.Ring, func(g audit.Group) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

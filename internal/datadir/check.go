@@ -116,7 +116,7 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 
 // readLog verifies the whole audit log.
 func (o *offline) readLog(in Options) {
-	err := audit.Read(AuditDir(in.Data), o.key.Ring, func(audit.Group) error { return nil })
+	err := audit.Read(folder.OS(), AuditDir(in.Data), o.key.Ring, func(audit.Group) error { return nil })
 	if err != nil {
 		o.find("the audit log: %v", err)
 	}

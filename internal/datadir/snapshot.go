@@ -118,7 +118,7 @@ func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) e
 			return err
 		}
 	}
-	log, err := audit.ExtentOf(ctx, f.Store, AuditDir(s.Data))
+	log, err := audit.ExtentOf(ctx, f.Store, folder.OS(), AuditDir(s.Data))
 	if err != nil {
 		return err
 	}

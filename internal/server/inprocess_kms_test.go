@@ -18,6 +18,7 @@ import (
 	"watertight/internal/datadir"
 	"watertight/internal/edge/origin"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/folder"
 )
 
 // TestServiceUnderKMS: an object under a customer's key is read only if the key's policy, too,
@@ -123,7 +124,7 @@ func TestServiceInTheAuditLog(t *testing.T) {
 	}
 	s.trail = nil
 	var served, refused, counted int
-	err := audit.Read(dir, ring, func(g audit.Group) error {
+	err := audit.Read(folder.OS(), dir, ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			text := string(e.JSON)
 			ours := strings.Contains(text, `{"type":"AWSService","invokedBy":"cloudfront.amazonaws.com"}`) &&

@@ -10,6 +10,7 @@ import (
 	"watertight/internal/datadir"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/rotation"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/seal"
 )
@@ -45,7 +46,7 @@ func (s *Server) newRotation() *rotation.Rotation {
 			if s.config.AuditArchive != "" {
 				dirs = append(dirs, s.config.AuditArchive)
 			}
-			return audit.Generations(s.rootKey.Ring, dirs...)
+			return audit.Generations(s.rootKey.Ring, folder.OS(), dirs...)
 		},
 		Why: "files of the audit log that were begun under it; they go with --audit-max-bytes or --audit-retention",
 	})

@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/gateway/audit"
 	"watertight/internal/server"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/rootkey"
 	"watertight/test/harness"
 )
@@ -163,7 +164,7 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := audit.Read(filepath.Join(s.Data, "audit"), root.Ring, func(g audit.Group) error {
+	if err := audit.Read(folder.OS(), filepath.Join(s.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			trail.Write(e.JSON)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/rootkey"
 )
 
@@ -61,7 +62,7 @@ func TestKMSDestroyedForEver(t *testing.T) {
 		rootkey.Options{DataDir: c.Data})
 	c.ok(err)
 	told := false
-	c.ok(audit.Read(filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
+	c.ok(audit.Read(folder.OS(), filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			told = told || bytes.Contains(e.JSON, []byte(`"DeleteKey"`)) && bytes.Contains(e.JSON, []byte(key))
 		}

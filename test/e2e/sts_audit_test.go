@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/rootkey"
 )
 
@@ -35,7 +36,7 @@ func (c cast) events() (all []record, text string) {
 	root, err := rootkey.Open(c.Context(), "file:"+filepath.Join(filepath.Dir(c.Data), "root.key"),
 		rootkey.Options{DataDir: c.Data})
 	c.ok(err)
-	c.ok(audit.Read(filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
+	c.ok(audit.Read(folder.OS(), filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			var r record
 			if err := json.Unmarshal(e.JSON, &r); err != nil {

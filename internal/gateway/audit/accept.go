@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 )
 
@@ -114,7 +115,7 @@ func (j *journal) setAside(m mark, now time.Time) (string, error) {
 	}
 	j.file, j.damage, j.broken, j.chains = nil, nil, nil, nil
 	j.state, j.number, j.size, j.tail = m.state, m.number, 0, 0
-	found, err := os.ReadDir(j.dir)
+	found, err := folder.ReadDir(j.fsys, j.dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
@@ -128,11 +129,11 @@ func (j *journal) setAside(m mark, now time.Time) (string, error) {
 		}
 		if aside == "" {
 			aside = filepath.Join(j.dir, "lost-"+now.UTC().Format("20060102T150405.000Z"))
-			if err := os.Mkdir(aside, 0o700); err != nil {
+			if err := j.fsys.Mkdir(aside, 0o700); err != nil {
 				return "", err
 			}
 		}
-		if err := os.Rename(filepath.Join(j.dir, f.Name()), filepath.Join(aside, f.Name())); err != nil {
+		if err := j.fsys.Rename(filepath.Join(j.dir, f.Name()), filepath.Join(aside, f.Name())); err != nil {
 			return "", err
 		}
 	}

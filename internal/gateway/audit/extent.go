@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 )
 
@@ -21,12 +21,12 @@ type Extent struct {
 // ExtentOf returns the part of the log in dir that store remembers. A copy of the store and
 // of that part belong together: the log reaches the mark, and it knows of no commit that
 // the store does not have.
-func ExtentOf(ctx context.Context, store kv.Store, dir string) (Extent, error) {
+func ExtentOf(ctx context.Context, store kv.Store, fsys folder.FS, dir string) (Extent, error) {
 	m, found, err := recall(ctx, store)
 	if err != nil || !found || m.number == 0 {
 		return Extent{}, err
 	}
-	f, err := os.Open(filepath.Join(dir, FileName(m.number)))
+	f, err := folder.Open(fsys, filepath.Join(dir, FileName(m.number)))
 	if err != nil {
 		return Extent{}, err
 	}

@@ -20,6 +20,7 @@ import (
 
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/storage/folder"
 )
 
 // read simulates a read of the dispatcher: it is answered only if the log has accepted its event.
@@ -349,7 +350,7 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 				}
 				closeLog(t, l)
 				var whole, counted, bytes int
-				if err := Read(dir, testRoot(), func(g Group) error {
+				if err := Read(folder.OS(), dir, testRoot(), func(g Group) error {
 					for _, e := range g.Events {
 						if !strings.Contains(string(e.JSON), `"known"`) && !strings.Contains(string(e.JSON), `"read"`) {
 							bytes += len(e.JSON)

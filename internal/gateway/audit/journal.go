@@ -27,8 +27,9 @@ type file interface {
 
 // journal appends frames to the newest file. It must not be used concurrently.
 type journal struct {
+	fsys   folder.FS
 	dir    string
-	folder *os.File // locked while the journal is open; nil if it does not exist
+	folder folder.File // locked while the journal is open; nil if it does not exist
 	wrap   seal.Purpose
 	limit  int64
 	create func(path string) (file, error)
@@ -56,11 +57,17 @@ type journal struct {
 	broken error               // nothing could be opened; set only if that is going to be accepted
 }
 
+func newJournal(fsys folder.FS, dir string, root *seal.Ring) *journal {
+	j := &journal{fsys: fsys, dir: dir, wrap: root.For(filePurpose), limit: fileLimit}
+	j.create = j.createFile
+	return j
+}
+
 // openJournal verifies the newest file completely, and the header and the size of every
 // other file. It changes nothing; prepare does, after the store has confirmed the log.
-func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
-	j := &journal{dir: dir, wrap: root.For(filePurpose), limit: fileLimit, create: createFile}
-	j.folder, err = os.Open(dir)
+func openJournal(fsys folder.FS, dir string, root *seal.Ring) (_ *journal, err error) {
+	j := newJournal(fsys, dir, root)
+	j.folder, err = folder.Open(fsys, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
 	}
@@ -72,14 +79,14 @@ func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
 			j.folder.Close()
 		}
 	}()
-	if err := lock(j.folder); err != nil {
+	if err := j.folder.Lock(); err != nil {
 		return nil, fmt.Errorf("audit: %s: %w", dir, err)
 	}
-	files, err := list(dir)
+	files, err := list(fsys, dir)
 	if err != nil || len(files) == 0 {
 		return j, err
 	}
-	w := walker{wrap: j.wrap, opening: true}
+	w := walker{fsys: fsys, wrap: j.wrap, opening: true}
 	for i, n := range files {
 		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return nil, err
@@ -87,7 +94,7 @@ func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
 	}
 	j.state, j.first, j.from, j.number, j.size, j.keys = w.state, w.first, w.from, w.number, w.size, newKeys(w.head.key)
 	j.damage, j.format, j.chains, j.under = w.damage, w.head.format, w.chains, w.head.under
-	f, err := os.OpenFile(filepath.Join(dir, fileName(j.number)), os.O_RDWR, 0)
+	f, err := fsys.OpenFile(filepath.Join(dir, fileName(j.number)), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -96,24 +103,24 @@ func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
 		f.Close()
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	j.file, j.tail = osFile{f}, info.Size()-j.size
+	j.file, j.tail = f, info.Size()-j.size
 	return j, nil
 }
 
 // openBroken opens the folder of a log that cannot be opened, because of cause.
-func openBroken(dir string, root *seal.Ring, cause error) (*journal, error) {
-	folder, err := os.Open(dir)
-	if err == nil {
-		if err = lock(folder); err != nil {
-			folder.Close()
+func openBroken(fsys folder.FS, dir string, root *seal.Ring, cause error) (*journal, error) {
+	j := newJournal(fsys, dir, root)
+	j.broken = cause
+	var err error
+	if j.folder, err = folder.Open(fsys, dir); err == nil {
+		if err = j.folder.Lock(); err != nil {
+			j.folder.Close()
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("audit: %s: %w", dir, err)
 	}
-	return &journal{
-		dir: dir, folder: folder, wrap: root.For(filePurpose), limit: fileLimit, create: createFile, broken: cause,
-	}, nil
+	return j, nil
 }
 
 // prepare opens the journal for writing. It creates the folder and the first file if they
@@ -124,18 +131,20 @@ func (j *journal) prepare() error {
 		return nil
 	}
 	if j.folder == nil {
-		folder, err := openFolder(j.dir)
+		err := folder.Make(j.fsys, j.dir, 0o700)
+		if err == nil {
+			j.folder, err = folder.Open(j.fsys, j.dir)
+		}
 		if err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
-		j.folder = folder
-		if err := lock(folder); err != nil {
+		if err := j.folder.Lock(); err != nil {
 			return fmt.Errorf("audit: %s: %w", j.dir, err)
 		}
 	}
 	j.ready, j.torn, j.reserved, j.chains = true, j.tail > 0, j.size, nil
 	if j.reserve == 0 {
-		j.reserve = reserveOf(j.dir)
+		j.reserve = reserveOf(j.fsys, j.dir)
 	}
 	if j.file == nil {
 		if err := j.rotate(); err != nil {
@@ -165,20 +174,8 @@ func (j *journal) cut() error {
 	return nil
 }
 
-// openFolder opens dir. If dir does not exist, it creates it durably.
-func openFolder(dir string) (*os.File, error) {
-	if err := folder.Make(folder.OS(), dir, 0o700); err != nil {
-		return nil, err
-	}
-	return os.Open(dir)
-}
-
-func createFile(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return osFile{f}, nil
+func (j *journal) createFile(path string) (file, error) {
+	return j.fsys.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
 // entry is the event of a change, copied from the store.
@@ -282,7 +279,7 @@ func (j *journal) rotate() (err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(path + newSuffix) // if this fails, the file is written over the next time
+			j.fsys.Remove(path + newSuffix) // if this fails, the file is written over the next time
 		}
 	}()
 	if _, err := f.WriteAt(h.encode(j.wrap), 0); err != nil {
@@ -297,7 +294,7 @@ func (j *journal) rotate() (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(path+newSuffix, path); err != nil {
+	if err := j.fsys.Rename(path+newSuffix, path); err != nil {
 		return err
 	}
 	if err := j.folder.Sync(); err != nil {

@@ -10,13 +10,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
 // writeJournal writes n frames of one small event each into files of two.
 func writeJournal(t testing.TB, dir string, n int) {
 	t.Helper()
-	j, err := openJournal(dir, testRoot())
+	j, err := openJournal(folder.OS(), dir, testRoot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func appendTo(t testing.TB, j *journal, n int) {
 
 // sequences reads the log and returns the frames' numbers.
 func sequences(dir string) (all []uint64, err error) {
-	err = Read(dir, testRoot(), func(g Group) error {
+	err = Read(folder.OS(), dir, testRoot(), func(g Group) error {
 		if g.Anchor != 10*g.Sequence || len(g.Events) != 2 || g.Events[0].Commit != g.Sequence ||
 			g.Events[1].JSON[1] != byte(g.Sequence) || !g.Written.Equal(testTime) {
 			return errors.New("not what was written")
@@ -56,7 +57,7 @@ func sequences(dir string) (all []uint64, err error) {
 
 // reopen opens the log as a start does and closes it.
 func reopen(dir string) error {
-	j, err := openJournal(dir, testRoot())
+	j, err := openJournal(folder.OS(), dir, testRoot())
 	if err == nil {
 		err = errors.Join(j.damage, j.close())
 	}
@@ -72,10 +73,10 @@ func TestJournalRoundTrip(t *testing.T) {
 	if err != nil || !slices.Equal(got, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9}) {
 		t.Fatal(got, err)
 	}
-	if names, _ := list(dir); len(names) < 4 {
+	if names, _ := list(folder.OS(), dir); len(names) < 4 {
 		t.Fatalf("files %v: the log does not rotate", names)
 	}
-	j, err := openJournal(dir, testRoot())
+	j, err := openJournal(folder.OS(), dir, testRoot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestJournalRoundTrip(t *testing.T) {
 	if j.state.anchor != 90 || j.state.moved.commit != 9 {
 		t.Errorf("state %+v", j.state)
 	}
-	if _, err := openJournal(dir, testRoot()); err == nil {
+	if _, err := openJournal(folder.OS(), dir, testRoot()); err == nil {
 		t.Error("the log was opened twice")
 	}
 }
@@ -92,17 +93,17 @@ func TestJournalNeedsItsKey(t *testing.T) {
 	dir := t.TempDir()
 	writeJournal(t, dir, 1)
 	other := seal.RingOf(seal.NewKey())
-	if _, err := openJournal(dir, other); !errors.Is(err, ErrDamaged) {
+	if _, err := openJournal(folder.OS(), dir, other); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
-	if err := Read(dir, other, func(Group) error { return nil }); !errors.Is(err, ErrDamaged) {
+	if err := Read(folder.OS(), dir, other, func(Group) error { return nil }); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
 }
 
 func TestNothingIsPlainOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	j, err := openJournal(dir, testRoot())
+	j, err := openJournal(folder.OS(), dir, testRoot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestNothingIsPlainOnDisk(t *testing.T) {
 func TestEveryFlippedByteIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	writeJournal(t, dir, 3)
-	names, err := list(dir)
+	names, err := list(folder.OS(), dir)
 	if err != nil || len(names) != 2 {
 		t.Fatal(names, err)
 	}
@@ -210,7 +211,7 @@ func TestEveryCutIsNoticedOrTorn(t *testing.T) {
 
 func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 	other := t.TempDir()
-	j, err := openJournal(other, testRoot())
+	j, err := openJournal(folder.OS(), other, testRoot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +262,7 @@ func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 // TestFramesAreBoundToTheirPlace moves whole, valid frames within a file.
 func TestFramesAreBoundToTheirPlace(t *testing.T) {
 	dir := t.TempDir()
-	j, err := openJournal(dir, testRoot())
+	j, err := openJournal(folder.OS(), dir, testRoot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +358,7 @@ func TestJournalSurvivesFailures(t *testing.T) {
 		}
 		var acknowledged []byte
 		open := func() *journal {
-			j, err := openJournal(dir, testRoot())
+			j, err := openJournal(folder.OS(), dir, testRoot())
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -384,7 +385,7 @@ func TestJournalSurvivesFailures(t *testing.T) {
 		}
 		j.folder.Close()
 		var found []byte
-		if err := Read(dir, testRoot(), func(g Group) error {
+		if err := Read(folder.OS(), dir, testRoot(), func(g Group) error {
 			found = append(found, g.Events[0].JSON...)
 			return nil
 		}); err != nil {

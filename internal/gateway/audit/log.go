@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -22,6 +23,7 @@ const wakeChanges = 1000
 // Options say where and how to log.
 type Options struct {
 	Dir    string     // contains only the log; created if it is missing
+	Files  folder.FS  // holds Dir; nil is the machine's
 	Root   *seal.Ring // the root key
 	Region string     // awsRegion of events that have none
 	Logger *slog.Logger
@@ -59,9 +61,9 @@ func Open(o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	j, err := openJournal(o.Dir, o.Root)
+	j, err := openJournal(folder.Or(o.Files), o.Dir, o.Root)
 	if o.Salvage && errors.Is(err, ErrDamaged) {
-		j, err = openBroken(o.Dir, o.Root, err)
+		j, err = openBroken(folder.Or(o.Files), o.Dir, o.Root, err)
 	}
 	if err != nil {
 		return nil, advised(err)

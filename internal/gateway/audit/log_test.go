@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/folder"
 )
 
 func TestReadsAndChangesAreLoggedOnce(t *testing.T) {
@@ -131,7 +132,7 @@ func TestCauseAndSecretsStayOut(t *testing.T) {
 	attach(t, l, newStore())
 	closeLog(t, l)
 	n := 0
-	if err := Read(dir, testRoot(), func(g Group) error {
+	if err := Read(folder.OS(), dir, testRoot(), func(g Group) error {
 		for _, e := range g.Events {
 			n++
 			if bytes.Contains(e.JSON, []byte(canary)) {

@@ -130,7 +130,7 @@ func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err
 	if before := j.state.sequence + 1 - uint64(len(j.chains)); sequence >= before {
 		return j.chains[sequence-before], nil
 	}
-	w := walker{wrap: j.wrap, whole: true}
+	w := walker{fsys: j.fsys, wrap: j.wrap, whole: true}
 	w.fn = func(g Group) error {
 		if g.Sequence == sequence {
 			chain = g.Chain

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 )
 
@@ -75,7 +76,7 @@ func TestLogThatIsNotWholeIsRefused(t *testing.T) {
 		serveSome(t, foreign, other, 4, fmt.Sprint("foreign", n))
 	}
 	s.commit += 100 // so that the anchor of no log is ahead
-	files, err := list(dir)
+	files, err := list(folder.OS(), dir)
 	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)
 	}
@@ -207,7 +208,7 @@ func TestStoreThatForgotTheLogIsRefused(t *testing.T) {
 func TestTornTailBehindTheMarkIsNoDamage(t *testing.T) {
 	dir, s := t.TempDir(), newStore()
 	serveSome(t, dir, s, 1, "kept")
-	files, err := list(dir)
+	files, err := list(folder.OS(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +249,7 @@ func TestMissingOldFilesAreRecorded(t *testing.T) {
 	for n := range 4 {
 		serveSome(t, dir, s, 4, fmt.Sprint(n))
 	}
-	files, err := list(dir)
+	files, err := list(folder.OS(), dir)
 	if err != nil || len(files) < 4 {
 		t.Fatal(files, err)
 	}

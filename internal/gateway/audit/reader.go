@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -24,12 +24,12 @@ const suffix = ".wtl"
 // error that wraps ErrDamaged and names file and offset. The log begins with the oldest
 // existing file; only the store knows whether older ones should exist. An incomplete frame
 // at the very end counts as not written yet. Read may run beside a Log.
-func Read(dir string, root *seal.Ring, fn func(Group) error) error {
-	files, err := list(dir)
+func Read(fsys folder.FS, dir string, root *seal.Ring, fn func(Group) error) error {
+	files, err := list(fsys, dir)
 	if err != nil {
 		return err
 	}
-	w := walker{wrap: root.For(filePurpose), fn: fn, whole: true}
+	w := walker{fsys: fsys, wrap: root.For(filePurpose), fn: fn, whole: true}
 	for i, n := range files {
 		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return err
@@ -39,8 +39,8 @@ func Read(dir string, root *seal.Ring, fn func(Group) error) error {
 }
 
 // list returns the numbers of the log's files. It is an error if one is missing between two others.
-func list(dir string) ([]uint64, error) {
-	found, err := os.ReadDir(dir)
+func list(fsys folder.FS, dir string) ([]uint64, error) {
+	found, err := folder.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -74,6 +74,7 @@ func damaged(path string, at int64, what string) error {
 
 // walker reads the files one after another, and verifies that each continues the previous one.
 type walker struct {
+	fsys    folder.FS
 	wrap    seal.Purpose
 	whole   bool // verify every file completely, not only the newest
 	opening bool // keep what the store is compared with: chains, and damage in the newest file
@@ -93,7 +94,7 @@ type walker struct {
 
 func (w *walker) file(dir string, number uint64, newest bool) error {
 	path := filepath.Join(dir, fileName(number))
-	f, err := os.Open(path)
+	f, err := folder.Open(w.fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged(path, -1, "is missing")
 	}

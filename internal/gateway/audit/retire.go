@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -47,7 +48,7 @@ func (w *writer) retire(ctx context.Context, now time.Time) error {
 		total := int64(0)
 		var oldest os.FileInfo
 		for n := j.first; n <= j.number; n++ {
-			info, err := os.Stat(filepath.Join(j.dir, fileName(n)))
+			info, err := j.fsys.Stat(filepath.Join(j.dir, fileName(n)))
 			if err != nil {
 				return err
 			}
@@ -89,7 +90,7 @@ func (w *writer) remove(ctx context.Context, n uint64) error {
 	if err != nil {
 		return err
 	}
-	next, err := readHeader(filepath.Join(j.dir, fileName(n+1)), j.wrap)
+	next, err := readHeader(j.fsys, filepath.Join(j.dir, fileName(n+1)), j.wrap)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (w *writer) remove(ctx context.Context, n uint64) error {
 	w.own++
 	j.first, j.from = m.first, m.from
 	w.remembered(m)
-	if err := os.Remove(filepath.Join(j.dir, fileName(n))); err != nil {
+	if err := j.fsys.Remove(filepath.Join(j.dir, fileName(n))); err != nil {
 		return err
 	}
 	w.log.logger.Info("audit log: a closed file was taken away", "file", fileName(n), "archive", to)
@@ -136,19 +137,19 @@ func (w *writer) remove(ctx context.Context, n uint64) error {
 
 // verify verifies one closed file completely.
 func (j *journal) verify(dir string, n uint64) (*walker, error) {
-	v := &walker{wrap: j.wrap, whole: true}
+	v := &walker{fsys: j.fsys, wrap: j.wrap, whole: true}
 	return v, v.file(dir, n, false)
 }
 
 // archive copies a closed file durably, and verifies the copy. If the archive has a file
 // with that name, it must be equal.
 func (j *journal) archive(to string, n uint64, want state) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
+	if err := folder.Make(j.fsys, to, 0o700); err != nil {
 		return err
 	}
 	path := filepath.Join(to, fileName(n))
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := copyFile(filepath.Join(j.dir, fileName(n)), path); err != nil {
+	if _, err := j.fsys.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(j.fsys, filepath.Join(j.dir, fileName(n)), path); err != nil {
 			return err
 		}
 	}
@@ -160,33 +161,29 @@ func (j *journal) archive(to string, n uint64, want state) error {
 }
 
 // copyFile makes a durable copy, which gets its name only when it is complete.
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
+func copyFile(fsys folder.FS, from, to string) (err error) {
+	in, err := folder.Open(fsys, from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	out, err := fsys.OpenFile(to+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, in)
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return errors.Join(err, os.Remove(to+newSuffix))
+		return errors.Join(err, fsys.Remove(to+newSuffix))
 	}
-	if err := os.Rename(to+newSuffix, to); err != nil {
+	if err := fsys.Rename(to+newSuffix, to); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return folder.Sync(fsys, filepath.Dir(to))
 }
 
 // readHeader reads the header of a file.
-func readHeader(path string, wrap seal.Purpose) (header, error) {
-	f, err := os.Open(path)
+func readHeader(fsys folder.FS, path string, wrap seal.Purpose) (header, error) {
+	f, err := folder.Open(fsys, path)
 	if err != nil {
 		return header{}, err
 	}

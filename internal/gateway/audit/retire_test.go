@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"watertight/internal/storage/folder"
 )
 
 // bounded logs n reads with limits, in files of a few events.
@@ -53,7 +54,7 @@ func TestLimitsAreKept(t *testing.T) {
 			const n = 40
 			bounded(t, dir, s, limits, n)
 			bounded(t, dir, s, limits, 1) // starts without the removed files
-			files, err := list(dir)
+			files, err := list(folder.OS(), dir)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,10 +2,8 @@ package audit
 
 import (
 	"errors"
-	"math"
-	"os"
 
-	"golang.org/x/sys/unix"
+	"watertight/internal/storage/folder"
 )
 
 // The log reserves space on the disk, so that it can record requests that were answered
@@ -17,12 +15,11 @@ const (
 )
 
 // reserveOf returns how much space a log in dir reserves.
-func reserveOf(dir string) int64 {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
+func reserveOf(fsys folder.FS, dir string) int64 {
+	total, _, err := fsys.Space(dir)
+	if err != nil {
 		return reserveLeast
 	}
-	total := int64(min(st.Blocks*uint64(st.Bsize), math.MaxInt64))
 	return min(max(total/reserveShare, reserveLeast), reserveMost)
 }
 
@@ -48,6 +45,3 @@ func (j *journal) hold() {
 		}
 	}
 }
-
-// osFile is a file of the operating system.
-type osFile struct{ *os.File }

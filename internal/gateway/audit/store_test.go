@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"watertight/internal/access/action"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -194,7 +195,7 @@ type logged struct {
 // readAll reads and verifies the log.
 func readAll(t testing.TB, dir string) (events []logged, groups int) {
 	t.Helper()
-	err := Read(dir, testRoot(), func(g Group) error {
+	err := Read(folder.OS(), dir, testRoot(), func(g Group) error {
 		groups++
 		for _, e := range g.Events {
 			l := logged{Commit: e.Commit}
