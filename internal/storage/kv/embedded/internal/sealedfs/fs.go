@@ -99,10 +99,23 @@ func (fs *FS) Create(path string, c vfs.DiskWriteCategory) (vfs.File, error) {
 		err = inner.SyncData()
 	}
 	w := fs.newFrameWriter(inner, path, h, entries)
+	if err == nil && n.kind == manifest {
+		err = fs.syncFolder(path)
+	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// syncFolder makes the name of a file durable. Pebble creates the marker that names a
+// manifest before it syncs the folder, so the marker might survive alone.
+func (fs *FS) syncFolder(path string) error {
+	d, err := fs.inner.OpenDir(fs.folder(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // ReuseForWrite implements vfs.FS. The old file gets its new header before its new name: a
