@@ -229,18 +229,20 @@ func (d *directory) audit() {
 	if err != nil || len(files) == 0 {
 		d.t.Fatal(files, err)
 	}
-	sequence, chain, events := uint64(1), make([]byte, 32), 0
+	sequence, chain, events, version := uint64(1), make([]byte, 32), 0, byte(2)
 	for i, path := range files {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			d.t.Fatal(err)
 		}
 		h := b[:156]
-		if filepath.Base(path) != fmt.Sprintf("%06d.wtl", i+1) || string(h[:7]) != "WTAUDIT" || h[7] != 2 ||
+		if filepath.Base(path) != fmt.Sprintf("%06d.wtl", i+1) || string(h[:7]) != "WTAUDIT" ||
+			h[7] < version || h[7] > 3 ||
 			binary.BigEndian.Uint64(h[8:]) != uint64(i+1) ||
 			binary.BigEndian.Uint64(h[16:]) != sequence || !bytes.Equal(h[64:96], chain) {
 			d.t.Fatalf("the header of %s is %x", path, h)
 		}
+		version = h[7]
 		key := d.opened("a file of the log", "watertight audit files", h[96:156], h[:96])
 		frames, lengths := d.derive(key, nil, "watertight audit frames"), d.derive(key, nil, "watertight audit lengths")
 		for b = b[156:]; len(b) > 0; sequence++ {
@@ -257,7 +259,7 @@ func (d *directory) audit() {
 			}
 			sum := sha256.Sum256(content)
 			chain, b = sum[:], b[32+n:]
-			count, rest := binary.BigEndian.Uint32(content[72:]), content[76:]
+			count, rest := binary.BigEndian.Uint32(content[72:]), d.events(version, content)
 			for range count {
 				size := binary.BigEndian.Uint32(rest[8:])
 				if !json.Valid(rest[12 : 12+size]) {
@@ -272,6 +274,9 @@ func (d *directory) audit() {
 	}
 	if events == 0 {
 		d.t.Error("the log has no event")
+	}
+	if d.format > 2 && version != 3 {
+		d.t.Errorf("the newest file of the log has version %d", version)
 	}
 	mark := d.records["al"]
 	if len(mark) != 97 || mark[0] != 1 || binary.BigEndian.Uint64(mark[25:]) != sequence-1 ||

@@ -16,7 +16,9 @@ import (
 // Sizes and names of the format; FORMAT.md describes them.
 const (
 	magic         = "WTAUDIT"
-	headerFormat  = 2 // from this format on, the store remembers a log
+	headerFormat  = 3
+	packedFormat  = 3 // from this format on, the events of a frame are packed
+	markedFormat  = 2 // from this format on, the store remembers a log
 	oldestFormat  = 1
 	headerPlain   = 96
 	headerSize    = headerPlain + seal.WrappedSize
@@ -33,6 +35,11 @@ const (
 
 // ErrDamaged is wrapped by every error for files that are not as they were written.
 var ErrDamaged = errors.New("audit log is damaged")
+
+// errNewer is wrapped by every error for files of a later format.
+var errNewer = errors.New(
+	"was written by a newer version of Watertight, which this one cannot read; nothing was changed",
+)
 
 // position says how far the events of changes were moved: all events up to it, in the order
 // of commit and id, are in the files.
@@ -71,7 +78,7 @@ type header struct {
 
 func (h *header) encode(wrap seal.Purpose) []byte {
 	b := make([]byte, 0, headerSize)
-	b = append(append(b, magic...), headerFormat)
+	b = append(append(b, magic...), h.format)
 	b = binary.BigEndian.AppendUint64(b, h.number)
 	b = binary.BigEndian.AppendUint64(b, h.before.sequence+1)
 	b = binary.BigEndian.AppendUint64(b, h.before.anchor)
@@ -83,13 +90,15 @@ func (h *header) encode(wrap seal.Purpose) []byte {
 }
 
 func decodeHeader(b []byte, wrap seal.Purpose) (header, error) {
-	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat ||
-		b[len(magic)] > headerFormat {
-		return header{}, errors.New("is no audit file of this version")
+	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat {
+		return header{}, errors.New("is no audit file")
 	}
 	key, under, err := wrap.Find(b[headerPlain:], b[:headerPlain])
 	if err != nil {
 		return header{}, errors.New("has a header that does not open: changed, or another root key")
+	}
+	if b[len(magic)] > headerFormat {
+		return header{}, errNewer
 	}
 	h := header{
 		format: b[len(magic)],
@@ -198,47 +207,53 @@ func appendGroupHeader(dst []byte, s *state, written time.Time, count int) []byt
 	return binary.BigEndian.AppendUint32(dst, uint32(count))
 }
 
-// decodeGroup decodes the content of the frame after s, and returns the state that it
-// passes on. It reuses events for the list.
-func decodeGroup(b []byte, s state, events []Entry) (Group, state, error) {
+// decodeGroup decodes what is before the events in the content of the frame after s. It
+// returns the number of events, and the state that the frame passes on.
+func decodeGroup(b []byte, s state) (g Group, count int, next state, err error) {
 	broken := errors.New("the content is malformed")
 	if len(b) < groupHeader {
-		return Group{}, s, broken
+		return Group{}, 0, s, broken
 	}
 	if [sha256.Size]byte(b[:sha256.Size]) != s.chain {
-		return Group{}, s, errors.New("the chain is broken: this is not the frame that was written here")
+		return Group{}, 0, s, errors.New("the chain is broken: this is not the frame that was written here")
 	}
-	next := state{
+	next = state{
 		sequence: s.sequence + 1,
 		chain:    sha256.Sum256(b),
 		anchor:   binary.BigEndian.Uint64(b[40:]),
 		moved:    position{binary.BigEndian.Uint64(b[48:]), [16]byte(b[56:72])},
 	}
-	g := Group{
+	if next.anchor < s.anchor || next.moved.compare(s.moved) < 0 {
+		return Group{}, 0, s, broken
+	}
+	g = Group{
 		Sequence: next.sequence, Anchor: next.anchor, Chain: next.chain,
 		Written: time.UnixMicro(int64(binary.BigEndian.Uint64(b[32:]))).UTC(),
 	}
-	count := binary.BigEndian.Uint32(b[72:])
-	b = b[groupHeader:]
-	if uint64(count) > uint64(len(b))/eventHeader {
-		return Group{}, s, broken
+	return g, int(binary.BigEndian.Uint32(b[72:])), next, nil
+}
+
+// decodeEvents decodes count events, which are all of b, into events.
+func decodeEvents(b []byte, count int, events []Entry) ([]Entry, error) {
+	broken := errors.New("the content is malformed")
+	if count > len(b)/eventHeader {
+		return nil, broken
 	}
 	events = events[:0]
 	for range count {
 		if len(b) < eventHeader {
-			return Group{}, s, broken
+			return nil, broken
 		}
 		commit, n := binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:])
 		b = b[eventHeader:]
 		if uint64(n) > uint64(len(b)) {
-			return Group{}, s, broken
+			return nil, broken
 		}
 		events = append(events, Entry{commit, b[:n:n]})
 		b = b[n:]
 	}
-	if len(b) != 0 || next.anchor < s.anchor || next.moved.compare(s.moved) < 0 {
-		return Group{}, s, broken
+	if len(b) != 0 {
+		return nil, broken
 	}
-	g.Events = events
-	return g, next, nil
+	return events, nil
 }

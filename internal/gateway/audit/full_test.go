@@ -67,7 +67,7 @@ func (d *disk) WriteAt(b []byte, at int64) (int, error) {
 // onDisk puts the files of l on a disk with the given number of free bytes.
 func onDisk(l *Log, free *int64) *sync.Mutex {
 	var mu sync.Mutex
-	l.journal.reserve = 1 << 20
+	l.journal.reserve = 128 << 10
 	create := l.journal.create
 	l.journal.create = func(path string) (file, error) {
 		f, err := create(path)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"watertight/internal/gateway/audit/internal/pack"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
@@ -40,12 +41,14 @@ type journal struct {
 	number   uint64 // of the newest file
 	file     file   // nil before the first file
 	keys     keys
-	under    uint32 // generation of the root key that the file's key is wrapped under
-	size     int64  // size of the valid part
-	torn     bool   // the file may hold bytes past size
-	reserve  int64  // space to reserve for the next frames, if the disk has it
-	reserved int64  // the disk has space for the file up to this offset
+	under    uint32       // generation of the root key that the file's key is wrapped under
+	size     int64        // size of the valid part
+	torn     bool         // the file may hold bytes past size
+	reserve  int64        // space to reserve for the next frames, if the disk has it
+	reserved int64        // the disk has space for the file up to this offset
+	packer   *pack.Packer // nil before the first frame
 	buf      []byte
+	packed   []byte
 	sealed   []byte
 
 	// What opening found, until ready.
@@ -199,8 +202,9 @@ func (j *journal) append(f frame) error {
 	if err := j.prepare(); err != nil {
 		return err
 	}
-	// What is written from now on must not need an older generation of the root key.
-	if j.file == nil || j.size >= j.limit || j.under != j.wrap.Current() {
+	// What is written from now on must not need an older generation of the root key, and a
+	// file has frames of one format.
+	if j.file == nil || j.size >= j.limit || j.under != j.wrap.Current() || j.format != headerFormat {
 		// A disk without space for another file may have space in this one.
 		if err := j.rotate(); err != nil && (j.file == nil || j.room() < int64(len(f.direct))+movedBytes) {
 			return fmt.Errorf("audit: a new file: %w", err)
@@ -217,19 +221,39 @@ func (j *journal) append(f frame) error {
 		j.buf = appendEvent(j.buf, e.at.commit, e.json)
 	}
 	j.buf = append(j.buf, f.direct...)
-	if len(j.buf)+frameTag > frameLimit {
+	if len(j.buf)+1+frameTag > frameLimit {
 		return errors.New("audit: more events than a frame holds")
 	}
-	j.sealed = j.keys.appendFrame(j.sealed[:0], next.sequence, j.buf)
+	content, err := j.pack(f.written)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	j.sealed = j.keys.appendFrame(j.sealed[:0], next.sequence, content)
 	if err := j.write(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	next.chain = sha256.Sum256(j.buf)
+	next.chain = sha256.Sum256(content)
 	j.state = next
 	j.size += int64(len(j.sealed))
 	j.hold()
 	j.trim()
 	return nil
+}
+
+// pack returns the content of the frame in buf, as the newest file has it: without room for
+// another file, an older one goes on in its own format.
+func (j *journal) pack(written time.Time) (_ []byte, err error) {
+	if j.format < packedFormat {
+		return j.buf, nil
+	}
+	if j.packer == nil {
+		if j.packer, err = pack.NewPacker(); err != nil {
+			return nil, err
+		}
+	}
+	j.packed = append(j.packed[:0], j.buf[:groupHeader]...)
+	j.packed = j.packer.Append(j.packed, j.buf[groupHeader:], written)
+	return j.packed, nil
 }
 
 // write writes the sealed frame after the valid part. It first cuts the bytes that an
@@ -257,7 +281,7 @@ func (j *journal) write() error {
 func (j *journal) trim() {
 	const keep = 4 << 20
 	if cap(j.buf) > keep {
-		j.buf, j.sealed = nil, nil
+		j.buf, j.packed, j.sealed = nil, nil, nil
 	}
 }
 
@@ -270,7 +294,9 @@ func (j *journal) rotate() (err error) {
 		}
 	}
 	under := j.wrap.Current()
-	h := header{number: j.number + 1, before: j.state, previous: uint64(j.size), key: seal.NewKey()}
+	h := header{
+		format: headerFormat, number: j.number + 1, before: j.state, previous: uint64(j.size), key: seal.NewKey(),
+	}
 	path := filepath.Join(j.dir, fileName(h.number))
 	f, err := j.create(path + newSuffix)
 	if err != nil {

@@ -412,14 +412,18 @@ func FuzzGroup(f *testing.F) {
 	f.Add(appendGroupHeader(nil, &next, testTime, 1<<31))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		g, after, err := decodeGroup(slices.Clone(b), s, nil)
+		g, count, after, err := decodeGroup(slices.Clone(b), s)
+		if err != nil {
+			return
+		}
+		events, err := decodeEvents(b[groupHeader:], count, nil)
 		if err != nil {
 			return
 		}
 		before := after
 		before.chain = s.chain
-		again := appendGroupHeader(nil, &before, g.Written, len(g.Events))
-		for _, e := range g.Events {
+		again := appendGroupHeader(nil, &before, g.Written, len(events))
+		for _, e := range events {
 			again = appendEvent(again, e.Commit, e.JSON)
 		}
 		if !bytes.Equal(again, b) {

@@ -114,7 +114,7 @@ func (j *journal) unremembered(durable uint64) error {
 		return nil
 	case j.number == 0:
 		return j.lost("there is no log in %s, and the store has %d commits", j.dir, durable)
-	case j.format >= headerFormat && j.state.sequence > 0:
+	case j.format >= markedFormat && j.state.sequence > 0:
 		return j.lost("the store remembers nothing of the log in %s", j.dir)
 	}
 	return nil
@@ -130,17 +130,14 @@ func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err
 	if before := j.state.sequence + 1 - uint64(len(j.chains)); sequence >= before {
 		return j.chains[sequence-before], nil
 	}
-	w := walker{fsys: j.fsys, wrap: j.wrap, whole: true}
-	w.fn = func(g Group) error {
-		if g.Sequence == sequence {
-			chain = g.Chain
-		}
-		return nil
-	}
+	w := walker{fsys: j.fsys, wrap: j.wrap, whole: true, opening: true}
 	for n := max(number, j.first); n < j.number; n++ {
 		if err := w.file(j.dir, n, false); err != nil {
 			return chain, err
 		}
+	}
+	if sequence >= w.from && sequence-w.from < uint64(len(w.chains)) {
+		chain = w.chains[sequence-w.from]
 	}
 	return chain, nil
 }

@@ -40,7 +40,7 @@ func tree(t testing.TB, dir string) map[string]string {
 func serveSome(t testing.TB, dir string, s kv.Store, n int, name string) {
 	t.Helper()
 	l := openLog(t, dir)
-	l.journal.limit = headerSize + 6000
+	l.journal.limit = headerSize + 600
 	attach(t, l, s)
 	for i := range n {
 		r := begin(l, "PutObject", fmt.Sprint(name, " put ", i))

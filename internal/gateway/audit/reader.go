@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"watertight/internal/gateway/audit/internal/pack"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
@@ -30,6 +32,7 @@ func Read(fsys folder.FS, dir string, root *seal.Ring, fn func(Group) error) err
 		return err
 	}
 	w := walker{fsys: fsys, wrap: root.For(filePurpose), fn: fn, whole: true}
+	defer w.close()
 	for i, n := range files {
 		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return err
@@ -90,6 +93,15 @@ type walker struct {
 	state  state
 	buf    []byte
 	events []Entry
+	packed *pack.Unpacker // nil before the first frame whose events are packed
+	plain  []byte         // its events
+}
+
+// close releases what the walker holds.
+func (w *walker) close() {
+	if w.packed != nil {
+		w.packed.Close()
+	}
 }
 
 func (w *walker) file(dir string, number uint64, newest bool) error {
@@ -109,7 +121,7 @@ func (w *walker) file(dir string, number uint64, newest bool) error {
 	}
 	h, err := decodeHeader(head, w.wrap)
 	if err != nil {
-		return damaged(path, -1, err.Error())
+		return headerError(path, err)
 	}
 	switch {
 	case h.number != number, w.first != 0 && int64(h.previous) != w.size, number == 1 && h.previous != 0:
@@ -173,21 +185,58 @@ func (w *walker) frames(r io.Reader, path string, newest bool) error {
 		if err != nil {
 			return damaged(path, w.size, err.Error())
 		}
-		g, next, err := decodeGroup(content, w.state, w.events)
+		g, count, next, err := decodeGroup(content, w.state)
 		if err != nil {
 			return damaged(path, w.size, err.Error())
 		}
-		w.events, w.state = g.Events, next
+		if err := w.deliver(g, content[groupHeader:], count, path); err != nil {
+			return err
+		}
+		w.state = next
 		if w.opening {
 			w.chains = append(w.chains, next.chain)
 		}
 		w.size += int64(frameHeader + length)
-		if w.fn != nil {
-			if err := w.fn(g); err != nil {
-				return err
-			}
+	}
+}
+
+// deliver passes a group to fn. Without fn, packed events stay packed: the seal and the
+// chain cover them.
+func (w *walker) deliver(g Group, events []byte, count int, path string) (err error) {
+	if w.head.format >= packedFormat {
+		if w.fn == nil {
+			return nil
+		}
+		if events, err = w.unpack(events, g.Written); err != nil {
+			return damaged(path, w.size, err.Error())
 		}
 	}
+	if w.events, err = decodeEvents(events, count, w.events); err != nil {
+		return damaged(path, w.size, err.Error())
+	}
+	if w.fn == nil {
+		return nil
+	}
+	g.Events = w.events
+	return w.fn(g)
+}
+
+func (w *walker) unpack(events []byte, written time.Time) (_ []byte, err error) {
+	if w.packed == nil {
+		if w.packed, err = pack.NewUnpacker(frameLimit); err != nil {
+			return nil, err
+		}
+	}
+	w.plain, err = w.packed.Append(w.plain[:0], events, written)
+	return w.plain, err
+}
+
+// headerError returns the error for a header that does not decode.
+func headerError(path string, err error) error {
+	if errors.Is(err, errNewer) {
+		return fmt.Errorf("audit: %s %w", path, err)
+	}
+	return damaged(path, -1, err.Error())
 }
 
 // readError returns an error for damage if the file ended, and err otherwise.

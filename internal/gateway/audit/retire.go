@@ -194,7 +194,7 @@ func readHeader(fsys folder.FS, path string, wrap seal.Purpose) (header, error) 
 	}
 	h, err := decodeHeader(b, wrap)
 	if err != nil {
-		return header{}, damaged(path, -1, err.Error())
+		return header{}, headerError(path, err)
 	}
 	return h, nil
 }
