@@ -58,8 +58,15 @@ http-cache: tools ## an independent suite's tests of HTTP caches, against the CD
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./test/conformance -count=1 -run '^TestHTTPCache$$' -only '$(ONLY)' -v
 
 .PHONY: bench
-bench: ## speed of a fresh server on this machine
-	$(GO) run ./test/bench
+bench: ## speed of a fresh server on this machine, beside a bare handler of net/http; about 5 minutes
+	$(GO) run ./test/bench $(BENCH)
+
+.PHONY: bench-peers
+bench-peers: ## the same beside MinIO and versitygw; writes docs/benchmarks, in about 12 minutes. BENCH is further flags
+	@tools/peers/build.sh
+	$(GO) build -o bin/bench ./test/bench
+	bin/bench -out docs/benchmarks -kms-peer minio-encrypted=tools/peers/minio-encrypted.sh \
+		-peer versitygw=tools/peers/versitygw.sh $(BENCH)
 
 .PHONY: race
 race: ## the unit tests under the race detector (needs a C compiler)

@@ -110,7 +110,7 @@ func withHeaders(zeros []byte) http.Handler {
 func benchCDN(dir, at string) (*server.Server, error) {
 	ctx := context.Background()
 	srv, err := server.Build(ctx, server.Config{
-		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: region,
 		RootKey: "file:" + filepath.Join(dir, "root.key"), Logger: slog.New(slog.DiscardHandler),
 		Root: server.RootCredentials{AccessKeyID: benchKey, SecretAccessKey: benchSecret},
 		CDN: server.CDNConfig{
@@ -300,7 +300,9 @@ func edges(clients, rounds int, each time.Duration, only, profile string) (err e
 	if err != nil {
 		return err
 	}
-	client := newClient("", clients).http
+	client := &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: clients, DisableCompression: true, ReadBufferSize: 64 << 10,
+	}}
 	fmt.Printf("Server CPU µs for a hit, %d turns each; %d clients\n\n", rounds, clients)
 	fmt.Println("| object | server | least, median | to the file server: least, median |\n|---|---|--:|--:|")
 	for _, object := range []struct {
@@ -345,7 +347,7 @@ func startRivals(dir, profile string) (all []*rival, err error) {
 		return nil, err
 	}
 	for name, size := range map[string]int{"10KiB.css": 10 << 10, "16MiB.css": 16 << 20} {
-		if err := os.WriteFile(filepath.Join(files, name), newPayload(size).body, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(files, name), random(size).Body, 0o644); err != nil {
 			return nil, err
 		}
 	}

@@ -1,192 +1,174 @@
-// Command bench measures a fresh server: a child process with its own data
-// directory, durability and encryption on, driven over loopback by signed
-// requests. It exists so that anyone can measure the speed again.
+// Command bench measures a fresh server: a process with its own data directory, durability and encryption on, driven
+// over loopback by signed requests, in turns with other servers. It exists so that anyone can measure the speed again.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"watertight/test/bench/fleet"
 )
 
+// The names of our server and of the floor, a bare handler of net/http, in all tables.
+const (
+	ours      = "watertight"
+	floorName = "floor"
+)
+
+type flags struct {
+	serve, edgeChild, profile, cert, key string
+	floor, edge, rewrap, trace           bool
+	peers, kmsPeers, builds              repeated
+	clients, tls, only, dir, out         string
+	objects, rounds, connections         int
+	idle, busy                           int
+	each                                 time.Duration
+}
+
+// repeated is a flag that may be given several times.
+type repeated []string
+
+func (l *repeated) String() string     { return strings.Join(*l, " ") }
+func (l *repeated) Set(s string) error { *l = append(*l, s); return nil }
+
 func main() {
-	serve := flag.String("serve", "", "internal: run as the server on this data directory")
-	clients := flag.Int("clients", 8, "concurrent clients")
-	each := flag.Duration("time", 3*time.Second, "how long each line runs")
-	only := flag.String("only", "", "run only lines whose name contains this")
-	profile := flag.String("cpuprofile", "", "write the server's CPU profile to this file")
-	against := flag.String("against", "", "another build of this program: compare the two servers, in turns")
-	edge := flag.Bool("edge", false, "compare hits in the CDN's cache with Go's file server and nginx, in turns")
-	child := flag.String("edge-child", "", "internal: run as this server of -edge")
-	inPairs := flag.Bool("pairs", false, "compare lines of SSE-KMS with those of SSE-S3, in turns")
-	rounds := flag.Int("rounds", 25, "with -against, -pairs or -edge: how many turns each has, of -time in total")
+	var f flags
+	flag.Var(&f.peers, "peer", "NAME=script that starts a server, or URL of one that runs; may be repeated")
+	flag.Var(&f.kmsPeers, "kms-peer", "like -peer, of a server that takes SSE-KMS")
+	flag.Var(&f.builds, "build", "NAME=another build of this program, whose server takes turns, too")
+	flag.StringVar(&f.clients, "clients", "8,32", "concurrent clients; several numbers are measured in order")
+	flag.StringVar(&f.tls, "tls", "both", "yes, no or both")
+	flag.StringVar(&f.only, "only", "", "only operations whose name contains this")
+	flag.DurationVar(&f.each, "time", 1500*time.Millisecond, "how long an operation runs on a server, in all turns")
+	flag.IntVar(&f.rounds, "rounds", 5, "how many turns each has")
+	flag.StringVar(&f.dir, "dir", "", "folder for the servers' data, on the disk that is to be measured")
+	flag.StringVar(&f.out, "out", "", "folder for tables, charts and results in JSON")
+	flag.BoolVar(&f.trace, "strace", false, "count fsyncs of peers, too, by strace, in a turn that is not measured")
+	flag.StringVar(&f.profile, "cpuprofile", "", "write our server's CPU profile to this file")
+	flag.IntVar(&f.objects, "objects", 0, "instead: put so many objects of 1 byte, and measure at powers of ten")
+	flag.IntVar(&f.idle, "idle", 0, "instead: so many idle connections (5000) beside busy ones that put and get 1 MiB")
+	flag.IntVar(&f.busy, "busy", 200, "with -idle: busy connections")
+	flag.BoolVar(&f.edge, "edge", false, "instead: hits in the CDN's cache beside Go's file server and nginx")
+	flag.BoolVar(&f.rewrap, "rewrap", false, "instead: versions that move to the newest material of their key")
+	flag.StringVar(&f.serve, "serve", "", "internal: run as the server on this data directory")
+	flag.BoolVar(&f.floor, "floor", false, "internal: run as the floor")
+	flag.StringVar(&f.edgeChild, "edge-child", "", "internal: run as this server of -edge")
+	flag.StringVar(&f.cert, "cert", "", "internal: certificate of the server")
+	flag.StringVar(&f.key, "key", "", "internal: its key")
+	flag.IntVar(&f.connections, "max-connections", 0, "internal: the server's limit of connections")
 	flag.Parse()
-	var err error
-	switch {
-	case *serve != "":
-		err = serveChild(*serve, *profile, os.Stdin, os.Stdout)
-	case *child != "":
-		err = edgeChild(*child, flag.Arg(0), flag.Arg(1), *profile)
-	case *edge:
-		err = edges(*clients, *rounds, *each, *only, *profile)
-	case *against != "":
-		err = compare(*against, *clients, *rounds, *each, *only)
-	case *inPairs:
-		err = pairs(*clients, *rounds, *each, *only)
-	default:
-		err = run(*clients, *each, *only, *profile)
-	}
-	if err != nil {
+	if err := f.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(clients int, each time.Duration, only, profile string) error {
-	dir, err := os.MkdirTemp("", "watertight-bench-")
+func (f *flags) run() error {
+	child := childFlags{profile: f.profile, cert: f.cert, key: f.key, connections: f.connections}
+	switch {
+	case f.serve != "":
+		return serveChild(f.serve, child, os.Stdin, os.Stdout)
+	case f.floor:
+		return floorChild(child, os.Stdin, os.Stdout)
+	case f.edgeChild != "":
+		return edgeChild(f.edgeChild, flag.Arg(0), flag.Arg(1), f.profile)
+	}
+	o, err := f.options()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	switch {
+	case f.edge:
+		return edges(o.clients[0], o.rounds, o.each, o.only, f.profile)
+	case f.rewrap:
+		return rewrap(o)
+	case f.objects > 0:
+		return scale(o, f.objects)
+	case f.idle > 0:
+		return connections(o, f.idle, f.busy)
+	}
+	return table(o)
+}
+
+// options turns flags into what is measured.
+func (f *flags) options() (o options, err error) {
+	o = options{
+		rounds: f.rounds, each: f.each, only: f.only, dir: f.dir, out: f.out, trace: f.trace, log: os.Stderr,
+	}
+	for text := range strings.SplitSeq(f.clients, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return o, fmt.Errorf("-clients %s: want numbers", f.clients)
+		}
+		o.clients = append(o.clients, n)
+	}
+	switch f.tls {
+	case "yes":
+		o.transports = []string{"TLS"}
+	case "no":
+		o.transports = []string{"plain"}
+	case "both":
+		o.transports = []string{"plain", "TLS"}
+	default:
+		return o, fmt.Errorf("-tls %s: want yes, no or both", f.tls)
+	}
+	if o.rounds < 1 || o.each <= 0 {
+		return o, errors.New("-rounds and -time must be positive")
+	}
+	o.specs, err = f.specs()
+	return o, err
+}
+
+// specs lists the servers: ours, other builds, peers, the floor.
+func (f *flags) specs() ([]fleet.Spec, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b, err := startBench(self, dir, profile, clients)
-	if err != nil {
-		return err
+	own := []string{self, "-serve", "DIR"}
+	if f.profile != "" {
+		own = append(own, "-cpuprofile", f.profile)
 	}
-	defer b.srv.stop()
-	b.each = each
-	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients,
-		runtime.NumCPU())
-	sync, err := syncTime(dir)
-	if err != nil {
-		return err
+	all := []fleet.Spec{{Name: ours, Child: own, KMS: true}}
+	for _, text := range f.builds {
+		name, program, err := named(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, fleet.Spec{Name: name, Child: []string{program, "-serve", "DIR"}, KMS: true})
 	}
-	fmt.Printf("fdatasync of a 4 KiB append: %.2f ms\n\n", sync.Seconds()*1e3)
-	fmt.Println("| line | ops/s | p50 ms | p99 ms | server CPU µs/op | fsyncs/op |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|")
-	for _, l := range lines() {
-		if err := b.line(l, only); err != nil {
-			return fmt.Errorf("%s: %w", l.name, err)
+	for _, kind := range []struct {
+		peers repeated
+		kms   bool
+	}{{f.kmsPeers, true}, {f.peers, false}} {
+		for _, text := range kind.peers {
+			name, at, err := named(text)
+			if err != nil {
+				return nil, err
+			}
+			s := fleet.Spec{Name: name, KMS: kind.kms}
+			if strings.Contains(at, "://") {
+				s.Endpoint = at
+			} else {
+				s.Script = at
+			}
+			all = append(all, s)
 		}
 	}
-	if err := b.rewrap(filepath.Join(dir, "data"), only); err != nil {
-		return err
-	}
-	s, err := b.srv.stats()
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\npeak memory %d MB\n", s.PeakRSS>>20)
-	return nil
+	return append(all, fleet.Spec{Name: floorName, Child: []string{self, "-floor"}, Floor: true}), nil
 }
 
-// startBench starts a server of a build of this program, and creates the bucket that all lines use.
-func startBench(program, dir, profile string, clients int) (*bench, error) {
-	srv, err := startChild(program, dir, profile)
-	if err != nil {
-		return nil, err
+// named splits NAME=VALUE. A name is part of paths.
+func named(text string) (name, value string, err error) {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" || value == "" || filepath.Base(name) != name || name == floorName || name == ours {
+		return "", "", fmt.Errorf("%q: want a name of its own, = and a script, program or URL", text)
 	}
-	b := &bench{
-		client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv,
-		clients: clients,
-	}
-	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
-		srv.stop()
-		return nil, err
-	}
-	return b, nil
-}
-
-// Stats are the counters that the child process reports.
-type Stats struct {
-	CPU     time.Duration
-	Syncs   uint64
-	PeakRSS int64 // bytes
-}
-
-// child is the server process.
-type child struct {
-	cmd       *exec.Cmd
-	in        io.WriteCloser
-	out       *bufio.Reader
-	endpoints []string // the server, and bare net/http in the same process
-}
-
-func startChild(program, dir, profile string) (*child, error) {
-	c := &child{cmd: exec.Command(program, "-serve", dir, "-cpuprofile", profile)}
-	c.cmd.Stderr = os.Stderr
-	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.out = bufio.NewReader(out)
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	return c, json.NewDecoder(io.LimitReader(lineReader{c.out}, 1<<16)).Decode(&c.endpoints)
-}
-
-// stats asks the child for its counters.
-func (c *child) stats() (Stats, error) {
-	if _, err := io.WriteString(c.in, "stats\n"); err != nil {
-		return Stats{}, err
-	}
-	line, err := c.out.ReadBytes('\n')
-	if err != nil {
-		return Stats{}, err
-	}
-	var s Stats
-	return s, json.Unmarshal(line, &s)
-}
-
-func (c *child) stop() {
-	c.in.Close()
-	c.cmd.Wait()
-}
-
-// lineReader returns only one line, so that a decoder does not read past it.
-type lineReader struct{ r *bufio.Reader }
-
-func (l lineReader) Read(p []byte) (int, error) {
-	b, err := l.r.ReadSlice('\n')
-	return copy(p, b), err
-}
-
-// syncTime returns the median duration of a durable 4 KiB append on this machine.
-func syncTime(dir string) (time.Duration, error) {
-	f, err := os.Create(filepath.Join(dir, "sync"))
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	var took []time.Duration
-	for range 101 {
-		if _, err := f.Write(make([]byte, 4<<10)); err != nil {
-			return 0, err
-		}
-		start := time.Now()
-		if err := unix.Fdatasync(int(f.Fd())); err != nil {
-			return 0, err
-		}
-		took = append(took, time.Since(start))
-	}
-	slices.Sort(took)
-	return took[len(took)/2], nil
+	return name, value, nil
 }
