@@ -3,8 +3,10 @@ package sealedfs_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -79,7 +81,11 @@ func TestChunks(t *testing.T) {
 		if got, err := read(fs, path); err != nil || !bytes.Equal(got, content) {
 			t.Fatalf("%d bytes of %d: %v", len(got), size, err)
 		}
-		f := must(fs.Open(path))
+		var o []vfs.OpenOption
+		if rapid.Bool().Draw(t, "sequential") {
+			o = append(o, vfs.SequentialReadsOption)
+		}
+		f := must(fs.Open(path, o...))
 		defer f.Close()
 		if a, b := must(f.Stat()).Size(), must(fs.Stat(path)).Size(); a != int64(size) || b != a {
 			t.Fatalf("the sizes are %d and %d, want %d", a, b, size)
@@ -178,6 +184,86 @@ func TestDamagedLog(t *testing.T) {
 						t.Fatalf("byte %d %s: %d bytes, %v", i, name, len(got), err)
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestManyTables: a catalogue that takes more than one frame, in a manifest and in the one
+// after it.
+func TestManyTables(t *testing.T) {
+	inner := newMem()
+	fs := sealed(inner)
+	const n = 2500
+	for _, name := range []string{"MANIFEST-000001", "MANIFEST-000002"} {
+		if name == "MANIFEST-000001" {
+			for i := range n {
+				write(fs, fmt.Sprintf("d/%06d.sst", i), []byte("a table"), 100)
+			}
+			must(0, fs.Remove("d/000007.sst"))
+		}
+		write(fs, "d/"+name, []byte("a manifest"), 100)
+		write(fs, "d/marker.manifest.000001."+name, nil, 1)
+		fs = sealed(inner)
+		for i := range n {
+			got, err := read(fs, fmt.Sprintf("d/%06d.sst", i))
+			if i == 7 && !errors.Is(err, os.ErrNotExist) || i != 7 && (err != nil || string(got) != "a table") {
+				t.Fatalf("table %d: %q, %v", i, got, err)
+			}
+		}
+		if got, err := read(fs, "d/"+name); err != nil || string(got) != "a manifest" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		must(0, inner.Remove("d/marker.manifest.000001."+name))
+	}
+}
+
+// flip returns a function that changes a bit at a position, from the end if it is negative.
+func flip(at int) func([]byte) []byte {
+	return func(b []byte) []byte {
+		b[(at+len(b))%len(b)] ^= 1
+		return b
+	}
+}
+
+// TestSalvage: what is whole is read, what is damaged reads as zeros and is reported.
+func TestSalvage(t *testing.T) {
+	content := pattern(20_000)
+	for i := range content {
+		content[i] |= 1
+	}
+	for name, c := range map[string]struct {
+		path    string
+		damage  func([]byte) []byte
+		from, n int // of the zeros
+	}{
+		"a chunk":       {"d/000001.sst", flip(64 + 4112 + 7), 4096, 4096},
+		"the last byte": {"d/000001.sst", flip(-1), 16384, 3616},
+		"the header":    {"d/000001.sst", flip(9), 0, 0},
+		"a frame":       {"d/000002.log", flip(64 + 40 + 1000), 0, 5000},
+		"two frames":    {"d/000002.log", func(b []byte) []byte { clear(b[64 : 64+2*5040]); return b }, 0, 10_000},
+		"a cut frame": {"d/000002.log", func(b []byte) []byte {
+			return slices.Delete(b, 64+5040+20, 64+5040+1000)
+		}, 5000, 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := newMem()
+			fs := sealed(inner)
+			write(fs, c.path, content, 5000)
+			write(fs, "d/MANIFEST-000001", []byte("a manifest"), 100)
+			write(fs, "d/marker.manifest.000001.MANIFEST-000001", nil, 1)
+			b := c.damage(must(read(inner, c.path)))
+			write(inner, c.path, b, len(b))
+			reported := 0
+			o := sealedfs.Options{Salvage: true, Damaged: func(sealedfs.Damage) { reported++ }}
+			got, err := read(sealedfs.New(inner, testKey(), o), c.path)
+			want := slices.Clone(content)
+			clear(want[c.from : c.from+c.n])
+			if err != nil || !bytes.Equal(got, want) || reported != 1 {
+				t.Errorf("%d bytes, %d reports, %v", len(got), reported, err)
+			}
+			if _, err := read(sealed(inner), c.path); !errors.Is(err, sealedfs.ErrDamaged) {
+				t.Errorf("without salvage: %v", err)
 			}
 		})
 	}

@@ -164,7 +164,7 @@ func (fs *FS) Open(path string, o ...vfs.OpenOption) (_ vfs.File, err error) {
 	if n.kind.framed() {
 		f, err = fs.openFrames(inner, path, n)
 	} else {
-		f, err = fs.openChunks(inner, path, n)
+		f, err = fs.openChunks(inner, path, n, slices.Contains(o, vfs.SequentialReadsOption))
 	}
 	if err != nil {
 		return nil, errors.Join(err, inner.Close())
@@ -221,7 +221,7 @@ func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) 
 	return fs.newFrameReader(inner, path, h), nil
 }
 
-func (fs *FS) openChunks(inner vfs.File, path string, n name) (vfs.File, error) {
+func (fs *FS) openChunks(inner vfs.File, path string, n name, sequential bool) (vfs.File, error) {
 	h, ok, err := fs.readHeader(inner)
 	if err != nil {
 		return nil, err
@@ -250,9 +250,13 @@ func (fs *FS) openChunks(inner vfs.File, path string, n name) (vfs.File, error) 
 		last, size = sealedChunk, count*chunkSize
 		count++ // none of them is the last
 	}
-	return &chunkReader{
+	r := &chunkReader{
 		sealedFile: sealedFile{inner, path}, fs: fs, aead: fs.keys.file(h).AEAD(), count: count, last: last, size: size,
-	}, nil
+	}
+	if sequential {
+		return &sequentialReader{chunkReader: r}, nil
+	}
+	return r, nil
 }
 
 // identify compares the header of a table with the catalogue. In salvage, the catalogue takes
@@ -267,12 +271,17 @@ func (fs *FS) identify(h header, err error, path string, n name) (header, error)
 	switch {
 	case fs.o.Salvage && err != nil && known:
 		return header{n, id}, nil
-	case err != nil || fs.o.Salvage:
+	case err != nil:
 		return h, err
 	case cerr != nil:
+		if fs.o.Salvage {
+			cerr = nil
+		}
 		return h, cerr
 	case !known || id != h.id:
-		return h, fs.wrong(path, notNamed)
+		if err := fs.wrong(path, notNamed); !fs.o.Salvage {
+			return h, err
+		}
 	}
 	return h, nil
 }
@@ -326,22 +335,22 @@ func (fs *FS) Remove(path string) error {
 	return nil
 }
 
-// within reports whether a folder is dir or lies in it.
-func (fs *FS) within(folder, dir string) bool {
-	dir = fs.inner.PathJoin(dir, "file")
-	dir = strings.TrimSuffix(dir, "file")
-	return strings.HasPrefix(fs.inner.PathJoin(folder, "file"), dir)
+// forget forgets the catalogues of dir and of all folders in it. They are read again when they
+// are needed. fs.mu is held.
+func (fs *FS) forget(dir string) {
+	dir = strings.TrimSuffix(fs.inner.PathJoin(dir, "file"), "file")
+	for folder := range fs.catalogues {
+		if strings.HasPrefix(fs.inner.PathJoin(folder, "file"), dir) {
+			delete(fs.catalogues, folder)
+		}
+	}
 }
 
 // RemoveAll implements vfs.FS.
 func (fs *FS) RemoveAll(path string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	for folder := range fs.catalogues {
-		if fs.within(folder, path) {
-			delete(fs.catalogues, folder)
-		}
-	}
+	fs.forget(path)
 	return fs.inner.RemoveAll(path)
 }
 
@@ -355,11 +364,8 @@ func (fs *FS) Rename(from, to string) error {
 	if err := fs.inner.Rename(from, to); err != nil {
 		return err
 	}
-	for folder := range fs.catalogues {
-		if fs.within(folder, from) || fs.within(folder, to) {
-			delete(fs.catalogues, folder) // read again when it is needed
-		}
-	}
+	fs.forget(from)
+	fs.forget(to)
 	return nil
 }
 
@@ -389,8 +395,15 @@ func (fs *FS) Unwrap() vfs.FS { return nil }
 // OpenDir implements vfs.FS.
 func (fs *FS) OpenDir(path string) (vfs.File, error) { return fs.inner.OpenDir(path) }
 
-// MkdirAll implements vfs.FS.
-func (fs *FS) MkdirAll(path string, perm os.FileMode) error { return fs.inner.MkdirAll(path, perm) }
+// MkdirAll implements vfs.FS. A folder that is made has no catalogue, whatever was there before.
+func (fs *FS) MkdirAll(path string, perm os.FileMode) error {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if _, err := fs.inner.Stat(path); errors.Is(err, os.ErrNotExist) {
+		fs.forget(path)
+	}
+	return fs.inner.MkdirAll(path, perm)
+}
 
 // Lock implements vfs.FS.
 func (fs *FS) Lock(path string) (io.Closer, error) { return fs.inner.Lock(path) }
