@@ -42,7 +42,8 @@ type Server struct {
 	HTTP                                           *http.Transport // trusts the server's certificate
 
 	server *server.Server
-	stop   func()
+	stop   func() error
+	t      testing.TB
 }
 
 // Credentials are an access key.
@@ -83,15 +84,13 @@ func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
 	s := &Server{
 		Endpoint: srv.Scheme() + "://" + srv.Addr(), AccessKeyID: c.Root.AccessKeyID,
 		SecretAccessKey: c.Root.SecretAccessKey,
-		Region:          c.Region, Data: c.Data, Logs: logs, server: srv,
+		Region:          c.Region, Data: c.Data, Logs: logs, server: srv, t: t,
 	}
 	s.HTTP = transport(t, c)
 	s.S3 = s.Client(Credentials{s.AccessKeyID, s.SecretAccessKey})
-	s.stop = func() {
+	s.stop = func() error {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the server ended: %v", err)
-		}
+		return <-ended
 	}
 	t.Cleanup(s.Stop)
 	return s, nil
@@ -125,10 +124,20 @@ func (s *Server) Client(c Credentials, change ...func(*s3.Options)) *s3.Client {
 
 // Stop stops the server and waits for it; a second Stop does nothing.
 func (s *Server) Stop() {
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
+	s.t.Helper()
+	if err := s.End(); err != nil {
+		s.t.Errorf("the server ended: %v", err)
 	}
+}
+
+// End is Stop for a server that may end with an error, which it returns.
+func (s *Server) End() error {
+	if s.stop == nil {
+		return nil
+	}
+	stop := s.stop
+	s.stop = nil
+	return stop()
 }
 
 // HealthAddr returns the address of the listener for probes.
