@@ -23,7 +23,7 @@ type AuditLoss struct {
 // damaged, missing or another one, and records that as the log's next event. No server may
 // be running on the directory.
 func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss, err error) {
-	lock, err := Lock(o.Data)
+	lock, err := Lock(folder.OS(), o.Data)
 	if err != nil {
 		return AuditLoss{}, err
 	}
@@ -39,7 +39,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 		return AuditLoss{}, err
 	}
 	defer func() { err = errors.Join(err, trail.Close(ctx)) }()
-	parts, err := Survey(o.Data)
+	parts, err := Survey(folder.OS(), o.Data)
 	if err == nil && parts.Fresh {
 		err = errors.New("there is no store")
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -153,7 +152,7 @@ func (p *Parts) KeepMarked(ctx context.Context, store kv.Store, told func(error)
 // mark writes the marker into every part that exists.
 func (p *Parts) mark(marker []byte) error {
 	for _, dir := range p.marked() {
-		if err := embedded.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := embedded.WriteMarker(p.files, dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("marking %s: %w", dir, err)
 		}
 	}
@@ -176,9 +175,9 @@ func (p *Parts) Mark(s kv.Store) error {
 // after them, because a marker without metadata would mean that a store is missing.
 func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
-		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
+		err := p.files.Remove(filepath.Join(dir, embedded.MarkerFile))
 		if err == nil {
-			err = folder.Sync(folder.OS(), dir)
+			err = folder.Sync(p.files, dir)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/gateway/audit"
@@ -51,7 +49,7 @@ type offline struct {
 	Inspection
 	data   string
 	key    *rootkey.Keyring
-	lock   *os.File
+	lock   folder.File
 	marks  map[string]embedded.Mark // by folder
 	trail  *audit.Log               // nil if it can't be opened
 	anchor uint64
@@ -90,7 +88,7 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 		o.find("%s is missing, damaged or older than another copy; the next start makes it anew", path)
 	}
 	for _, dir := range (&Parts{data: in.Data}).marked() {
-		m, err := embedded.ReadMarker(dir, o.key.Ring)
+		m, err := embedded.ReadMarker(folder.OS(), dir, o.key.Ring)
 		switch {
 		case err == nil:
 			o.marks[dir], o.anchor = m, max(o.anchor, m.Commit)
@@ -150,7 +148,7 @@ func (o *offline) mend() {
 
 // checkStart makes the same checks as a start.
 func (o *offline) checkStart(ctx context.Context, in Options) {
-	parts, err := Survey(in.Data)
+	parts, err := Survey(folder.OS(), in.Data)
 	if err != nil {
 		o.find("%v", err)
 		return
@@ -204,8 +202,8 @@ func (o *offline) close(ctx context.Context) error {
 
 // lockExisting locks a data directory without creating anything in it. A directory on which
 // no server has ever run has no lock.
-func lockExisting(dir string) (*os.File, error) {
-	f, err := os.Open(filepath.Join(dir, "lock"))
+func lockExisting(dir string) (folder.File, error) {
+	f, err := folder.Open(folder.OS(), filepath.Join(dir, "lock"))
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(dir)
 		return nil, err
@@ -213,7 +211,7 @@ func lockExisting(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := f.Lock(); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by a server; stop it first", dir),
 			f.Close())
 	}

@@ -36,6 +36,7 @@ type Parts struct {
 	// Keyring is the root key. Its file and copies are written after the store was verified.
 	Keyring *rootkey.Keyring
 
+	files   folder.FS
 	data    string
 	marks   map[string]embedded.Mark // by folder
 	marking sync.Mutex               // held while markers are written: a rotation writes them, too
@@ -47,12 +48,12 @@ func metaDir(data string) string { return filepath.Join(data, "meta") }
 func AuditDir(data string) string { return filepath.Join(data, "audit") }
 
 // Lock locks the data directory for this process, until the file is closed.
-func Lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+func Lock(files folder.FS, dir string) (folder.File, error) {
+	f, err := files.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := f.Lock(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("the data directory %s is in use by another server; stop it, or use another --data", dir)
 	}
@@ -71,22 +72,23 @@ func marked(data string) []string { return []string{payload.Folder(data), AuditD
 // found, it is refused, because everything in the store would seem to be damaged.
 func OpenKeyring(ctx context.Context, data, source string, o rootkey.Options) (*rootkey.Keyring, error) {
 	o.DataDir, o.Copies = data, marked(data)
+	files := folder.Or(o.Files)
 	k, err := rootkey.Open(ctx, source, o)
 	if err == nil && !k.Migrates() {
 		return k, nil
 	}
 	for _, dir := range append(marked(data), data) {
-		if _, lerr := os.Lstat(filepath.Join(dir, rootkey.KeyringFile)); !errors.Is(lerr, fs.ErrNotExist) {
+		if _, lerr := files.Lstat(filepath.Join(dir, rootkey.KeyringFile)); !errors.Is(lerr, fs.ErrNotExist) {
 			return k, err
 		}
 	}
 	for _, dir := range marked(data) {
 		if err == nil { // the keys of migrated stores are their first generation
-			if _, err := embedded.ReadMarker(dir, k.Ring); !errors.Is(err, embedded.ErrMarker) {
+			if _, err := embedded.ReadMarker(files, dir, k.Ring); !errors.Is(err, embedded.ErrMarker) {
 				continue
 			}
 		}
-		if keyed, merr := embedded.MarkerKeyed(dir); merr == nil && keyed {
+		if keyed, merr := embedded.MarkerKeyed(files, dir); merr == nil && keyed {
 			return nil, errNoKeyring(data)
 		}
 	}
@@ -121,17 +123,17 @@ func Refused(err error) error {
 }
 
 // Survey finds out which parts exist.
-func Survey(data string) (*Parts, error) {
-	p := &Parts{data: data, marks: map[string]embedded.Mark{}}
-	meta, err := os.ReadDir(metaDir(data))
+func Survey(files folder.FS, data string) (*Parts, error) {
+	p := &Parts{files: files, data: data, marks: map[string]embedded.Mark{}}
+	meta, err := folder.ReadDir(files, metaDir(data))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	whole, blobs, err := payload.Look(folder.OS(), data)
+	whole, blobs, err := payload.Look(files, data)
 	if err != nil {
 		return nil, err
 	}
-	logs, err := filepath.Glob(filepath.Join(AuditDir(data), "*.wtl"))
+	logs, err := audit.Exists(files, AuditDir(data))
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +149,7 @@ func Survey(data string) (*Parts, error) {
 	case p.Fresh && blobs:
 		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data),
 			payload.Folder(data)))
-	case p.Fresh && len(logs) > 0:
+	case p.Fresh && logs:
 		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds an audit log", metaDir(data),
 			AuditDir(data)))
 	case !p.Fresh && !whole:
@@ -159,13 +161,13 @@ func Survey(data string) (*Parts, error) {
 // orphanMarker returns the marker of a store whose metadata is missing. It ignores markers
 // that an unfinished first start left.
 func (p *Parts) orphanMarker() (string, error) {
-	begun, err := embedded.Begun(metaDir(p.data))
+	begun, err := embedded.Begun(p.files, metaDir(p.data))
 	if err != nil || begun || !p.Fresh {
 		return "", err
 	}
 	for _, dir := range p.marked() {
 		path := filepath.Join(dir, embedded.MarkerFile)
-		if _, err := os.Lstat(path); err == nil {
+		if _, err := p.files.Lstat(path); err == nil {
 			return path, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
@@ -189,12 +191,13 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 			return nil, err
 		}
 	}
+	o.Files = p.files
 	o.Dir, o.Create, o.Verified = metaDir(p.data), p.Fresh, func(f embedded.Found) error { return p.verified(ctx, f) }
 	s, err := embedded.OpenPebble(ctx, o)
 	if err != nil {
 		return nil, Refused(err)
 	}
-	if err := os.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was interrupted
+	if err := p.files.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was interrupted
 		return nil, errors.Join(err, s.Close())
 	}
 	if p.Fresh { // its first commits are those that the audit log begins with
@@ -209,7 +212,7 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 // readMarks reads the markers, and returns the newest commit that they know of.
 func (p *Parts) readMarks(root *seal.Ring) (commit uint64, err error) {
 	for _, dir := range p.marked() {
-		m, err := embedded.ReadMarker(dir, root)
+		m, err := embedded.ReadMarker(p.files, dir, root)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -266,10 +269,10 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if _, ok := p.marks[payload.Folder(p.data)]; ok {
 		return p.saveKeyring(ctx)
 	}
-	if err := payload.Prepare(folder.OS(), p.data); err != nil {
+	if err := payload.Prepare(p.files, p.data); err != nil {
 		return err
 	}
-	if err := folder.Make(folder.OS(), AuditDir(p.data), 0o700); err != nil {
+	if err := folder.Make(p.files, AuditDir(p.data), 0o700); err != nil {
 		return err
 	}
 	err := p.mark(f.Marker)

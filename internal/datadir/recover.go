@@ -125,7 +125,10 @@ const (
 // writeStore writes the new metadata. Its commits continue after the newest one of the old
 // store, so that the audit log fits.
 func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
-	parts := &Parts{data: to, Fresh: true, marks: map[string]embedded.Mark{}, Keyring: o.key.At(to, marked(to))}
+	parts := &Parts{
+		files: folder.OS(), data: to, Fresh: true, marks: map[string]embedded.Mark{},
+		Keyring: o.key.At(to, marked(to)),
+	}
 	s, err := parts.Open(ctx, embedded.Options{
 		Root: o.key.Ring, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger,
 	})

@@ -94,7 +94,7 @@ func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 	if err := checkTarget(in.From, in.Data); err != nil {
 		return done, err
 	}
-	lock, err := Lock(in.Data)
+	lock, err := Lock(folder.OS(), in.Data)
 	if err != nil {
 		return done, err
 	}
@@ -358,7 +358,7 @@ func (in *RestoreInput) prove(ctx context.Context, of string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trail.Close(ctx)) }()
-	parts, err := Survey(in.Data)
+	parts, err := Survey(folder.OS(), in.Data)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/kms"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 )
@@ -32,7 +33,7 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 	if err != nil {
 		return done, err
 	}
-	parts, err := Survey(in.Data)
+	parts, err := Survey(folder.OS(), in.Data)
 	if err != nil {
 		return done, err
 	}
@@ -81,7 +82,7 @@ func FilesOf(data string, key *rootkey.Keyring) (all []object.Finding) {
 	}
 	for _, dir := range marked(data) {
 		path := filepath.Join(dir, embedded.MarkerFile)
-		switch _, err := embedded.ReadMarker(dir, key.Ring); {
+		switch _, err := embedded.ReadMarker(folder.OS(), dir, key.Ring); {
 		case errors.Is(err, fs.ErrNotExist):
 			found(object.Missing, path, "a start would be refused, or would not know the age of this folder")
 		case err != nil:

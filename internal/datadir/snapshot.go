@@ -110,7 +110,7 @@ func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) e
 		if err := folder.Make(folder.OS(), part, 0o700); err != nil {
 			return err
 		}
-		if err := embedded.WriteMarker(part, f.Marker); err != nil {
+		if err := embedded.WriteMarker(folder.OS(), part, f.Marker); err != nil {
 			return err
 		}
 		keyring := filepath.Join(dir, rootkey.KeyringFile)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -55,7 +54,7 @@ import (
 type Server struct {
 	config     Config
 	log        *slog.Logger
-	lock       *os.File
+	lock       folder.File
 	disk       *space.Disk
 	trail      *audit.Log
 	store      kv.Store
@@ -139,15 +138,16 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 		c.MaxConnections = n
 	}
 	s := &Server{config: c, log: c.Logger}
+	steps := []func(context.Context) error{s.openData, s.openClock, s.openCore, s.openGateway}
+	if c.Files == nil {
+		steps = append(steps, s.openCDN, s.listen, s.listenCDN, s.listenHealth, s.listenMetrics, s.listenOperator)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{
-		s.openData, s.openClock, s.openCore, s.openGateway, s.openCDN, s.listen, s.listenCDN, s.listenHealth,
-		s.listenMetrics, s.listenOperator, s.bootstrap,
-	} {
+	for _, step := range append(steps, s.bootstrap) {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -161,7 +161,7 @@ func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
 	}
-	files := folder.OS()
+	files := folder.Or(s.config.Files)
 	if err := errors.Join(folder.Make(files, s.config.Data, 0o700), folder.Take(files, s.config.Data)); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
@@ -169,10 +169,10 @@ func (s *Server) openData(ctx context.Context) error {
 		return fmt.Errorf("the data directory can be changed by others: %w", err)
 	}
 	var err error
-	if s.lock, err = datadir.Lock(s.config.Data); err != nil {
+	if s.lock, err = datadir.Lock(files, s.config.Data); err != nil {
 		return err
 	}
-	if s.parts, err = datadir.Survey(s.config.Data); err != nil {
+	if s.parts, err = datadir.Survey(files, s.config.Data); err != nil {
 		return err
 	}
 	s.newData = s.parts.Fresh
@@ -190,7 +190,7 @@ func (s *Server) openData(ctx context.Context) error {
 		}
 	}
 	s.rootKey, err = datadir.OpenKeyring(ctx, s.config.Data, s.config.RootKey, rootkey.Options{
-		MayCreate: s.newData, Getenv: s.config.Getenv, Now: time.Now,
+		MayCreate: s.newData, Files: files, Getenv: s.config.Getenv, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -202,7 +202,8 @@ func (s *Server) openData(ctx context.Context) error {
 			"keyring", filepath.Join(s.config.Data, rootkey.KeyringFile))
 	}
 	s.trail, err = audit.Open(audit.Options{
-		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Ring, Region: s.config.Region, Logger: s.log,
+		Dir: datadir.AuditDir(s.config.Data), Files: files, Root: s.rootKey.Ring, Region: s.config.Region,
+		Logger: s.log,
 		Limits: audit.Limits{
 			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
 		},
@@ -239,7 +240,9 @@ func (s *Server) openCore(context.Context) error {
 		Now: s.config.Now,
 	})
 	s.ring = keys.New(s.rootKey.Ring, s.keys)
-	s.payloads, err = payload.Open(payload.Options{Dir: s.config.Data, Keys: s.ring, Room: s.disk})
+	s.payloads, err = payload.Open(payload.Options{
+		Dir: s.config.Data, Files: s.config.Files, Keys: s.ring, Room: s.disk,
+	})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/access/policy"
 	"watertight/internal/certs"
+	"watertight/internal/storage/folder"
 )
 
 // RootCredentials are the credentials of the first account. They are used only at the first
@@ -81,6 +82,11 @@ type Config struct {
 	// Elapsed is the time since the start by a clock that nobody can set; nil is the
 	// system's, or follows Now where a test sets that.
 	Elapsed func() time.Duration
+
+	// Files holds the data directory and the root key; nil is the machine's file system. A
+	// test sets one that loses what was not synced. The server then has no listener, see
+	// Simulate.
+	Files folder.FS
 
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests use it to simulate a full disk.

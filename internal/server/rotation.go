@@ -46,7 +46,7 @@ func (s *Server) newRotation() *rotation.Rotation {
 			if s.config.AuditArchive != "" {
 				dirs = append(dirs, s.config.AuditArchive)
 			}
-			return audit.Generations(s.rootKey.Ring, folder.OS(), dirs...)
+			return audit.Generations(s.rootKey.Ring, folder.Or(s.config.Files), dirs...)
 		},
 		Why: "files of the audit log that were begun under it; they go with --audit-max-bytes or --audit-retention",
 	})

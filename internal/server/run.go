@@ -59,21 +59,7 @@ func (s *Server) Run(ctx context.Context) error {
 			failed <- err
 		}
 	})
-	var sweeping sync.WaitGroup
-	sweeping.Go(func() { s.sweep(background) })
-	sweeping.Go(func() { s.keepMarked(background) })
-	sweeping.Go(func() { s.keepUses(background) })
-	sweeping.Go(func() { s.keepKeys(background) })
-	sweeping.Go(func() { s.keepLifecycle(background) })
-	sweeping.Go(func() { s.keepClock(background) })
-	sweeping.Go(func() { s.rotation.Run(background) })
-	sweeping.Go(func() { s.watchSource(background) })
-	if s.certs != nil {
-		sweeping.Go(func() { s.certs.Watch(background) })
-	}
-	if s.edge != nil && s.edge.certs != nil {
-		sweeping.Go(func() { s.edge.certs.Watch(background) })
-	}
+	sweeping := s.work(background)
 
 	var err error
 	select {
@@ -99,6 +85,26 @@ func (s *Server) Run(ctx context.Context) error {
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
+}
+
+// work starts what the server does beside requests. Each goroutine ends with background.
+func (s *Server) work(background context.Context) *sync.WaitGroup {
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { s.sweep(background) })
+	sweeping.Go(func() { s.keepMarked(background) })
+	sweeping.Go(func() { s.keepUses(background) })
+	sweeping.Go(func() { s.keepKeys(background) })
+	sweeping.Go(func() { s.keepLifecycle(background) })
+	sweeping.Go(func() { s.keepClock(background) })
+	sweeping.Go(func() { s.rotation.Run(background) })
+	sweeping.Go(func() { s.watchSource(background) })
+	if s.certs != nil {
+		sweeping.Go(func() { s.certs.Watch(background) })
+	}
+	if s.edge != nil && s.edge.certs != nil {
+		sweeping.Go(func() { s.edge.certs.Watch(background) })
+	}
+	return &sweeping
 }
 
 // serveBeside serves probes and metrics, each if it has a listener, until both are closed.

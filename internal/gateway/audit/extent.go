@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
@@ -33,6 +35,15 @@ func ExtentOf(ctx context.Context, store kv.Store, fsys folder.FS, dir string) (
 	defer f.Close()
 	n, err := end(f, m.state.sequence)
 	return Extent{m.first, m.number, n}, err
+}
+
+// Exists reports whether dir has any file of a log.
+func Exists(fsys folder.FS, dir string) (bool, error) {
+	entries, err := folder.ReadDir(fsys, dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return filepath.Ext(e.Name()) == suffix }), nil
 }
 
 // FileName returns the name of a file of the log.

@@ -28,16 +28,19 @@ const sumSize = 4
 const wrapPurpose = "watertight keyring"
 
 // file is a key in its own file.
-type file struct{ path string }
+type file struct {
+	fsys folder.FS
+	path string
+}
 
 func newFile(path string, o Options) (Source, error) {
 	if path == "" {
 		return nil, errors.New("the root key source file: needs a path")
 	}
-	if err := outside(path, o.DataDir); err != nil {
+	if err := o.outside(path); err != nil {
 		return nil, err
 	}
-	return file{path}, nil
+	return file{o.files(), path}, nil
 }
 
 // Describe implements Source.
@@ -72,7 +75,7 @@ func (f file) Unwrap(ctx context.Context, wrapped, bound []byte) (seal.Key, erro
 }
 
 func (f file) rootKey() (seal.Key, error) {
-	key, err := readFile(f.path)
+	key, err := readFile(f.fsys, f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w", f.path, errMissing)
 	}
@@ -80,19 +83,19 @@ func (f file) rootKey() (seal.Key, error) {
 }
 
 func (f file) make() (bool, error) {
-	_, err := readFile(f.path)
+	_, err := readFile(f.fsys, f.path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if err := createFile(f.path, encode(seal.NewKey())); err != nil {
+	if err := createFile(f.fsys, f.path, encode(seal.NewKey())); err != nil {
 		return false, fmt.Errorf("making the root key: %w", err)
 	}
 	return true, nil
 }
 
 // readFile reads a key file, and refuses one that other users can read.
-func readFile(path string) (seal.Key, error) {
-	text, err := readPrivate(path, 4<<10)
+func readFile(fsys folder.FS, path string) (seal.Key, error) {
+	text, err := readPrivate(fsys, path, 4<<10)
 	if err != nil {
 		return seal.Key{}, err
 	}
@@ -123,13 +126,15 @@ func decode(text string) (seal.Key, bool) {
 
 // readPrivate reads a small regular file. It refuses a file that other users can read, and
 // a file in a folder in which they can create files.
-func readPrivate(path string, limit int64) ([]byte, error) {
-	return readJudged(path, limit, folder.Self().Secret)
+func readPrivate(fsys folder.FS, path string, limit int64) ([]byte, error) {
+	return readJudged(fsys, path, limit, folder.Self().Secret)
 }
 
 // readJudged opens a file once, and checks the opened file.
-func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that opening a pipe does not block
+func readJudged(
+	fsys folder.FS, path string, limit int64, judge func(string, fs.FileInfo) error,
+) ([]byte, error) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that opening a pipe does not block
 	if err != nil {
 		return nil, err
 	}
@@ -144,20 +149,20 @@ func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error)
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	if err := checkFolders(path); err != nil {
+	if err := checkFolders(fsys, path); err != nil {
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // checkFolders checks the folder in a path, and the folder that its links lead to.
-func checkFolders(path string) error {
-	real, err := filepath.EvalSymlinks(path)
+func checkFolders(fsys folder.FS, path string) error {
+	real, err := fsys.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
 	for _, dir := range []string{filepath.Dir(path), filepath.Dir(real)} {
-		info, err := os.Stat(dir)
+		info, err := fsys.Stat(dir)
 		if err != nil {
 			return err
 		}
@@ -169,35 +174,35 @@ func checkFolders(path string) error {
 }
 
 // createFile creates a file: afterwards it is complete and durable, or does not exist.
-func createFile(path, text string) (err error) {
+func createFile(fsys folder.FS, path, text string) (err error) {
 	dir := filepath.Dir(path)
-	if err := folder.Make(folder.OS(), dir, 0o700); err != nil {
+	if err := folder.Make(fsys, dir, 0o700); err != nil {
 		return err
 	}
-	info, err := os.Stat(dir)
+	info, err := fsys.Stat(dir)
 	if err != nil {
 		return err
 	}
 	if err := folder.Self().Holds(dir, info); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(path)
+			fsys.Remove(path)
 		}
 	}()
-	if _, err := f.WriteString(text); err != nil {
+	if _, err := f.Write([]byte(text)); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := folder.Sync(folder.OS(), dir); err != nil {
+	if err := folder.Sync(fsys, dir); err != nil {
 		return err
 	}
 	return f.Close()

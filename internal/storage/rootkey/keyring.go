@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -91,7 +90,7 @@ func (o Options) places() []string {
 func find(o Options) (text []byte, s stored, err error) {
 	var broken error
 	for i, path := range o.places() {
-		b, err := readJudged(path, KeyringLimit+1, judgeParameters)
+		b, err := readJudged(o.files(), path, KeyringLimit+1, judgeParameters)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -209,7 +208,7 @@ func (k *Keyring) write(ctx context.Context, sources []Source, all []Made) error
 // Save writes the copy there.
 func (k *Keyring) put(text []byte) error {
 	for i, path := range k.o.places() {
-		if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, text) {
+		if b, err := folder.ReadFile(k.o.files(), path); err == nil && bytes.Equal(b, text) {
 			continue
 		}
 		err := k.o.replace(path, text)
@@ -252,7 +251,7 @@ func (k *Keyring) Damaged() []string {
 	defer k.mu.Unlock()
 	var all []string
 	for _, path := range k.o.places() {
-		if b, err := os.ReadFile(path); k.text != nil && (err != nil || !bytes.Equal(b, k.text)) {
+		if b, err := folder.ReadFile(k.o.files(), path); k.text != nil && (err != nil || !bytes.Equal(b, k.text)) {
 			all = append(all, path)
 		}
 	}
@@ -340,9 +339,9 @@ func (k *Keyring) Drop(ctx context.Context, numbers []uint32) error {
 // Forget removes what an earlier version of this program stored beside the keyring: the
 // parameters of a passphrase, from which generation 1 can be derived.
 func (k *Keyring) Forget() error {
-	err := os.Remove(filepath.Join(k.o.DataDir, parameterFile))
+	err := k.o.files().Remove(filepath.Join(k.o.DataDir, parameterFile))
 	if err == nil {
-		err = folder.Sync(folder.OS(), k.o.DataDir)
+		err = folder.Sync(k.o.files(), k.o.DataDir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

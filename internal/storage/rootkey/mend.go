@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"watertight/internal/storage/folder"
 )
 
 // Text returns the sealed keyring as it is stored; nil if it was not written yet.
@@ -37,13 +38,13 @@ func (k *Keyring) Mend() (mended []string, err error) {
 		return nil, nil
 	}
 	for _, path := range k.o.places() {
-		bad := differs(path, k.text)
+		bad := differs(k.o.files(), path, k.text)
 		if bad == nil {
 			continue
 		}
 		failed := k.o.replace(path, k.text)
 		if failed == nil {
-			failed = differs(path, k.text)
+			failed = differs(k.o.files(), path, k.text)
 		}
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%w; writing %s: %w", bad, path, failed))
@@ -55,8 +56,8 @@ func (k *Keyring) Mend() (mended []string, err error) {
 }
 
 // differs returns why a start would not find this keyring at path, or nil.
-func differs(path string, text []byte) error {
-	b, err := readJudged(path, KeyringLimit+1, judgeParameters)
+func differs(fsys folder.FS, path string, text []byte) error {
+	b, err := readJudged(fsys, path, KeyringLimit+1, judgeParameters)
 	if err == nil && !bytes.Equal(b, text) {
 		if err = Whole(b); err == nil {
 			err = errors.New("it is another keyring than the one in use")

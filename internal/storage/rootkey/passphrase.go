@@ -53,7 +53,7 @@ func newPassphrase(rest string, o Options) (Source, error) {
 	path, fromFile := strings.CutPrefix(rest, "file:")
 	switch {
 	case fromFile:
-		if err := outside(path, o.DataDir); err != nil {
+		if err := o.outside(path); err != nil {
 			return nil, err
 		}
 		return passphrase{o, path}, nil
@@ -141,7 +141,7 @@ func (p passphrase) rootKey() (seal.Key, error) {
 		return seal.Key{}, err
 	}
 	path := filepath.Join(p.o.DataDir, parameterFile)
-	text, err := readJudged(path, 4<<10, judgeParameters)
+	text, err := readJudged(p.o.files(), path, 4<<10, judgeParameters)
 	if errors.Is(err, fs.ErrNotExist) {
 		return seal.Key{}, fmt.Errorf("%s: %w", path, errMissing)
 	}
@@ -204,7 +204,7 @@ func (p parameters) sum() []byte {
 func (p passphrase) read() (string, error) {
 	phrase := ""
 	if p.path != "" {
-		b, err := readPrivate(p.path, 4<<10)
+		b, err := readPrivate(p.o.files(), p.path, 4<<10)
 		if err != nil {
 			return "", fmt.Errorf("reading the passphrase: %w", err)
 		}

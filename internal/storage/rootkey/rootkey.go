@@ -16,6 +16,7 @@ import (
 // Options say where the data is and whether a key may be made.
 type Options struct {
 	DataDir   string
+	Files     folder.FS           // holds all files; nil is the machine's
 	Copies    []string            // folders, each with a copy of the keyring
 	MayCreate bool                // only at the very first start of a data directory
 	Getenv    func(string) string // of the process
@@ -23,6 +24,8 @@ type Options struct {
 
 	write func(path string, text []byte) error // for tests
 }
+
+func (o Options) files() folder.FS { return folder.Or(o.Files) }
 
 func (o Options) at() time.Time {
 	if o.Now == nil {
@@ -36,7 +39,7 @@ func (o Options) replace(path string, text []byte) error {
 	if o.write != nil {
 		return o.write(path, text)
 	}
-	return folder.Replace(folder.OS(), path, text, 0o600)
+	return folder.Replace(o.files(), path, text, 0o600)
 }
 
 // Default returns the source that is used if none is named: a file under the
@@ -50,12 +53,13 @@ const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
 
 // outside refuses a path under the data directory: a thief of the data must not get
 // the key as well.
-func outside(path, dataDir string) error {
-	p, err := resolve(path)
+func (o Options) outside(path string) error {
+	fsys, dataDir := o.files(), o.DataDir
+	p, err := resolve(fsys, path)
 	if err != nil {
 		return err
 	}
-	d, err := resolve(dataDir)
+	d, err := resolve(fsys, dataDir)
 	if err != nil {
 		return err
 	}
@@ -71,14 +75,14 @@ func outside(path, dataDir string) error {
 }
 
 // resolve makes a path absolute and follows the links of the part that exists.
-func resolve(path string) (string, error) {
+func resolve(fsys folder.FS, path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
 	rest := ""
 	for p := abs; ; {
-		real, err := filepath.EvalSymlinks(p)
+		real, err := fsys.EvalSymlinks(p)
 		if err == nil {
 			return filepath.Join(real, rest), nil
 		}

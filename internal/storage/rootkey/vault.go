@@ -142,7 +142,7 @@ func (v *vault) token() (string, error) {
 	}
 	token := getenv(VaultTokenVariable)
 	if path := getenv(VaultTokenFileVariable); token == "" && path != "" {
-		b, err := readPrivate(path, 16<<10)
+		b, err := readPrivate(v.o.files(), path, 16<<10)
 		if err != nil {
 			return "", fmt.Errorf("reading Vault's token: %w", err)
 		}

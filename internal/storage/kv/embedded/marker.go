@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"watertight/internal/storage/folder"
@@ -88,16 +87,16 @@ var ErrMarker = errors.New("is damaged, or another root key made it")
 
 // ReadMarker reads the marker of dir. If there is none, the error is
 // fs.ErrNotExist.
-func ReadMarker(dir string, root *seal.Ring) (Mark, error) {
+func ReadMarker(fsys folder.FS, dir string, root *seal.Ring) (Mark, error) {
 	path := filepath.Join(dir, MarkerFile)
-	info, err := os.Stat(path)
+	info, err := fsys.Stat(path)
 	if err != nil {
 		return Mark{}, err
 	}
 	if info.Size() > markerLimit {
 		return Mark{}, fmt.Errorf("%s %w", path, ErrMarker)
 	}
-	b, err := os.ReadFile(path)
+	b, err := folder.ReadFile(fsys, path)
 	if err != nil {
 		return Mark{}, err
 	}
@@ -110,8 +109,8 @@ func ReadMarker(dir string, root *seal.Ring) (Mark, error) {
 
 // MarkerKeyed reports whether the marker of dir says that a program with a keyring wrote
 // it. It needs no key, and proves nothing.
-func MarkerKeyed(dir string) (bool, error) {
-	f, err := os.Open(filepath.Join(dir, MarkerFile))
+func MarkerKeyed(fsys folder.FS, dir string) (bool, error) {
+	f, err := folder.Open(fsys, filepath.Join(dir, MarkerFile))
 	if err != nil {
 		return false, err
 	}
@@ -147,6 +146,6 @@ func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
 }
 
 // WriteMarker writes a marker into dir completely and durably, or leaves the old one unchanged.
-func WriteMarker(dir string, marker []byte) error {
-	return folder.Replace(folder.OS(), filepath.Join(dir, MarkerFile), marker, 0o600)
+func WriteMarker(fsys folder.FS, dir string, marker []byte) error {
+	return folder.Replace(fsys, filepath.Join(dir, MarkerFile), marker, 0o600)
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/kv/embedded/internal/memkv"
@@ -21,8 +21,9 @@ import (
 
 // Options say where a store is and which checks protect it.
 type Options struct {
-	Dir  string     // its directory; a store in memory has none
-	Root *seal.Ring // wraps the keys that seal the values
+	Dir   string     // its directory; a store in memory has none
+	Files folder.FS  // holds Dir; nil is the machine's
+	Root  *seal.Ring // wraps the keys that seal the values
 	// AtLeast is the newest commit number that is known from elsewhere, such as the audit
 	// log. A store that has lost that commit is refused. 0 means that none is known.
 	AtLeast uint64
@@ -115,8 +116,8 @@ func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 const unfinished = ".new"
 
 // Begun reports whether the creation of a store in dir was started and not finished.
-func Begun(dir string) (bool, error) {
-	_, err := os.Stat(dir + unfinished)
+func Begun(fsys folder.FS, dir string) (bool, error) {
+	_, err := fsys.Stat(dir + unfinished)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

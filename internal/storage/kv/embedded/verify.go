@@ -10,6 +10,7 @@ import (
 
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/foldervfs"
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 )
 
@@ -110,7 +111,11 @@ func engineOptions(o Options) pebblekv.Options {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return pebblekv.Options{Dir: o.Dir, FS: o.fs, Logger: log}
+	fs := o.fs
+	if fs == nil {
+		fs = foldervfs.Of(o.Files)
+	}
+	return pebblekv.Options{Dir: o.Dir, FS: fs, Logger: log}
 }
 
 func (s *store) found() Found {

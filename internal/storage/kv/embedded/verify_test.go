@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -283,17 +284,17 @@ func TestFoundAndMarker(t *testing.T) {
 		t.Fatal(f, err)
 	}
 	dir := t.TempDir()
-	if _, err := ReadMarker(dir, o.Root); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadMarker(folder.OS(), dir, o.Root); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := WriteMarker(dir, f.Marker); err != nil {
+	if err := WriteMarker(folder.OS(), dir, f.Marker); err != nil {
 		t.Fatal(err)
 	}
-	m, err := ReadMarker(dir, o.Root)
+	m, err := ReadMarker(folder.OS(), dir, o.Root)
 	if err != nil || m.ID != f.ID || m.Commit != f.Commit || len(m.epochs) == 0 {
 		t.Error(m, err)
 	}
-	if _, err := ReadMarker(dir, seal.RingOf(seal.NewKey())); !errors.Is(err, ErrMarker) {
+	if _, err := ReadMarker(folder.OS(), dir, seal.RingOf(seal.NewKey())); !errors.Is(err, ErrMarker) {
 		t.Error("another root key:", err)
 	}
 	for i := range f.Marker {
