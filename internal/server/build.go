@@ -85,6 +85,7 @@ type Server struct {
 	rootKey    *rootkey.Keyring
 	newData    bool // this start creates the store
 	parts      *datadir.Parts
+	anchor     *datadir.Anchor
 	rotation   *rotation.Rotation
 	sourceLost atomic.Bool         // the source of the root key is lost
 	ringLost   atomic.Bool         // the root key's keyring can't be written
@@ -155,8 +156,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// openData locks the data directory, finds the root key and opens the audit log
-// and the store. The log comes first: it knows the newest commit.
+// openData locks the data directory, finds the root key and opens everything that lies there.
 func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
@@ -181,6 +181,9 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.openAnchor(ctx); err != nil {
+		return err
+	}
 	s.disk = space.Watch(space.Options{
 		Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log,
 	})
@@ -201,9 +204,14 @@ func (s *Server) openData(ctx context.Context) error {
 		s.log.Info("the root key becomes generation 1 of a keyring, in which later ones can follow",
 			"keyring", filepath.Join(s.config.Data, rootkey.KeyringFile))
 	}
+	return s.openStore(ctx)
+}
+
+// openStore opens the audit log and the store. The log comes first: it knows the newest commit.
+func (s *Server) openStore(ctx context.Context) (err error) {
 	s.trail, err = audit.Open(audit.Options{
-		Dir: datadir.AuditDir(s.config.Data), Files: files, Root: s.rootKey.Ring, Region: s.config.Region,
-		Logger: s.log,
+		Dir: datadir.AuditDir(s.config.Data), Files: folder.Or(s.config.Files), Root: s.rootKey.Ring,
+		Region: s.config.Region, Logger: s.log,
 		Limits: audit.Limits{
 			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
 		},
@@ -212,6 +220,8 @@ func (s *Server) openData(ctx context.Context) error {
 		return datadir.Refused(err)
 	}
 	s.parts.Agree = s.trail.Check
+	s.anchor.Bind(s.rootKey, s.trail)
+	s.parts.Anchored = s.anchor.Check
 	var bad []string
 	if !s.newData {
 		bad = s.rootKey.Damaged()
@@ -225,7 +235,10 @@ func (s *Server) openData(ctx context.Context) error {
 	s.warnMended(bad)
 	s.disk.Arm()
 	s.mark()
-	return s.trail.Attach(s.store)
+	if err := s.trail.Attach(s.store); err != nil {
+		return err
+	}
+	return s.anchor.Begin(ctx, s.store, s.anchorEvent)
 }
 
 // openCore builds the packages of core.
