@@ -52,19 +52,18 @@ type serve struct {
 	HealthListen string `help:"Address of a separate plain HTTP listener that answers only /health/live and /health/ready, without a signature." env:"WATERTIGHT_HEALTH_LISTEN" placeholder:"ADDR"`
 	HealthOnMain bool   `help:"Answer unsigned requests for /health/live and /health/ready on the main addresses too. The objects live and ready of a bucket named health then need signed requests." env:"WATERTIGHT_HEALTH_ON_MAIN"`
 
-	MetricsListen   string        `help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." env:"WATERTIGHT_METRICS_LISTEN" placeholder:"ADDR"`
-	AlarmWindow     time.Duration `help:"Window of the ransom alarm." default:"5m" env:"WATERTIGHT_ALARM_WINDOW" placeholder:"DURATION"`
-	AlarmOverwrites int           `help:"Objects that one principal may overwrite in one bucket within the window before the alarm is raised; 0 is no limit." default:"1000" env:"WATERTIGHT_ALARM_OVERWRITES" placeholder:"N"`
-	AlarmDeletes    int           `help:"The same for objects and versions that it deletes." default:"1000" env:"WATERTIGHT_ALARM_DELETES" placeholder:"N"`
-	AlarmKeyChanges int           `help:"The same for objects that it puts under another encryption key." default:"100" env:"WATERTIGHT_ALARM_KEY_CHANGES" placeholder:"N"`
-	FreezeOnAlarm   bool          `help:"Refuse the principal's writes to the bucket after an alarm, until watertight freeze lift." env:"WATERTIGHT_FREEZE_ON_ALARM"`
+	PprofListen      string        `name:"pprof-listen" help:"Address of a separate plain HTTP listener that serves profiles of this process at /debug/pprof/, without a signature; a loopback address, unless --allow-remote-pprof." env:"WATERTIGHT_PPROF_LISTEN" placeholder:"ADDR"`
+	AllowRemotePprof bool          `name:"allow-remote-pprof" help:"Allow --pprof-listen on addresses that other machines can reach." env:"WATERTIGHT_ALLOW_REMOTE_PPROF"`
+	MetricsListen    string        `help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." env:"WATERTIGHT_METRICS_LISTEN" placeholder:"ADDR"`
+	AlarmWindow      time.Duration `help:"Window of the ransom alarm." default:"5m" env:"WATERTIGHT_ALARM_WINDOW" placeholder:"DURATION"`
+	AlarmOverwrites  int           `help:"Objects that one principal may overwrite in one bucket within the window before the alarm is raised; 0 is no limit." default:"1000" env:"WATERTIGHT_ALARM_OVERWRITES" placeholder:"N"`
+	AlarmDeletes     int           `help:"The same for objects and versions that it deletes." default:"1000" env:"WATERTIGHT_ALARM_DELETES" placeholder:"N"`
+	AlarmKeyChanges  int           `help:"The same for objects that it puts under another encryption key." default:"100" env:"WATERTIGHT_ALARM_KEY_CHANGES" placeholder:"N"`
+	FreezeOnAlarm    bool          `help:"Refuse the principal's writes to the bucket after an alarm, until watertight freeze lift." env:"WATERTIGHT_FREEZE_ON_ALARM"`
 
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Private network in which OIDC identity providers may be reached." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
 	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY (Vault's or OpenBao's transit engine) or awskms:KEYARN[@URL]." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
-	Anchor         string        `help:"Where the newest state of the store is kept, so that an older copy of the data is refused: the path of a file on another disk, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&mode=COMPLIANCE&retain=DURATION. none gives up the anchor that the store had." env:"WATERTIGHT_ANCHOR" placeholder:"PATH|URL"`
-	AnchorOptional bool          `help:"Start although the anchor can't be read or written; recorded in the audit log." env:"WATERTIGHT_ANCHOR_OPTIONAL"`
-	AnchorInterval time.Duration `help:"How often the anchor is written at most; 0 is once a second for a file, and once a minute for objects." env:"WATERTIGHT_ANCHOR_INTERVAL" placeholder:"DURATION"`
 	AllowSSEC      bool          `name:"allow-sse-c-in-new-buckets" help:"Let new buckets accept SSE-C, which they block by default as AWS's do. PutBucketEncryption changes it for a bucket." env:"WATERTIGHT_ALLOW_SSE_C_IN_NEW_BUCKETS"`
 	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Size in bytes above which the oldest closed files of the audit log are removed; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
 	AuditRetention time.Duration `name:"audit-retention" help:"Age at which closed files of the audit log are removed, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
@@ -152,11 +151,11 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain,
 		AuditMaxBytes: s.AuditMaxBytes, AuditRetention: s.AuditRetention, AuditArchive: s.AuditArchive,
 		MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory,
+		ProfileListen: s.PprofListen, AllowRemoteProfiles: s.AllowRemotePprof,
 		MetricsListen: s.MetricsListen, AlarmWindow: s.AlarmWindow, AlarmOverwrites: s.AlarmOverwrites,
 		AlarmDeletes: s.AlarmDeletes, AlarmKeyChanges: s.AlarmKeyChanges, FreezeOnAlarm: s.FreezeOnAlarm,
 		LifecycleInterval: s.LifecycleInterval,
 		MaxSessions:       s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
-		Anchor: s.Anchor, AnchorOptional: s.AnchorOptional, AnchorInterval: s.AnchorInterval,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	var err error
@@ -182,8 +181,6 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	switch {
 	case s.AuditMaxBytes < 0 || s.AuditRetention < 0:
 		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention must not be negative")}
-	case s.AnchorInterval < 0:
-		return c, usageError{fmt.Errorf("--anchor-interval must not be negative")}
 	case s.LifecycleInterval < 0:
 		return c, usageError{fmt.Errorf("--lifecycle-interval must not be negative")}
 	case s.AuditArchive != "" && s.AuditMaxBytes == 0 && s.AuditRetention == 0:

@@ -18,7 +18,12 @@ type Cache[K comparable, V any] struct {
 	entries map[K]*ring.Ring // of *cached[K, V]
 	hand    *ring.Ring       // the next entry to be checked
 	bytes   int64
+
+	hits, misses atomic.Uint64
 }
+
+// Count says how often a cache had what was asked for.
+type Count struct{ Hits, Misses uint64 }
 
 type cached[K comparable, V any] struct {
 	key   K
@@ -41,14 +46,19 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	defer c.mu.RUnlock()
 	at, ok := c.entries[key]
 	if !ok {
+		c.misses.Add(1)
 		return value, false
 	}
+	c.hits.Add(1)
 	e := at.Value.(*cached[K, V])
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
 	return e.value, true
 }
+
+// Count returns how often Get had a value, since the cache was made.
+func (c *Cache[K, V]) Count() Count { return Count{c.hits.Load(), c.misses.Load()} }
 
 // Put stores a value, and replaces the key's old one. A value that would take more
 // than an eighth of the cache is not stored.

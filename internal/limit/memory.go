@@ -18,6 +18,7 @@ type Memory struct {
 
 	mu    sync.Mutex
 	held  [classes]int64
+	full  [classes]uint64  // requests that were refused
 	keys  map[string]int64 // what each access key of a caller holds
 	freed chan struct{}    // closed when memory was released; nil while no request waits
 }
@@ -114,7 +115,7 @@ func (m *Memory) take(ctx context.Context, c Class, key string, n int64) error {
 			return nil
 		}
 		if c == Stranger {
-			return slowDown()
+			return m.refuse(c)
 		}
 		if limit == nil {
 			t := time.NewTimer(patience)
@@ -124,7 +125,7 @@ func (m *Memory) take(ctx context.Context, c Class, key string, n int64) error {
 		select {
 		case <-freed:
 		case <-limit:
-			return slowDown()
+			return m.refuse(c)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -135,6 +136,34 @@ func (m *Memory) give(c Class, key string, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.add(c, key, -n)
+}
+
+// Use is what one class holds of a budget, and may hold, in bytes, and how many of its requests
+// were refused because there was no room.
+type Use struct {
+	Held, Most int64
+	Refused    uint64
+}
+
+// Use returns the use of a class.
+func (m *Memory) Use(c Class) Use {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := Use{Held: m.held[c], Most: m.total, Refused: m.full[c]}
+	switch c {
+	case Stranger:
+		u.Most = m.strangers
+	case Caller:
+		u.Most = m.callers
+	}
+	return u
+}
+
+func (m *Memory) refuse(c Class) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.full[c]++
+	return slowDown()
 }
 
 func slowDown() error {

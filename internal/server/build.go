@@ -78,6 +78,8 @@ type Server struct {
 	operator   net.Listener // listener of the operator's socket
 	probes     net.Listener // listener for probes; nil if there is none
 	scrapes    net.Listener // listener for metrics; nil if there is none
+	profiles   net.Listener // listener for profiles; nil if there is none
+	auditSyncs atomic.Uint64
 	metrics    *metrics
 	counter    *alarm.Counter
 	leaving    atomic.Bool // Run was told to stop
@@ -85,7 +87,6 @@ type Server struct {
 	rootKey    *rootkey.Keyring
 	newData    bool // this start creates the store
 	parts      *datadir.Parts
-	anchor     *datadir.Anchor
 	rotation   *rotation.Rotation
 	sourceLost atomic.Bool         // the source of the root key is lost
 	ringLost   atomic.Bool         // the root key's keyring can't be written
@@ -127,7 +128,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 		c.Getenv = func(string) string { return "" }
 	}
 	if err := errors.Join(
-		c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkAlarm(), c.CDN.check(),
+		c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkProfiles(), c.checkAlarm(), c.CDN.check(),
 	); err != nil {
 		return nil, err
 	}
@@ -141,7 +142,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	s := &Server{config: c, log: c.Logger}
 	steps := []func(context.Context) error{s.openData, s.openClock, s.openCore, s.openGateway}
 	if c.Files == nil {
-		steps = append(steps, s.openCDN, s.listen, s.listenCDN, s.listenHealth, s.listenMetrics, s.listenOperator)
+		steps = append(steps, s.openCDN, s.listen, s.listenCDN, s.listenHealth, s.listenMetrics, s.listenProfiles,
+			s.listenOperator)
 	}
 	defer func() {
 		if err != nil {
@@ -156,7 +158,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// openData locks the data directory, finds the root key and opens everything that lies there.
+// openData locks the data directory, finds the root key and opens the audit log
+// and the store. The log comes first: it knows the newest commit.
 func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
@@ -181,9 +184,6 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.openAnchor(ctx); err != nil {
-		return err
-	}
 	s.disk = space.Watch(space.Options{
 		Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log,
 	})
@@ -204,13 +204,8 @@ func (s *Server) openData(ctx context.Context) error {
 		s.log.Info("the root key becomes generation 1 of a keyring, in which later ones can follow",
 			"keyring", filepath.Join(s.config.Data, rootkey.KeyringFile))
 	}
-	return s.openStore(ctx)
-}
-
-// openStore opens the audit log and the store. The log comes first: it knows the newest commit.
-func (s *Server) openStore(ctx context.Context) (err error) {
 	s.trail, err = audit.Open(audit.Options{
-		Dir: datadir.AuditDir(s.config.Data), Files: folder.Or(s.config.Files), Root: s.rootKey.Ring,
+		Dir: datadir.AuditDir(s.config.Data), Files: folder.Counted(files, &s.auditSyncs), Root: s.rootKey.Ring,
 		Region: s.config.Region, Logger: s.log,
 		Limits: audit.Limits{
 			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
@@ -220,8 +215,6 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 		return datadir.Refused(err)
 	}
 	s.parts.Agree = s.trail.Check
-	s.anchor.Bind(s.rootKey, s.trail)
-	s.parts.Anchored = s.anchor.Check
 	var bad []string
 	if !s.newData {
 		bad = s.rootKey.Damaged()
@@ -235,10 +228,7 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	s.warnMended(bad)
 	s.disk.Arm()
 	s.mark()
-	if err := s.trail.Attach(s.store); err != nil {
-		return err
-	}
-	return s.anchor.Begin(ctx, s.store, s.anchorEvent)
+	return s.trail.Attach(s.store)
 }
 
 // openCore builds the packages of core.
@@ -398,7 +388,7 @@ func (s *Server) openGateway(context.Context) error {
 		dispatch.Options{
 			Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region, Now: s.config.Now},
 			Sharing:  api, Logger: s.log,
-			Document: s.config.Document, Watch: watch,
+			Document: s.config.Document, Watch: watch, Observe: s.observer(),
 		},
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{Keys: s.keys}).Table(),
 		(&cloudfront.API{CDN: s.distributions}).Table(),

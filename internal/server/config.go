@@ -31,11 +31,6 @@ type Config struct {
 	RootKey string   // source of the root key, see rootkey.Open
 	Root    RootCredentials
 	TLS     certs.Source
-	// Anchor is where the newest state of the store is kept, see anchor.Open; "" is nowhere, and
-	// "none" gives up the anchor that the store had.
-	Anchor         string
-	AnchorOptional bool          // start without an anchor that can't be read or written
-	AnchorInterval time.Duration // how often it is written at most; 0 is the default of the place
 
 	CDN CDNConfig
 
@@ -76,6 +71,11 @@ type Config struct {
 	// IssuerHosts has addresses of providers ("issuer.example:443"), which are used instead
 	// of DNS. It is for tests, which can't use port 443.
 	IssuerHosts map[string]string
+
+	// ProfileListen is the address of a plain HTTP listener that serves pprof's profiles; "" for
+	// none. Other addresses than loopback need AllowRemoteProfiles.
+	ProfileListen       string
+	AllowRemoteProfiles bool
 
 	// Stall is how long a client may make no progress during a request; 0 means 30 s.
 	Stall time.Duration

@@ -43,6 +43,8 @@ type door struct {
 	keys  map[string]int    // number of active connections of each access key
 	total int
 
+	displaced [phases]uint64 // connections that were closed for others, by phase
+
 	held sync.Pool // of *[maxHeld]byte, see joint
 }
 
@@ -94,7 +96,7 @@ func (d *door) long(g *guest) {
 	var out *guest
 	if all := &d.in[longHeader]; all.Len() > d.spare {
 		out = all.Front().Value.(*guest)
-		d.remove(out)
+		d.displace(out)
 	}
 	d.mu.Unlock()
 	if out != nil {
@@ -125,7 +127,7 @@ func (d *door) enter(c net.Conn) *guest {
 	d.total++
 	var out []*guest
 	for v := d.victim(g); v != nil; v = d.victim(g) {
-		d.remove(v)
+		d.displace(v)
 		out = append(out, v)
 	}
 	d.mu.Unlock()
@@ -164,6 +166,21 @@ func (d *door) remove(g *guest) {
 	d.in[g.phase].Remove(g.place)
 	d.total--
 	d.release(g)
+}
+
+// displace removes a connection that is closed for others.
+func (d *door) displace(g *guest) {
+	if !g.gone {
+		d.displaced[g.phase]++
+	}
+	d.remove(g)
+}
+
+// count returns how many connections are in a phase, and how many of it were closed for others.
+func (d *door) count(p phase) (now int, displaced uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.in[p].Len(), d.displaced[p]
 }
 
 func (d *door) release(g *guest) {
@@ -216,7 +233,7 @@ func (d *door) shrink() {
 	var out []*guest
 	for idle := &d.in[idleStranger]; d.total > d.maximum && idle.Len() > 0; {
 		v := idle.Front().Value.(*guest)
-		d.remove(v)
+		d.displace(v)
 		out = append(out, v)
 	}
 	d.mu.Unlock()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -121,6 +122,9 @@ func (p *piped) WriteHeader(status int) {
 	}
 	close(p.began)
 }
+
+// Status returns the status of the response; 200 before it has begun.
+func (p *piped) Status() int { return cmp.Or(p.status, http.StatusOK) }
 
 // Write implements http.ResponseWriter.
 func (p *piped) Write(b []byte) (int, error) {

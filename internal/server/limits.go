@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
@@ -177,6 +178,7 @@ type progress struct {
 	body  *patientBody
 	next  time.Time
 	began bool
+	code  int // the status of the response, once it has begun
 
 	visitor *guest // of a request of HTTP/1 without a body; else nil
 	plain   bool   // it has no TLS
@@ -210,7 +212,7 @@ func (p *progress) extend() {
 }
 
 func (p *progress) WriteHeader(code int) {
-	p.began = true
+	p.began, p.code = true, code
 	if p.body.failed { // the rest of such a body is not read
 		p.Header().Set("Connection", "close")
 	}
@@ -236,6 +238,9 @@ func (p *progress) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Status returns the status of the response; 200 before it has begun.
+func (p *progress) Status() int { return cmp.Or(p.code, http.StatusOK) }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (p *progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -16,6 +16,7 @@ import (
 
 	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
+	"watertight/internal/gateway/dispatch"
 )
 
 // metricsPath is the only path that the listener for metrics answers.
@@ -33,6 +34,10 @@ const (
 type metrics struct {
 	registry *prometheus.Registry
 	alarms   *prometheus.CounterVec // by kind
+	requests *requestMetrics
+
+	swept, sweepFailures prometheus.Counter
+	lastSweep            prometheus.Gauge
 }
 
 // newMetrics returns the metrics. frozen counts the frozen principals.
@@ -44,11 +49,21 @@ func newMetrics(frozen func(context.Context) (int, error)) *metrics {
 			Help: "Alarms about a principal whose changes in a bucket look like ransomware, by what went over its limit.",
 		}, []string{"kind"}),
 	}
+	m.requests = newRequestMetrics(m.registry)
+	m.swept = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "watertight_swept_total", Help: "What sweeps removed or moved: orphans, parts, uploads, sessions.",
+	})
+	m.sweepFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "watertight_sweep_failures_total", Help: "Sweeps that failed.",
+	})
+	m.lastSweep = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "watertight_last_sweep_timestamp_seconds", Help: "When the last round of sweeps ended.",
+	})
 	for k := range alarm.Kinds {
 		m.alarms.WithLabelValues(k.String())
 	}
 	m.registry.MustRegister(
-		m.alarms,
+		m.alarms, m.swept, m.sweepFailures, m.lastSweep,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "watertight_frozen_principals",
 			Help: "Principals that may change nothing in a bucket until the operator lifts the freeze, by bucket.",
@@ -65,6 +80,14 @@ func newMetrics(frozen func(context.Context) (int, error)) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
+}
+
+// sweep counts the result of a sweep.
+func (m *metrics) sweep(n int, failed bool) {
+	m.swept.Add(float64(n))
+	if failed {
+		m.sweepFailures.Inc()
+	}
 }
 
 // countFrozen counts the frozen principals of all buckets.
@@ -91,6 +114,14 @@ func (c *Config) checkMetrics() error {
 	return nil
 }
 
+// observer returns what counts requests: nothing, if nobody can ask.
+func (s *Server) observer() func(*dispatch.Observation) {
+	if s.config.MetricsListen == "" {
+		return nil
+	}
+	return s.metrics.requests.observe
+}
+
 // listenMetrics binds the listener for metrics, if one is configured.
 func (s *Server) listenMetrics(ctx context.Context) error {
 	if s.config.MetricsListen == "" {
@@ -103,6 +134,7 @@ func (s *Server) listenMetrics(ctx context.Context) error {
 			err)
 	}
 	s.scrapes = l
+	s.countStore()
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests, ctx)
-	failed := make(chan error, len(s.listeners)+5)
+	failed := make(chan error, len(s.listeners)+6)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
@@ -81,7 +81,7 @@ func (s *Server) Run(ctx context.Context) error {
 	err = errors.Join(err, s.closeCDN()) // what its cache still fetches ends
 	s.origins.running.Wait()             // each ends with the request for which it runs
 	sweeping.Wait()
-	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
+	s.listeners, s.operator, s.probes, s.scrapes, s.profiles = nil, nil, nil, nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
@@ -92,7 +92,6 @@ func (s *Server) work(background context.Context) *sync.WaitGroup {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepMarked(background) })
-	sweeping.Go(func() { s.anchor.Run(background, s.store) })
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })
 	sweeping.Go(func() { s.keepLifecycle(background) })
@@ -112,10 +111,11 @@ func (s *Server) work(background context.Context) *sync.WaitGroup {
 func (s *Server) serveBeside(serving *sync.WaitGroup, failed chan<- error) (end func()) {
 	health, serveHealth := s.serveHealth()
 	metrics, serveMetrics := s.serveMetrics()
+	profiles, serveProfiles := s.serveProfiles()
 	for _, beside := range []struct {
 		at    net.Listener
 		serve func() error
-	}{{s.probes, serveHealth}, {s.scrapes, serveMetrics}} {
+	}{{s.probes, serveHealth}, {s.scrapes, serveMetrics}, {s.profiles, serveProfiles}} {
 		if beside.at == nil {
 			continue
 		}
@@ -128,6 +128,7 @@ func (s *Server) serveBeside(serving *sync.WaitGroup, failed chan<- error) (end 
 	return func() {
 		health.Close()
 		metrics.Close()
+		profiles.Close()
 	}
 }
 
@@ -159,6 +160,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 
 // swept logs the result of a sweep.
 func (s *Server) swept(ctx context.Context, what string, n int, err error) {
+	s.metrics.sweep(n, err != nil && ctx.Err() == nil)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -196,6 +198,7 @@ func (s *Server) sweep(ctx context.Context) {
 		if s.swept(ctx, "ended sessions", n, err); ctx.Err() != nil {
 			return
 		}
+		s.metrics.lastSweep.SetToCurrentTime()
 		select {
 		case <-ctx.Done():
 			return
@@ -235,12 +238,12 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.operator != nil {
 		errs = append(errs, s.operator.Close())
 	}
-	for _, l := range []net.Listener{s.probes, s.scrapes} {
+	for _, l := range []net.Listener{s.probes, s.scrapes, s.profiles} {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
 	}
-	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
+	s.listeners, s.operator, s.probes, s.scrapes, s.profiles = nil, nil, nil, nil, nil
 	errs = append(errs, s.closeCDN())
 	if s.certs != nil {
 		s.certs.Close()
@@ -250,7 +253,6 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		s.mark()
-		s.anchor.End(ctx, s.store)
 		errs = append(errs, s.store.Close())
 	}
 	if s.payloads != nil {

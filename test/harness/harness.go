@@ -143,6 +143,9 @@ func (s *Server) End() error {
 // HealthAddr returns the address of the listener for probes.
 func (s *Server) HealthAddr() string { return s.server.HealthAddr() }
 
+// ProfileAddr returns the address of the listener for profiles.
+func (s *Server) ProfileAddr() string { return s.server.ProfileAddr() }
+
 // MetricsAddr returns the address of the listener for metrics.
 func (s *Server) MetricsAddr() string { return s.server.MetricsAddr() }
 

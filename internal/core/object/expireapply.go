@@ -288,5 +288,9 @@ func (x *expiry) move(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 		return false, err
 	}
 	v.storageClass = d.action.Class
-	return true, k.rewrite(tx, v)
+	tx.Set(k.version(v.seq), v.encode())
+	if v.seq == head.seq {
+		tx.Set(k.pointer(), v.pointer())
+	}
+	return true, nil
 }

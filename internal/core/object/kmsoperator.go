@@ -291,9 +291,7 @@ func (o *Operator) rewrapSome(ctx context.Context, some []*kmsOwner, to keys.Rew
 				left++
 				continue
 			}
-			if err := e.apply(tx); err != nil {
-				return err
-			}
+			tx.Set(e.key, e.new)
 			moved[string(e.key)] = true
 		}
 		return nil

@@ -99,9 +99,7 @@ func (s slot) share(tx kv.Tx, v *version) error {
 	h := share{count: 2, id: s.b.ID, key: s.key}
 	tx.Set(at, h.encode())
 	v.shared = true
-	if err := s.rewrite(tx, v); err != nil {
-		return err
-	}
+	tx.Set(s.version(v.seq), v.encode())
 	if v.blob != "" {
 		tx.Set(blobKey(v.blob), at)
 	}

@@ -65,17 +65,8 @@ func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
 		return nil, err
 	}
 	v, err := decodeVersion(b)
-	if err == nil && (v.seq != seq || v.whole) {
+	if err == nil && v.seq != seq {
 		err = malformed()
-	}
-	return v, err
-}
-
-// mustAt is at for a version that another record refers to.
-func (s slot) mustAt(r kv.Reader, seq uint64) (*version, error) {
-	v, err := s.at(r, seq)
-	if err == nil && v == nil {
-		err = s.lost(seq)
 	}
 	return v, err
 }
@@ -136,11 +127,14 @@ func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 		}
 		return nil, marker, err
 	}
-	p, err := decodeVersion(b)
-	if err != nil || p.whole {
-		return p, nil, err
+	seq, err := pointerSeq(b)
+	if err != nil {
+		return nil, nil, err
 	}
-	v, err := s.mustAt(r, p.seq)
+	v, err := s.at(r, seq)
+	if err == nil && v == nil {
+		err = s.lost(seq)
+	}
 	return v, nil, err
 }
 
@@ -220,13 +214,12 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 	} else if head != nil && head.null {
 		tx.Set(s.nullIndex(), record.Big(nil, head.seq))
 	}
-	b := v.encode()
-	tx.Set(s.version(v.seq), b)
+	tx.Set(s.version(v.seq), v.encode())
 	if v.deleteMarker {
 		forget(tx, s.pointer())
 		return gone, nil
 	}
-	tx.Set(s.pointer(), v.pointerOf(b))
+	tx.Set(s.pointer(), v.pointer())
 	if v.shared {
 		return gone, nil // its payload is there, see share
 	}
@@ -239,34 +232,13 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 	return gone, nil
 }
 
-// promote makes v current, the newest version that is left, if it is an object. v was read
-// whole.
+// promote makes v current, the newest version that is left, if it is an object.
 func (s slot) promote(tx kv.Tx, v *version) {
 	if v == nil || v.deleteMarker {
 		forget(tx, s.pointer())
 	} else {
 		tx.Set(s.pointer(), v.pointer())
 	}
-}
-
-// rewrite replaces the record of a version, and the current pointer if that points to it.
-func (s slot) rewrite(tx kv.Tx, v *version) error {
-	b := v.encode()
-	tx.Set(s.version(v.seq), b)
-	return repoint(tx, s.pointer(), v, b)
-}
-
-// repoint replaces the current pointer at a key if it points to v, whose new record is encoded.
-func repoint(tx kv.Tx, pointer []byte, v *version, encoded []byte) error {
-	b, err := tx.Get(pointer)
-	if err != nil || b == nil {
-		return err
-	}
-	seq, err := pointerSeq(b)
-	if err == nil && seq == v.seq {
-		tx.Set(pointer, v.pointerOf(encoded))
-	}
-	return err
 }
 
 func (v *version) location() payload.Location {

@@ -33,6 +33,9 @@ func newKeyCache() *keyCache {
 	})}
 }
 
+// SigningKeys counts how often a signing key was kept.
+func (i *Identifier) SigningKeys() limit.Count { return i.keys.entries.Count() }
+
 func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
 	s := scope{c.AccessKeyID, claim.Date, claim.Region, claim.Service}
 	e, ok := k.entries.Get(s)

@@ -26,6 +26,8 @@ type Options struct {
 	// If seen is such a value of the same request, Watch continues it. If Watch is nil,
 	// nothing is recorded.
 	Watch func(ctx context.Context, seen any) (context.Context, any)
+	// Observe is called when a request has ended, unless it is nil. It must not keep its argument.
+	Observe func(*Observation)
 }
 
 func (o *Options) documentTime() time.Duration { return cmp.Or(o.Document, time.Minute) }

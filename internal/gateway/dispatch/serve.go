@@ -30,6 +30,7 @@ type exchange struct {
 	caller  authz.Caller // the zero caller until the request is identified
 	grant   authz.Grant
 	within  *InProcess // nil for a request from the network
+	began   time.Time  // by the machine's clock, if the request is observed
 
 	operation action.Operation // operation of the row
 }
@@ -49,6 +50,9 @@ func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InPr
 		bound.EndBy(at.Add(d.options.documentTime()))
 	}
 	x := &exchange{service: d.services.all[0], within: within}
+	if d.options.Observe != nil {
+		x.began = time.Now()
+	}
 	err := d.read(x, hr, o, id, at)
 	r := x.request
 	r.Bound = bound
@@ -176,6 +180,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 		sent, err = x.service.Encode(x.op, w, x.request, out)
 		if err != nil && sent != 0 {
 			d.finish(x, max(sent, 0), fault.From(err), nil)
+			d.observe(x, w, sent, fault.From(err))
 			panic(http.ErrAbortHandler) // after the first byte, nothing else tells the client
 		}
 	}
@@ -185,6 +190,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 		x.service.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f, response)
+	d.observe(x, w, sent, f)
 }
 
 // end records a request that a panic ended; any other request has its event already.

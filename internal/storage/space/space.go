@@ -213,6 +213,9 @@ func (d *Disk) Room(n int64) State {
 	return state
 }
 
+// Left returns the free bytes as they are known: those of the last measurement, less what was taken since.
+func (d *Disk) Left() int64 { return d.left.Load() }
+
 // Fits implements payload.Room.
 func (d *Disk) Fits(n int64) bool {
 	return State(d.now.Load()) == Ample && d.left.Load()-n >= d.minimum

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"watertight/internal/limit"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
@@ -143,6 +144,8 @@ type Stats struct {
 	Groups    uint64 // batches they were put into
 	Conflicts uint64 // runs of transactions that had to be repeated
 	Syncs     uint64 // syncs of the engine's log
+	// Opened counts reads of values that are kept opened.
+	Opened limit.Count
 }
 
 // Metered is implemented by every store of this package.

@@ -168,6 +168,7 @@ func (s *store) Stats() Stats {
 		Groups:    s.grouped.Load(),
 		Conflicts: s.conflicts.Load(),
 		Syncs:     s.engine.Syncs(),
+		Opened:    s.opened.values.Count(),
 	}
 }
 
