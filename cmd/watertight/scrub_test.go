@@ -65,7 +65,7 @@ func TestScrub(t *testing.T) {
 	s := harness.Start(t)
 	makeBucket(t, s)
 	put(t, s, "small", 10)
-	put(t, s, "large", 200_000)
+	put(t, s, "large", 1_200_000)
 	code, out, _ := ran(t, "scrub", "--data", s.Data, "--rate", "0")
 	if code != exitOK || !strings.Contains(out, "2 versions") || !strings.Contains(out, "\n0 findings\n") {
 		t.Fatalf("%d: %s", code, out)

@@ -279,7 +279,8 @@ func writeFile(to string, in io.Reader) (e entry, err error) {
 	return e, errors.Join(err, out.Sync(), out.Close())
 }
 
-// Blobs adds blobs by their names, which must be in ascending order.
+// Blobs adds blobs by their names, with the places of those that were moved (see
+// payload.Placed). They must be in ascending order.
 func (b *Backup) Blobs(ctx context.Context, names []string) error {
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
@@ -292,7 +293,8 @@ func (b *Backup) Blobs(ctx context.Context, names []string) error {
 	return nil
 }
 
-func (b *Backup) blob(name string) error {
+func (b *Backup) blob(placed string) error {
+	name := payload.Bare(placed)
 	old, ok, err := b.before(name)
 	if err != nil {
 		return err
@@ -304,7 +306,7 @@ func (b *Backup) blob(name string) error {
 		}
 	}
 	ok = ok && err == nil && kept == old.size
-	size, err := payload.FileSize(folder.OS(), b.data, name)
+	size, err := payload.FileSize(folder.OS(), b.data, placed)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -312,10 +314,10 @@ func (b *Backup) blob(name string) error {
 	case missing && !ok:
 		b.warn(fmt.Sprintf("the blob %s is missing", name))
 		return b.add(entry{kind: "missing", name: name}, false)
-	case ok && b.verify && !b.whole(old, func() (folder.File, error) {
+	case ok && b.verify && !b.whole(old, func() (io.ReadCloser, error) {
 		return payload.OpenFile(folder.OS(), b.dir, name)
 	}):
-		return b.mend(old)
+		return b.mend(old, placed)
 	case ok && (missing || size != old.size): // blobs never change, so the older copy is right
 		b.count.Altered++
 		b.warn(fmt.Sprintf("the blob %s is missing or has another length; the copy of an earlier backup is kept", name))
@@ -323,7 +325,7 @@ func (b *Backup) blob(name string) error {
 	case ok:
 		return b.add(old, false)
 	}
-	e, err := b.copyBlob(name, func(entry) error { return nil })
+	e, err := b.copyBlob(placed, func(entry) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -331,12 +333,12 @@ func (b *Backup) blob(name string) error {
 }
 
 // openFile returns a function that opens a file.
-func openFile(path string) func() (folder.File, error) {
-	return func() (folder.File, error) { return folder.Open(folder.OS(), path) }
+func openFile(path string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return folder.Open(folder.OS(), path) }
 }
 
 // whole reports whether an earlier copy agrees with its manifest.
-func (b *Backup) whole(old entry, open func() (folder.File, error)) bool {
+func (b *Backup) whole(old entry, open func() (io.ReadCloser, error)) bool {
 	in, err := open()
 	if err == nil {
 		var e entry
@@ -353,8 +355,8 @@ func (b *Backup) whole(old entry, open func() (folder.File, error)) bool {
 
 // mend copies a blob again that is damaged in the folder of backups. It accepts only the
 // bytes that were copied first; otherwise the backup lists the blob as missing.
-func (b *Backup) mend(old entry) error {
-	e, err := b.copyBlob(old.name, func(e entry) error {
+func (b *Backup) mend(old entry, placed string) error {
+	e, err := b.copyBlob(placed, func(e entry) error {
 		if e.size != old.size || e.sum != old.sum {
 			return errNotCopied
 		}
@@ -372,18 +374,18 @@ func (b *Backup) mend(old entry) error {
 }
 
 // copyBlob copies a blob under a temporary name, and renames it if right accepts it.
-func (b *Backup) copyBlob(name string, right func(entry) error) (e entry, err error) {
-	in, err := payload.OpenFile(folder.OS(), b.data, name)
+func (b *Backup) copyBlob(placed string, right func(entry) error) (e entry, err error) {
+	in, err := payload.OpenFile(folder.OS(), b.data, placed)
 	if err != nil {
 		return e, err
 	}
 	defer in.Close()
-	to, err := payload.FilePath(b.dir, name)
+	to, err := payload.FilePath(b.dir, placed)
 	if err != nil {
 		return e, err
 	}
 	e, err = writeFile(to+unfinished, in)
-	e.kind, e.name = "blob", name
+	e.kind, e.name = "blob", payload.Bare(placed)
 	if err == nil {
 		err = right(e)
 	}

@@ -55,6 +55,7 @@ type offline struct {
 	anchor uint64
 	saved  embedded.Salvaged
 	mended object.Mended
+	found  map[string]string // blobs in segments that were found by their headers, with their places
 }
 
 // Check reports what is damaged or lost in a data directory. It changes
@@ -168,12 +169,13 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 
 // blobs compares the files of objects with the records.
 func (o *offline) blobs(ctx context.Context, read bool) error {
+	o.places()
 	for _, name := range slices.Sorted(maps.Keys(o.mended.Blobs)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		b := o.mended.Blobs[name]
-		f, err := payload.OpenFile(folder.OS(), o.data, name)
+		f, err := payload.OpenFile(folder.OS(), o.data, o.placed(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			o.find("the bytes of %s are missing: blob %s", b.Of, name)
 			continue
@@ -187,6 +189,31 @@ func (o *offline) blobs(ctx context.Context, read bool) error {
 		}
 	}
 	return nil
+}
+
+// places finds blobs in segments whose place no record tells any more.
+func (o *offline) places() {
+	missing := map[string]bool{}
+	for name := range o.mended.Blobs {
+		f, err := payload.OpenFile(folder.OS(), o.data, payload.PlacedIn(o.saved.Records, name))
+		if err == nil {
+			err = f.Close()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			missing[name] = true
+		}
+	}
+	if len(missing) > 0 {
+		o.found = payload.Find(folder.OS(), o.data, missing)
+	}
+}
+
+// placed returns the name of a blob as payload.OpenFile expects it.
+func (o *offline) placed(name string) string {
+	if at := o.found[name]; at != "" {
+		return at
+	}
+	return payload.PlacedIn(o.saved.Records, name)
 }
 
 func (o *offline) close(ctx context.Context) error {

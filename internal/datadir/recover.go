@@ -39,6 +39,7 @@ func Recover(ctx context.Context, in Options, to string) (_ Inspection, err erro
 	if err := o.copyBlobs(ctx, to); err != nil {
 		return o.Inspection, err
 	}
+	payload.Alone(o.saved.Records)
 	if err := o.copyFiles(to); err != nil {
 		return o.Inspection, err
 	}
@@ -81,7 +82,8 @@ func (o *offline) copyBlobs(ctx context.Context, to string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := payload.CopyFile(folder.OS(), o.data, to, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := payload.CopyFile(folder.OS(), o.data, to, o.placed(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			o.find("the bytes of %s were not copied: %v", o.mended.Blobs[name].Of, err)
 		}
 	}

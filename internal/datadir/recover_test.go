@@ -21,10 +21,15 @@ const smallObjects = 120
 
 func small(i int) string { return fmt.Sprintf("content of %d %s", i, strings.Repeat("s", 300)) }
 
-// populate makes objects that are stored inline, in blobs and in parts.
+// populate makes objects that are stored inline, in segments, in files of their own, and in parts.
 func populate(t *testing.T) func(*harness.Server) {
 	return func(s *harness.Server) {
 		putObjects(t, 0, 3)(s)
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("bkt"), Key: aws.String("large"), Body: bytes.NewReader(make([]byte, 1<<20+1)),
+		}); err != nil {
+			t.Fatal(err)
+		}
 		for i := range smallObjects {
 			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprintf("small%03d", i)),
@@ -71,6 +76,11 @@ func readable(t *testing.T, s *harness.Server) (n int) {
 	return n
 }
 
+// inExtent returns an offset in the first extent of a segment.
+func inExtent(at int64) func(int64) []int64 {
+	return func(int64) []int64 { return []int64{2*4096 + at} }
+}
+
 func flipAt(path string, at int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -95,7 +105,7 @@ func TestCheckAndRecover(t *testing.T) {
 	good := filepath.Join(dir, "good")
 	replace(t, data, good, parts...)
 	c := datadir.Options{Data: data, RootKey: "file:" + key}
-	if found, err := datadir.Check(t.Context(), c, true); err != nil || len(found.Findings) > 0 || found.Blobs != 4 {
+	if found, err := datadir.Check(t.Context(), c, true); err != nil || len(found.Findings) > 0 || found.Blobs != 5 {
 		t.Fatalf("a sound store: %+v, %v", found, err)
 	}
 	middle := func(n int64) []int64 { return []int64{n / 2} }
@@ -125,6 +135,8 @@ func TestCheckAndRecover(t *testing.T) {
 		"the audit log":                 {"audit/000001.wtl", middle, 0, false},
 		"the audit log's header":        {"audit/000001.wtl", func(int64) []int64 { return []int64{20} }, 0, false},
 		"a blob":                        {"blobs/??/*", middle, 0, false},
+		"a blob in a segment":           {"blobs/segments/*", inExtent(564), 0, false},
+		"the header of an extent":       {"blobs/segments/*", inExtent(30), 0, true},
 		"the engine's manifest pointer": {"meta/marker.manifest.*", nil, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +192,7 @@ func TestCheckAndRecover(t *testing.T) {
 				if n := readable(t, s); n < smallObjects-d.most {
 					t.Errorf("%d of %d objects were recovered; %q", n, smallObjects, found.Findings)
 				}
-				if d.file != "blobs/??/*" && d.most == 0 {
+				if name != "a blob in a segment" && d.most == 0 {
 					getObjects(t, 3)(s)
 				}
 				if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{

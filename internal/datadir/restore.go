@@ -338,7 +338,7 @@ func (in *RestoreInput) name() (string, error) {
 	return "", fmt.Errorf("there is no backup %s in %s", in.Backup, in.From)
 }
 
-func (in *RestoreInput) open(dir string, e entry) (folder.File, error) {
+func (in *RestoreInput) open(dir string, e entry) (io.ReadCloser, error) {
 	if e.kind == "blob" {
 		return payload.OpenFile(folder.OS(), in.From, e.name)
 	}

@@ -45,17 +45,17 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 		return done, err
 	}
 	ring := keys.New(key.Ring, nil)
-	payloads, err := payload.Open(payload.Options{Dir: in.Data, Keys: ring})
-	if err != nil {
-		return done, err
-	}
-	defer func() { err = errors.Join(err, payloads.Close()) }()
 	err = embedded.Check(ctx, embedded.Options{
 		Dir: metaDir(in.Data), Root: key.Ring, AtLeast: atLeast, Logger: in.Logger,
-		Verified: func(f embedded.Found) error {
+		Verified: func(f embedded.Found) (err error) {
 			if err := parts.belongs(ctx, f); err != nil {
 				return Refused(err)
 			}
+			payloads, err := payload.Open(payload.Options{Dir: in.Data, Keys: ring, Records: f.Store})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, payloads.Close()) }()
 			customers := kms.NewOperator(kms.New(f.Store, kms.Options{
 				Region: in.Region, Root: key.Ring, Now: time.Now,
 			}))

@@ -91,6 +91,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) work(background context.Context) *sync.WaitGroup {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
+	sweeping.Go(func() { s.tidy(background) })
 	sweeping.Go(func() { s.keepMarked(background) })
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })

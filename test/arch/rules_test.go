@@ -49,7 +49,8 @@ var layers = map[string][]string{
 		"internal/storage/seal"),
 	"internal/core/keys": {"internal/access", "internal/storage/seal", "internal/fault"},
 	"internal/core/payload": {
-		"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault",
+		"internal/core/change", "internal/core/keys", "internal/access", "internal/storage", "internal/limit",
+		"internal/fault",
 	},
 	"internal/core/acl":       core("change/record"),
 	"internal/core/principal": core(),

@@ -116,8 +116,8 @@ func flip(t *testing.T, path string, at int64) {
 	}
 }
 
-// TestSmallObjectsFiles flips each byte of the file of a small object that is
-// just too large to be stored inline, and reads it through the running server.
+// TestSmallObjectsFiles flips bytes of a small object that is just too large to be stored
+// inline, in its segment, and reads it through the running server.
 func TestSmallObjectsFiles(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "file-flips")
@@ -127,11 +127,12 @@ func TestSmallObjectsFiles(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	found, err := filepath.Glob(filepath.Join(s.Data, "blobs", "*", "*"))
+	found, err := filepath.Glob(filepath.Join(s.Data, "blobs", "segments", "*"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%q, %v", found, err)
 	}
-	for at := int64(0); at < 17_016; at += 97 {
+	const begin = 2*4096 + 64 // of its bytes
+	for at := int64(begin); at < begin+17_016; at += 97 {
 		flip(t, found[0], at)
 		if got, err := readObject(t.Context(), s.S3, bucket, "k"); err == nil || len(got) > 0 {
 			t.Errorf("byte %d flipped: %d bytes were served, %v", at, len(got), err)

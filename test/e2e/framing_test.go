@@ -148,11 +148,15 @@ func sendFramed(t *testing.T, s *harness.Server, path string, f framed) answer {
 	return overOneConnection(t, s, req, f.cut > 0)
 }
 
-// blobs returns the files of large objects.
+// blobs returns the files of large objects, and the extents of those of middle size.
 func blobs(t *testing.T, s *harness.Server) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(s.Data, "blobs"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && !slices.Contains([]string{"store.id", "keyring"}, d.Name()) {
+		switch {
+		case err != nil || !d.Type().IsRegular() || slices.Contains([]string{"store.id", "keyring"}, d.Name()):
+		case filepath.Ext(path) == ".seg":
+			files = append(files, extents(t, path)...)
+		default:
 			files = append(files, path)
 		}
 		return err

@@ -215,6 +215,9 @@ func (d *directory) sealedBytes(unique, blob []byte) []byte {
 	if len(blob) == 32 {
 		name = string(blob)
 	}
+	if name[0] == 's' {
+		return d.extent(name)
+	}
 	return d.file("blobs/" + name[:2] + "/" + name)
 }
 

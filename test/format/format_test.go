@@ -103,8 +103,8 @@ func TestGoldenDirectory(t *testing.T) {
 	checkAs(t, dir, all, 2, []generation{{1, earlier}})
 	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
 	// KMS; a rotation; lifecycle, which programs of version 2 did not have; frozen principals;
-	// the instant of locks; the CDN.
-	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/", "f/", "z/", "x/"}
+	// the instant of locks; the CDN; segments.
+	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/", "f/", "z/", "x/", "t/"}
 	for _, k := range all {
 		unseen := k.seen == 0
 		for _, prefix := range rare {

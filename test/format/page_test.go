@@ -77,7 +77,9 @@ func pattern(key string) *regexp.Regexp {
 		case "N":
 			return "[\\x00-\\xff]{4}"
 		case "BLOB":
-			return "[0-9a-f]{32}"
+			return "[0-9a-fs][0-9a-f]{31}"
+		case "PLACE":
+			return "[0-9a-f]{13}"
 		case "CANONICAL":
 			return "[0-9a-f]{64}"
 		case "K":

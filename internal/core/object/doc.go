@@ -64,6 +64,8 @@
 // Laws, Tags, Begun and VersionAsOf take no grant, because authorization itself calls them.
 package object
 
+import "watertight/internal/core/payload"
+
 // The first part of each key, as the package comment lists them. The prefix of versions is
 // in package bucket.
 const (
@@ -74,6 +76,6 @@ const (
 	partListPrefix   = "q/"
 	trashPrefix      = "g/"
 	inlinePrefix     = "d/"
-	blobPrefix       = "r/"
+	blobPrefix       = payload.ReferencePrefix
 	sharePrefix      = "e/"
 )

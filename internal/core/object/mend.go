@@ -12,7 +12,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
-	"watertight/internal/storage/folder"
+	"watertight/internal/core/payload"
 	"watertight/internal/storage/seal"
 )
 
@@ -37,13 +37,9 @@ type Owned struct {
 
 // Verify compares a blob with its record. It checks the length and, if read is set, every
 // byte, unless that needs a customer's key or one of KMS.
-func (o *Owned) Verify(f folder.File, root *seal.Ring, read bool) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if size := seal.LayeredSize(o.Size, keys.Layers(o.key)); info.Size() != size {
-		return fmt.Errorf("it has %d bytes, not %d", info.Size(), size)
+func (o *Owned) Verify(f payload.File, root *seal.Ring, read bool) error {
+	if size := seal.LayeredSize(o.Size, keys.Layers(o.key)); f.Size() != size {
+		return fmt.Errorf("it has %d bytes, not %d", f.Size(), size)
 	}
 	if !read || o.binding == nil || !keys.Own(o.key) {
 		return nil

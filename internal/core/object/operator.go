@@ -43,7 +43,8 @@ func (o *Operator) ServeBy(c *instant.Clock) *Operator {
 	return o
 }
 
-// EachBlob calls fn with the names of the blobs that records refer to, in order, in batches.
+// EachBlob calls fn with the names of the blobs that records refer to, as payload.Placed
+// returns them, in order, in batches.
 func (o *Operator) EachBlob(ctx context.Context, fn func(names []string) error) error {
 	const some = 1024
 	var names []string
@@ -60,7 +61,11 @@ func (o *Operator) EachBlob(ctx context.Context, fn func(names []string) error) 
 					from = bytes.Clone(p.Key)
 					return nil
 				}
-				names = append(names, string(p.Key[len(blobPrefix):]))
+				name, err := payload.Placed(r, string(p.Key[len(blobPrefix):]))
+				if err != nil {
+					return err
+				}
+				names = append(names, name)
 			}
 			return nil
 		})

@@ -31,9 +31,9 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 		}
 		return &Object{s, seal.NewReader(bytes.NewReader(inline), key, at.Size), nil}, nil
 	}
-	b, err := s.engine.Open(at.Blob)
+	b, err := s.openBlob(at.Blob)
 	if errors.Is(err, blob.ErrNotExist) && s.engine.PutBack(at.Blob) == nil { // it was set aside by mistake
-		b, err = s.engine.Open(at.Blob)
+		b, err = s.openBlob(at.Blob)
 	}
 	if errors.Is(err, blob.ErrNotExist) {
 		if b, qerr := s.engine.OpenQuarantined(at.Blob); qerr == nil {

@@ -84,7 +84,7 @@ func (o *Operator) Verify(ctx context.Context, c Check) error {
 		err = o.chunks(object, c.Read)
 	}
 	if err = errors.Join(err, object.Close()); err == nil && apart {
-		err = o.store.engine.Release(c.At.Blob)
+		err = o.store.unquarantine(c.At.Blob)
 	}
 	return err
 }
@@ -141,7 +141,7 @@ func (o *Operator) Shredded(ctx context.Context, choice keys.Choice, wrapped, bi
 // Quarantine puts a blob into quarantine: it is not served and never removed. If it is in
 // quarantine already, nothing changes.
 func (o *Operator) Quarantine(name string) error {
-	err := o.store.engine.Quarantine(name)
+	err := o.store.quarantine(name)
 	if !errors.Is(err, blob.ErrNotExist) {
 		return err
 	}
@@ -196,7 +196,7 @@ func (o *Operator) Apart() (aside, quarantined int, err error) {
 func (o *Operator) Unreferenced(ctx context.Context, live Live, total *int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		more := true
-		err := o.store.ask(ctx, o.store.names(total), live, func(name string, alive bool) error {
+		err := o.store.ask(ctx, o.store.blobs(total), live, func(name string, alive bool) error {
 			if !alive && !yield(name, nil) {
 				more = false
 				return errStopped
@@ -216,7 +216,7 @@ func (o *Operator) Present(name string) (bool, error) {
 	if o.store.flying(name) {
 		return false, nil
 	}
-	b, err := o.store.engine.Open(name)
+	b, err := o.store.openBlob(name)
 	if errors.Is(err, blob.ErrNotExist) {
 		return false, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"sync"
 
@@ -17,9 +18,11 @@ import (
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/core/payload/internal/disk"
 	"watertight/internal/core/payload/internal/mem"
+	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
 
@@ -82,6 +85,11 @@ type Options struct {
 	Files folder.FS // holds Dir; nil is the machine's
 	Keys  Keys
 	Room  Room // nil: the disk never fills up
+	// Records are those of the store that the blobs belong to. Without them, no blob shares
+	// a file with others.
+	Records kv.Store
+
+	units uint32 // of a segment, for tests
 }
 
 // Room is the free space of the disk for new bytes.
@@ -109,17 +117,23 @@ type Store struct {
 	chunks sync.Pool // *[]byte, a sealed chunk
 	pipes  sync.Pool // *large
 
-	mu       sync.Mutex
-	inFlight map[string]struct{} // blobs whose record may be about to commit
-	held     bool                // see Operator.Hold
+	records  kv.Store
+	segments *segment.Engine // nil without records
+	tidying  tidying
+
+	mu          sync.Mutex
+	inFlight    map[string]struct{} // blobs in files of their own whose record may be about to commit
+	quarantined map[string]struct{} // blobs in segments that are in quarantine
+	held        bool                // see Operator.Hold
 }
 
 // Open opens a Store.
 func Open(o Options) (*Store, error) {
-	s := &Store{keys: o.Keys, room: o.Room, inFlight: map[string]struct{}{}}
+	s := &Store{keys: o.Keys, room: o.Room, inFlight: map[string]struct{}{}, quarantined: map[string]struct{}{}}
 	if s.room == nil {
 		s.room = boundless{}
 	}
+	s.tidying.rate = tidyRate
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
 	s.chunks.New = func() any { b := make([]byte, seal.MaxSealedChunk); return &b }
 	s.pipes.New = func() any { return newLarge() }
@@ -127,11 +141,18 @@ func Open(o Options) (*Store, error) {
 		s.engine = mem.Open()
 		return s, nil
 	}
-	e, err := disk.Open(folder.Or(o.Files), Folder(o.Dir), s.room)
-	if err != nil {
+	files := folder.Or(o.Files)
+	if err := s.openSegments(files, &o); err != nil {
 		return nil, err
 	}
+	e, err := disk.Open(files, Folder(o.Dir), s.room)
+	if err != nil {
+		return nil, errors.Join(err, s.closeSegments())
+	}
 	s.engine = e
+	if err := s.knowQuarantined(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -139,24 +160,50 @@ func Open(o Options) (*Store, error) {
 func Folder(dataDir string) string { return filepath.Join(dataDir, "blobs") }
 
 // Prepare creates the folders of blobs.
-func Prepare(files folder.FS, dataDir string) error { return disk.Prepare(files, Folder(dataDir)) }
+func Prepare(files folder.FS, dataDir string) error {
+	if err := disk.Prepare(files, Folder(dataDir)); err != nil {
+		return err
+	}
+	return folder.Make(files, segmentsDir(dataDir), 0o700)
+}
 
 // Look reports what is in a data directory and changes nothing: whether all folders of
 // blobs exist, and whether any blob does.
 func Look(files folder.FS, dataDir string) (whole, used bool, err error) {
-	return disk.Look(files, Folder(dataDir))
+	whole, used, err = disk.Look(files, Folder(dataDir))
+	if err != nil {
+		return false, false, err
+	}
+	segments, err := folder.ReadDir(files, segmentsDir(dataDir))
+	if errors.Is(err, fs.ErrNotExist) { // there never was one
+		err = nil
+	}
+	return whole, used || len(segments) > 0, err
 }
 
-// Close closes the engine.
-func (s *Store) Close() error { return s.engine.Close() }
+// Close closes the engines.
+func (s *Store) Close() error { return errors.Join(s.engine.Close(), s.closeSegments()) }
 
-// Syncs counts the syncs for large objects.
-func (s *Store) Syncs() uint64 { return s.engine.Syncs() }
+func (s *Store) closeSegments() error {
+	if s.segments == nil {
+		return nil
+	}
+	return s.segments.Close()
+}
+
+// Syncs counts the syncs for objects that are not inline.
+func (s *Store) Syncs() uint64 {
+	n := s.engine.Syncs()
+	if s.segments != nil {
+		n += s.segments.Syncs()
+	}
+	return n
+}
 
 // Settle must be called after the record of a location is durable.
 func (s *Store) Settle(at Location) {
 	if at.Blob != "" {
-		s.leave(at.Blob)
+		s.settle(at.Blob)
 	}
 }
 
@@ -164,19 +211,14 @@ func (s *Store) Settle(at Location) {
 // blob later.
 func (s *Store) Drop(_ context.Context, at Location) {
 	if at.Blob != "" {
-		s.engine.Remove(at.Blob)
-		s.leave(at.Blob)
+		s.drop(at.Blob)
 	}
 }
 
 // Remove removes bytes whose record was deleted. If it fails, the sweeper removes the blob later.
 func (s *Store) Remove(_ context.Context, at Location) {
-	switch {
-	case at.Blob == "":
-	case s.isHeld():
-		s.engine.Retire(at.Blob)
-	default:
-		s.engine.Remove(at.Blob)
+	if at.Blob != "" {
+		s.remove(at.Blob)
 	}
 }
 

@@ -36,7 +36,7 @@ type Swept struct {
 func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, err error) {
 	total := 0
 	var orphans []string
-	err = s.ask(ctx, s.names(&total), live, func(name string, alive bool) error {
+	err = s.ask(ctx, s.blobs(&total), live, func(name string, alive bool) error {
 		if !alive {
 			orphans = append(orphans, name)
 		}
@@ -94,8 +94,8 @@ func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept)
 	})
 }
 
-// names yields the blobs that are not in flight; total counts all blobs.
-func (s *Store) names(total *int) iter.Seq2[string, error] {
+// blobs yields the blobs that are not in flight; total counts all blobs.
+func (s *Store) blobs(total *int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for name, err := range s.engine.List() {
 			*total++

@@ -49,8 +49,7 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 		at.Blob, d, err = s.writeBlob(ctx, src, head, key)
 	}
 	at.Size = d.Size
-	if err == nil && src.Size >= 0 && d.Size != src.Size {
-		s.Drop(ctx, at)
+	if err == nil && src.Size >= 0 && d.Size != src.Size { // an inline body
 		err = incomplete()
 	}
 	if err != nil {
@@ -94,24 +93,28 @@ func readFull(r io.Reader, buf []byte) (n int, end bool, err error) {
 	return n, false, err
 }
 
+func randomName() string {
+	var id [16]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}
+
 // writeBlob seals a body into a new blob.
 func (s *Store) writeBlob(
 	ctx context.Context, src Source, head []byte, key seal.StreamKey,
 ) (name string, d Digests, err error) {
-	var id [16]byte
-	rand.Read(id[:])
-	name = hex.EncodeToString(id[:])
-	s.enter(name)
 	size := int64(-1)
 	if src.Size >= 0 {
 		size = key.SealedSize(src.Size)
 	}
-	w, err := s.engine.Create(name, size)
+	w, name, err := s.create(src.Size, size)
 	if err != nil {
-		s.leave(name)
 		return "", d, refused(err)
 	}
 	d, err = s.fill(ctx, w, src, head, key)
+	if err == nil && src.Size >= 0 && d.Size != src.Size {
+		err = incomplete()
+	}
 	if err != nil {
 		w.Abort()
 		s.leave(name)

@@ -81,13 +81,13 @@ type Room interface {
 }
 
 // CheckName refuses every name that is not 32 lower-case hex digits, so that
-// no name can be a path.
+// no name can be a path. The first one may be an s instead: such a blob was in a segment.
 func CheckName(name string) error {
 	if len(name) != 32 {
 		return errors.New("blob: not a name")
 	}
 	for i := range len(name) {
-		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c != 's' || i > 0) {
 			return errors.New("blob: not a name")
 		}
 	}

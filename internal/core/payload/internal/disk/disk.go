@@ -130,12 +130,21 @@ func Path(dir, name string) (string, error) {
 	if err := blob.CheckName(name); err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, name[:2], name), nil
+	return filepath.Join(dir, folderOf(name), name), nil
+}
+
+// folderOf returns the name of a blob's folder. The names of blobs that were in segments
+// begin with no hex digit, and end with random ones.
+func folderOf(name string) string {
+	if name[0] == 's' {
+		return name[len(name)-2:]
+	}
+	return name[:2]
 }
 
 func (e *Engine) folder(name string) folder.File {
 	var n int
-	fmt.Sscanf(name[:2], "%02x", &n)
+	fmt.Sscanf(folderOf(name), "%02x", &n)
 	return e.folders[n]
 }
 
@@ -400,6 +409,31 @@ func (e *Engine) Quarantined() iter.Seq2[string, error] {
 			}
 		}
 	}
+}
+
+// QuarantineCopy puts a copy of a blob that is elsewhere into quarantine.
+func (e *Engine) QuarantineCopy(name string, from blob.Reader) (err error) {
+	if err := blob.CheckName(name); err != nil {
+		return err
+	}
+	to := filepath.Join(e.dir, QuarantineFolder)
+	if err := folder.Make(e.files, to, 0o700); err != nil {
+		return err
+	}
+	f, err := e.files.OpenFile(e.quarantinePath(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, io.NewSectionReader(from, 0, from.Size()))
+	return errors.Join(err, f.Sync(), f.Close(), folder.Sync(e.files, to))
+}
+
+// Unquarantine removes a blob from quarantine whose bytes are elsewhere.
+func (e *Engine) Unquarantine(name string) error {
+	if err := blob.CheckName(name); err != nil {
+		return err
+	}
+	return e.files.Remove(e.quarantinePath(name))
 }
 
 // Forget implements blob.Engine.

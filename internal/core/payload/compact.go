@@ -1,0 +1,323 @@
+package payload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"watertight/internal/core/change"
+	"watertight/internal/core/payload/internal/segment"
+	"watertight/internal/storage/kv"
+)
+
+// extent is a blob that lies in a segment and is needed.
+type extent struct {
+	name string
+	size int64
+	at   segment.Place
+}
+
+// compact moves what is needed out of a segment, and removes the segment. After a crash, it
+// begins again: a blob whose record of its new place is not durable is still needed here.
+func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
+	s.segments.Moving(number)
+	needed, err := s.needed(ctx, number)
+	if err != nil {
+		return err
+	}
+	var live int64
+	for _, x := range needed {
+		live += segment.Units(x.size)
+	}
+	s.segments.Counted(number, live)
+	if !s.segments.Worth(number) { // the survey counted too little
+		return nil
+	}
+	for len(needed) > 0 {
+		n := batch(needed)
+		if err := s.move(ctx, needed[:n], t); err != nil {
+			return err
+		}
+		needed = needed[n:]
+	}
+	if needed, err = s.needed(ctx, number); err != nil || len(needed) > 0 {
+		return errors.Join(err, errNeeded(number, len(needed)))
+	}
+	return s.retire(ctx, number, now, t)
+}
+
+func errNeeded(number uint32, n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("payload: %d extents of segment %d are needed after all were moved", n, number)
+}
+
+// moveBlobs and moveBytes bound what one transaction moves.
+const (
+	moveBlobs = 128
+	moveBytes = 4 << 20
+)
+
+// batch returns how many extents to move at once.
+func batch(all []extent) (n int) {
+	size := int64(0)
+	for n < len(all) && n < moveBlobs && (n == 0 || size+all[n].size <= moveBytes) {
+		size += all[n].size
+		n++
+	}
+	return n
+}
+
+// needed returns the extents of a segment that records name: those that were written there
+// first and not moved since, and those that were moved there.
+func (s *Store) needed(ctx context.Context, number uint32) (all []extent, err error) {
+	add := func(r kv.Reader, name string) error {
+		_, size, ok := segment.Parse(name)
+		if !ok {
+			return malformed()
+		}
+		at, err := placeOf(r, name)
+		if err == nil && at.Segment == number {
+			all = append(all, extent{name, size, at})
+		}
+		return err
+	}
+	prefix := segment.Prefix(number)
+	err = s.names(ctx, ReferencePrefix+prefix, func(r kv.Reader, rest string, _ []byte) error {
+		return add(r, prefix+rest)
+	})
+	if err != nil {
+		return nil, err
+	}
+	first := segment.Place{Segment: number}.String()[:len(prefix)-1]
+	err = s.names(ctx, placedPrefix+first, func(r kv.Reader, _ string, value []byte) error {
+		name, err := decodeName(value)
+		if err != nil {
+			return err
+		}
+		if p, _, _ := segment.Parse(name); p.Segment == number {
+			return nil // it is moved away and back: the loop above found it
+		}
+		if b, err := r.Get(referenceKey(name)); b == nil || err != nil {
+			return err
+		}
+		return add(r, name)
+	})
+	return all, err
+}
+
+// move copies extents and writes their places.
+func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
+	pace := pace{rate: s.tidying.rate}
+	var to []*segment.Writer
+	abort := func(err error) error {
+		for _, w := range to {
+			w.Abort()
+		}
+		return err
+	}
+	for _, x := range all {
+		w, err := s.copyExtent(x)
+		if err == nil {
+			to = append(to, w)
+			err = pace.wait(ctx, x.size)
+		}
+		if err != nil {
+			return abort(err)
+		}
+	}
+	if err := segment.CommitAll(to); err != nil {
+		return err
+	}
+	var kept []bool
+	err := change.Background(ctx, s.records, "blobs are moved to another segment", func(tx kv.Tx) (err error) {
+		kept, err = replace(tx, all, to)
+		return err
+	})
+	if errors.Is(err, kv.ErrUnknown) {
+		return err // the copies may be needed: their segment stays until the next start
+	}
+	for i, x := range all {
+		if err != nil || !kept[i] {
+			_ = s.segments.Drop(to[i].Place()) // without the mark, it counts as one of a crash
+			continue
+		}
+		s.segments.Settle(to[i].Place(), x.size)
+		_ = s.segments.Free(x.at, x.size)
+		t.Moved, t.Bytes = t.Moved+1, t.Bytes+x.size
+		s.tidying.moved.Add(1)
+		s.tidying.movedBytes.Add(uint64(x.size))
+	}
+	return err
+}
+
+func (s *Store) copyExtent(x extent) (_ *segment.Writer, err error) {
+	b, err := s.segments.Open(x.at, x.name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	w, err := s.segments.Append(x.name)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Copy(b); err != nil {
+		w.Abort()
+		return nil, err
+	}
+	return w, nil
+}
+
+// replace writes where extents are now. It leaves out those that were removed, or moved by
+// somebody else, in the meantime.
+func replace(tx kv.Tx, all []extent, to []*segment.Writer) (kept []bool, err error) {
+	kept = make([]bool, len(all))
+	for i, x := range all {
+		b, err := tx.Get(referenceKey(x.name))
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			continue
+		}
+		at, err := placeOf(tx, x.name)
+		if err != nil {
+			return nil, err
+		}
+		if kept[i] = at == x.at; kept[i] {
+			tx.Delete(placedKey(x.at))
+			setPlace(tx, x.name, to[i].Place())
+		}
+	}
+	return kept, nil
+}
+
+// explain counts the extents in the file of a segment that are needed there, and those that
+// neither a mark nor a record explains: after a crash there may be some. Many of them show
+// that the records are older than the segment.
+func (s *Store) explain(
+	ctx context.Context, number uint32, extents iter.Seq2[segment.Extent, error],
+) (needed, stray int, err error) {
+	var some []segment.Extent
+	look := func() error {
+		return s.records.View(ctx, func(r kv.Reader) error {
+			for _, x := range some {
+				b, err := r.Get(referenceKey(x.Name))
+				if err != nil {
+					return err
+				}
+				if b == nil {
+					stray++
+					continue
+				}
+				at, err := placeOf(r, x.Name)
+				if err != nil {
+					return err
+				}
+				if at == x.Place {
+					needed++
+				}
+			}
+			return nil
+		})
+	}
+	for x, err := range extents {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if x.Freed {
+			continue
+		}
+		if some = append(some, x); len(some) == surveyBatch {
+			if err := look(); err != nil {
+				return 0, 0, err
+			}
+			some = some[:0]
+		}
+	}
+	return needed, stray, look()
+}
+
+// retire removes a segment of which nothing is needed, or sets it aside.
+func (s *Store) retire(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
+	needed, stray, err := s.explain(ctx, number, s.segments.Extents(number))
+	if err != nil {
+		return err
+	}
+	if needed > 0 {
+		return errNeeded(number, needed)
+	}
+	s.mu.Lock() // no backup begins meanwhile
+	defer s.mu.Unlock()
+	switch {
+	case s.held: // the next time
+		return nil
+	case stray > 0:
+		t.SetAside++
+		return s.segments.SetAside(number, now)
+	}
+	t.Removed++
+	s.tidying.removed.Add(1)
+	return s.segments.Remove(number)
+}
+
+// forgetPlaces removes the records of the places of blobs that were removed.
+func (s *Store) forgetPlaces(ctx context.Context, names []string) error {
+	const some = 256
+	for len(names) > 0 {
+		now := names[:min(some, len(names))]
+		names = names[len(now):]
+		err := change.Background(ctx, s.records, "places of removed blobs are forgotten", func(tx kv.Tx) error {
+			for _, name := range now {
+				b, err := tx.Get(referenceKey(name))
+				if err != nil {
+					return err
+				}
+				at, ok, err := movedTo(tx, name)
+				if err != nil {
+					return err
+				}
+				if b == nil && ok {
+					tx.Delete(movedKey(name))
+					tx.Delete(placedKey(at))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pace limits how fast bytes are copied.
+type pace struct {
+	rate int64
+	debt time.Duration
+}
+
+// leastSleep is the shortest pause: shorter ones are added up.
+const leastSleep = 20 * time.Millisecond
+
+func (p *pace) wait(ctx context.Context, n int64) error {
+	p.debt += time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
+	if p.debt < leastSleep {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(p.debt)
+	defer timer.Stop()
+	p.debt = 0
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
