@@ -78,6 +78,7 @@ type restore struct {
 	Dir         string `arg:"" help:"Folder of backups."`
 	Data        string `help:"New data directory, which is made." placeholder:"DIR"`
 	RootKey     string `help:"Where the root key comes from; see serve." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	Anchor      string `help:"Where the anchor of the store is, see serve: the backup is accepted in place of the state that it knows, which the audit log records. The variable WATERTIGHT_ANCHOR does not count here." placeholder:"PATH|URL"`
 	Backup      string `help:"Name of the backup; the newest if it is not given." placeholder:"NAME"`
 	VerifyOnly  bool   `help:"Read a whole backup and compare it with its manifest. It needs neither --data nor the root key."`
 	SkipDamaged bool   `help:"Go on without files of objects that are damaged in the backup or not there, list each, and exit with 6. Scrub then names their objects."`
@@ -88,6 +89,9 @@ type restore struct {
 func (c *restore) Run(p process) error {
 	if (c.Data == "") != c.VerifyOnly {
 		return usageError{errors.New("restore needs one of --data NEW and --verify-only")}
+	}
+	if c.VerifyOnly && c.Anchor != "" {
+		return usageError{errors.New("--verify-only restores nothing that --anchor could accept")}
 	}
 	bar := c.bar(p)
 	s := sealedData{running{c.Data}, c.RootKey}
@@ -107,6 +111,9 @@ func (c *restore) Run(p process) error {
 	}
 	done, err := do(p.ctx, in)
 	bar.clear()
+	if err == nil && c.Anchor != "" {
+		err = c.accept(p, in.Options, done)
+	}
 	if err != nil {
 		return err
 	}
@@ -123,4 +130,15 @@ func (c *restore) Run(p process) error {
 		err = errIncomplete
 	}
 	return err
+}
+
+// accept makes what was restored the state that the anchor knows.
+func (c *restore) accept(p process, o datadir.Options, done datadir.Restored) error {
+	_, err := datadir.AcceptAnchor(p.ctx, o, c.Anchor,
+		fmt.Sprintf("backup %s of %s was restored", done.Backup, done.Taken.Format(time.RFC3339)))
+	if err == nil || errors.Is(err, datadir.ErrAnchorAgrees) {
+		return nil
+	}
+	return fmt.Errorf("the backup was restored to %s, and its anchor was not changed: %w. Run \"watertight anchor "+
+		"accept\" on it", c.Data, err)
 }

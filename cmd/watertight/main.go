@@ -37,6 +37,7 @@ type commands struct {
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
 	Restore restore        `cmd:"" help:"Make a new data directory from a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
+	Anchor  anchorCommands `cmd:"" help:"Show the anchor of a store, and accept a store that is not the anchored one, such as a restored backup."`
 	Roll    rollback       `cmd:"" name:"rollback" help:"Take a bucket, or the keys that begin with a prefix, back to a moment. Only adds versions and delete markers. Exits with 4 if keys were skipped."`
 	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`

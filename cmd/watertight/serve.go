@@ -64,6 +64,9 @@ type serve struct {
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Private network in which OIDC identity providers may be reached." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
 	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY (Vault's or OpenBao's transit engine) or awskms:KEYARN[@URL]." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	Anchor         string        `help:"Where the newest state of the store is kept, so that an older copy of the data is refused: the path of a file on another disk, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&mode=COMPLIANCE&retain=DURATION. none gives up the anchor that the store had." env:"WATERTIGHT_ANCHOR" placeholder:"PATH|URL"`
+	AnchorOptional bool          `help:"Start although the anchor can't be read or written; recorded in the audit log." env:"WATERTIGHT_ANCHOR_OPTIONAL"`
+	AnchorInterval time.Duration `help:"How often the anchor is written at most; 0 is once a second for a file, and once a minute for objects." env:"WATERTIGHT_ANCHOR_INTERVAL" placeholder:"DURATION"`
 	AllowSSEC      bool          `name:"allow-sse-c-in-new-buckets" help:"Let new buckets accept SSE-C, which they block by default as AWS's do. PutBucketEncryption changes it for a bucket." env:"WATERTIGHT_ALLOW_SSE_C_IN_NEW_BUCKETS"`
 	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Size in bytes above which the oldest closed files of the audit log are removed; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
 	AuditRetention time.Duration `name:"audit-retention" help:"Age at which closed files of the audit log are removed, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
@@ -156,6 +159,7 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 		AlarmDeletes: s.AlarmDeletes, AlarmKeyChanges: s.AlarmKeyChanges, FreezeOnAlarm: s.FreezeOnAlarm,
 		LifecycleInterval: s.LifecycleInterval,
 		MaxSessions:       s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
+		Anchor: s.Anchor, AnchorOptional: s.AnchorOptional, AnchorInterval: s.AnchorInterval,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	var err error
@@ -181,6 +185,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	switch {
 	case s.AuditMaxBytes < 0 || s.AuditRetention < 0:
 		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention must not be negative")}
+	case s.AnchorInterval < 0:
+		return c, usageError{fmt.Errorf("--anchor-interval must not be negative")}
 	case s.LifecycleInterval < 0:
 		return c, usageError{fmt.Errorf("--lifecycle-interval must not be negative")}
 	case s.AuditArchive != "" && s.AuditMaxBytes == 0 && s.AuditRetention == 0:

@@ -33,6 +33,8 @@ type Parts struct {
 	Fresh bool
 	// Agree asks the audit log about the store that was found; if it is nil, this check is skipped.
 	Agree func(context.Context, kv.Store) error
+	// Anchored compares the store that was found with what is known of it elsewhere; nil skips this.
+	Anchored func(context.Context, embedded.Found) error
 	// Keyring is the root key. Its file and copies are written after the store was verified.
 	Keyring *rootkey.Keyring
 
@@ -247,14 +249,18 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	if p.Keyring != nil && p.Keyring.Migrates() && f.Keyed() {
 		return errNoKeyring(p.data)
 	}
-	if f.New {
-		return nil
+	if !f.New {
+		if err := p.checkKeyring(ctx, f.Store); err != nil {
+			return err
+		}
+		if p.Agree != nil {
+			if err := p.Agree(ctx, f.Store); err != nil {
+				return err
+			}
+		}
 	}
-	if err := p.checkKeyring(ctx, f.Store); err != nil {
-		return err
-	}
-	if p.Agree != nil {
-		return p.Agree(ctx, f.Store)
+	if p.Anchored != nil {
+		return p.Anchored(ctx, f)
 	}
 	return nil
 }

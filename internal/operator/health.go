@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // Health says whether the store accepts reads and writes.
@@ -15,6 +16,13 @@ type Health struct {
 	// Keyring reports whether the keyring and its copies were complete when they were last
 	// read, or could be written again.
 	Keyring bool
+	Anchor  *AnchorHealth `json:",omitempty"` // nil if the store is not anchored
+}
+
+// AnchorHealth says how far the store's anchor is behind.
+type AnchorHealth struct {
+	// Behind is how long the oldest change that is not anchored has waited.
+	Behind time.Duration
 }
 
 // String returns one line for reads and one for writes, as probes and the command print them.

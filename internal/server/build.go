@@ -87,6 +87,7 @@ type Server struct {
 	rootKey    *rootkey.Keyring
 	newData    bool // this start creates the store
 	parts      *datadir.Parts
+	anchor     *datadir.Anchor
 	rotation   *rotation.Rotation
 	sourceLost atomic.Bool         // the source of the root key is lost
 	ringLost   atomic.Bool         // the root key's keyring can't be written
@@ -158,8 +159,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// openData locks the data directory, finds the root key and opens the audit log
-// and the store. The log comes first: it knows the newest commit.
+// openData locks the data directory, finds the root key and opens everything that lies there.
 func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
@@ -184,6 +184,9 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.openAnchor(ctx); err != nil {
+		return err
+	}
 	s.disk = space.Watch(space.Options{
 		Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log,
 	})
@@ -204,8 +207,14 @@ func (s *Server) openData(ctx context.Context) error {
 		s.log.Info("the root key becomes generation 1 of a keyring, in which later ones can follow",
 			"keyring", filepath.Join(s.config.Data, rootkey.KeyringFile))
 	}
+	return s.openStore(ctx)
+}
+
+// openStore opens the audit log and the store. The log comes first: it knows the newest commit.
+func (s *Server) openStore(ctx context.Context) (err error) {
 	s.trail, err = audit.Open(audit.Options{
-		Dir: datadir.AuditDir(s.config.Data), Files: folder.Counted(files, &s.auditSyncs), Root: s.rootKey.Ring,
+		Dir: datadir.AuditDir(s.config.Data), Files: folder.Counted(folder.Or(s.config.Files), &s.auditSyncs),
+		Root:   s.rootKey.Ring,
 		Region: s.config.Region, Logger: s.log,
 		Limits: audit.Limits{
 			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
@@ -215,6 +224,8 @@ func (s *Server) openData(ctx context.Context) error {
 		return datadir.Refused(err)
 	}
 	s.parts.Agree = s.trail.Check
+	s.anchor.Bind(s.rootKey, s.trail)
+	s.parts.Anchored = s.anchor.Check
 	var bad []string
 	if !s.newData {
 		bad = s.rootKey.Damaged()
@@ -228,7 +239,10 @@ func (s *Server) openData(ctx context.Context) error {
 	s.warnMended(bad)
 	s.disk.Arm()
 	s.mark()
-	return s.trail.Attach(s.store)
+	if err := s.trail.Attach(s.store); err != nil {
+		return err
+	}
+	return s.anchor.Begin(ctx, s.store, s.anchorEvent)
 }
 
 // openCore builds the packages of core.

@@ -31,6 +31,11 @@ type Config struct {
 	RootKey string   // source of the root key, see rootkey.Open
 	Root    RootCredentials
 	TLS     certs.Source
+	// Anchor is where the newest state of the store is kept, see anchor.Open; "" is nowhere, and
+	// "none" gives up the anchor that the store had.
+	Anchor         string
+	AnchorOptional bool          // start without an anchor that can't be read or written
+	AnchorInterval time.Duration // how often it is written at most; 0 is the default of the place
 
 	CDN CDNConfig
 

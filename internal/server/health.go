@@ -42,7 +42,7 @@ func (s *Server) health(ctx context.Context) operator.Health {
 	})
 	w, ok := s.store.(kv.Writing)
 	return operator.Health{
-		RootKey: !s.sourceLost.Load(), Keyring: !s.ringLost.Load(),
+		RootKey: !s.sourceLost.Load(), Keyring: !s.ringLost.Load(), Anchor: s.anchorHealth(),
 		Reads: err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes()),
 	}
 }

@@ -93,6 +93,7 @@ func (s *Server) work(background context.Context) *sync.WaitGroup {
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.tidy(background) })
 	sweeping.Go(func() { s.keepMarked(background) })
+	sweeping.Go(func() { s.anchor.Run(background, s.store) })
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })
 	sweeping.Go(func() { s.keepLifecycle(background) })
@@ -254,6 +255,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.store != nil {
 		s.mark()
+		s.anchor.End(ctx, s.store)
 		errs = append(errs, s.store.Close())
 	}
 	if s.payloads != nil {

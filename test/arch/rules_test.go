@@ -28,6 +28,9 @@ var layers = map[string][]string{
 		"internal/storage/rootkey", "internal/storage/folder", "internal/storage/seal", "internal/outbound",
 		"internal/fault",
 	},
+	"internal/storage/anchor": {
+		"internal/storage/folder", "internal/storage/seal", "internal/outbound",
+	},
 	"internal/storage/kv": {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {
 		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space",
@@ -171,6 +174,7 @@ var symbols = []struct {
 		"internal/gateway/audit",             // the writer's own clock
 		"internal/server",                    // listeners, deadlines
 		"internal/datadir/scrub.go",          // whether a key's material has expired
+		"internal/datadir/anchor.go",         // when an anchor was written, and until when it is kept
 		"internal/certs",                     // whether a certificate is good now
 		"internal/operator/operator.go",      // takes a command's one instant
 		"internal/core/change/coretest",      // tests

@@ -39,7 +39,7 @@ func page(t *testing.T) []*kind {
 	}
 	version := all[slices.IndexFunc(all, func(k *kind) bool { return strings.HasPrefix(k.text, "v/") })]
 	for _, k := range all {
-		if strings.HasPrefix(k.text, "m/") {
+		if strings.HasPrefix(k.text, "m/") || strings.HasPrefix(k.text, "c/") {
 			k.fields = append(k.fields, version.fields...)
 		}
 	}

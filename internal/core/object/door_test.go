@@ -113,6 +113,7 @@ func TestLaterProgramsProtect(t *testing.T) {
 
 func newGuarded(t *testing.T, state bucket.Versioning) *guarded {
 	g := &guarded{env: newEnv(t), t: t}
+	g.edited = true
 	for _, k := range []string{"a", "k", "z"} {
 		g.mustPut(k, long())
 	}

@@ -133,6 +133,7 @@ type env struct {
 	payloads *spy
 	ring     *keys.Ring
 	kms      *kms.Store
+	edited   bool // the test changes records without the store
 }
 
 func newEnv(tb testing.TB) *env {
@@ -155,7 +156,41 @@ func newEnvIn(tb testing.TB, dir string) *env {
 	e.buckets.AllowCustomerKeys()
 	e.objects = New(e.store, e.payloads, e.buckets, e.kms)
 	e.makeBucket("bkt")
+	tb.Cleanup(e.checkPointers)
 	return e
+}
+
+// checkPointers: whatever a test did, a current pointer that repeats the record of its
+// version says the same.
+func (e *env) checkPointers() {
+	if e.edited {
+		return
+	}
+	err := e.store.View(context.WithoutCancel(e.tb.Context()), func(r kv.Reader) error {
+		for p, err := range r.Scan([]byte(pointerPrefix), record.After([]byte(pointerPrefix))) {
+			if err != nil {
+				return err
+			}
+			seq, err := pointerSeq(p.Value)
+			if err != nil {
+				return err
+			}
+			at := record.Big(record.Key(bucket.VersionPrefix, string(p.Key[len(pointerPrefix):]), "\x00"), ^seq)
+			b, err := r.Get(at)
+			if err != nil {
+				return err
+			}
+			v, err := decodeVersion(b)
+			if err != nil || !samePointer(p.Value, v.pointer()) {
+				e.tb.Errorf("the pointer at %q is %x, the record of the version %x: %v", p.Key, p.Value, b, err)
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		e.tb.Error(err)
+	}
 }
 
 func (e *env) makeBucket(name string) bucket.Bucket {

@@ -288,9 +288,5 @@ func (x *expiry) move(tx kv.Tx, k slot, d *dueItem) (bool, error) {
 		return false, err
 	}
 	v.storageClass = d.action.Class
-	tx.Set(k.version(v.seq), v.encode())
-	if v.seq == head.seq {
-		tx.Set(k.pointer(), v.pointer())
-	}
-	return true, nil
+	return true, k.rewrite(tx, v)
 }

@@ -141,6 +141,7 @@ func (n *noted) Committed()                            { n.ended++ }
 // or a version that can't be read does not stop the pass. A bucket is judged once a day.
 func TestLifecyclePass(t *testing.T) {
 	e := &lifecycleEnv{env: newEnv(t), now: day(1)}
+	e.edited = true
 	e.putAt("k", 1, nil, "")
 	e.putAt("later", 1, nil, "")
 	b := e.makeBucket("broken")

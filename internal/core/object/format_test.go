@@ -75,7 +75,11 @@ func TestStoredForm(t *testing.T) {
 		v.writer = writer{[]byte("arn:aws:iam::111122223333:user/u"), []byte{192, 0, 2, 7}, []byte("AKIAEXAMPLE")}
 	})
 	v := sample()
-	add("pointer", v.pointer())
+	add("pointer", v.appendPointer(nil)) // to a version whose record is long
+	user := v.metadata.User
+	v.metadata.User = map[string]string{"colour": "blue"}
+	add("pointer, whole", v.pointer())
+	v.metadata.User = user
 	v.metadata.User = nil
 	u := &upload{
 		version: *v, initiator: "arn:aws:iam::111122223333:user/u", bucket: "bkt", before: unique{5},
@@ -190,6 +194,7 @@ func TestLaterFieldsOfVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := slot{&b, "k"}
+	e.edited = true
 	edit := func(change func([]byte) []byte) (now []byte) {
 		t.Helper()
 		err := e.store.Update(t.Context(), func(tx kv.Tx) error {

@@ -291,7 +291,9 @@ func (o *Operator) rewrapSome(ctx context.Context, some []*kmsOwner, to keys.Rew
 				left++
 				continue
 			}
-			tx.Set(e.key, e.new)
+			if err := e.apply(tx); err != nil {
+				return err
+			}
 			moved[string(e.key)] = true
 		}
 		return nil

@@ -21,6 +21,7 @@ import (
 // fill writes current pointers only, because a listing reads nothing else.
 func (e *env) fill(n int, key func(int) string) {
 	e.tb.Helper()
+	e.edited = true
 	b, err := e.buckets.Head(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
 	if err != nil {
 		e.tb.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -150,7 +151,7 @@ func (m *mender) version(k string) {
 	if object := id + "/" + key; m.last != object {
 		m.last = object
 		if !v.deleteMarker {
-			m.pointers[pointerPrefix+object] = v.pointer()
+			m.pointers[pointerPrefix+object] = v.pointerOf(slices.Clip(m.records[k]))
 		}
 	} else if v.null {
 		m.nulls[nullPrefix+object] = binary.BigEndian.AppendUint64(nil, v.seq)
@@ -268,6 +269,20 @@ func (m *mender) parts(k string) {
 	}
 }
 
+// samePointer reports whether a current pointer says the same as want, the one that this
+// program would write. Earlier ones wrote none that are whole.
+func samePointer(b, want []byte) bool {
+	w, err := decodeVersion(want)
+	if err != nil || b == nil {
+		return false
+	}
+	if bytes.Equal(b, w.appendPointer(nil)) {
+		return true
+	}
+	p, err := decodeVersion(b)
+	return err == nil && reflect.DeepEqual(p, w)
+}
+
 // point rebuilds current pointers and the index of null versions from the versions. A
 // pointer to a version that does not exist shows that a version is lost.
 func (m *mender) point(keys []string) {
@@ -288,7 +303,7 @@ func (m *mender) point(keys []string) {
 	}
 	for _, all := range []map[string][]byte{m.pointers, m.nulls} {
 		for k, p := range all {
-			if !bytes.Equal(m.records[k], p) {
+			if !bytes.Equal(m.records[k], p) && !samePointer(m.records[k], p) {
 				m.records[k] = p
 				m.Pointers++
 			}

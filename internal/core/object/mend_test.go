@@ -87,6 +87,25 @@ func TestMend(t *testing.T) {
 		})
 	}
 	some := maps.Clone(whole)
+	for k, b := range some { // as earlier programs wrote them
+		if v, err := decodeVersion(b); err == nil && strings.HasPrefix(k, "c/") {
+			some[k] = v.appendPointer(nil)
+		}
+	}
+	if m := Mend(some); m.Pointers != 0 {
+		t.Errorf("%d pointers that are not whole count as damaged", m.Pointers)
+	}
+	some = maps.Clone(whole)
+	for k, b := range some {
+		if v, err := decodeVersion(b); err == nil && strings.HasPrefix(k, "c/") && v.whole {
+			v.metadata.ContentType = "another"
+			some[k] = v.pointer()
+		}
+	}
+	if m := Mend(some); m.Pointers == 0 || !maps.EqualFunc(some, whole, bytes.Equal) {
+		t.Errorf("pointers that say something else stay: %+v", m)
+	}
+	some = maps.Clone(whole)
 	for k, b := range some { // the versions' records from before they shared a payload
 		if v, err := decodeVersion(b); err == nil && strings.HasPrefix(k, "v/") && v.payload == (unique{}) {
 			v.shared = false

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"crypto/md5"
 	"fmt"
 	"maps"
@@ -215,9 +216,15 @@ func TestRecords(t *testing.T) {
 		got.modified != v.modified || got.checksum.Algorithm != digest.SHA256 {
 		t.Fatalf("%v\n%+v\n%+v", err, got, v)
 	}
-	p, err := decodeVersion(v.pointer())
-	if err != nil || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag || p.metadata.ContentType != "" ||
-		p.tags != nil || p.dataKey != nil {
+	if p, err := decodeVersion(v.pointer()); err != nil || !p.whole || !same(p, v) ||
+		!bytes.Equal(p.dataKey, v.dataKey) {
+		t.Errorf("whole: %v %+v", err, p)
+	}
+	long := *v
+	long.metadata.ContentType = strings.Repeat("x", maxWhole)
+	p, err := decodeVersion(long.pointer())
+	if err != nil || p.whole || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag ||
+		p.metadata.ContentType != "" || p.tags != nil || p.dataKey != nil {
 		t.Errorf("%v %+v", err, p)
 	}
 	if seq, err := pointerSeq(v.pointer()); err != nil || seq != v.seq {

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 )
 
 func TestGetRange(t *testing.T) {
@@ -144,5 +145,33 @@ func TestDeleteMarkerReads(t *testing.T) {
 	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["Allow"] != "DELETE" ||
 		h["Last-Modified"] == "" {
 		t.Error(h)
+	}
+}
+
+// TestPointersOfEarlierPrograms: the current version is read although its pointer has only the
+// fields that a listing shows.
+func TestPointersOfEarlierPrograms(t *testing.T) {
+	e := newEnv(t)
+	e.mustPut("k", "text")
+	b, err := e.buckets.Head(t.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := slot{&b, "k"}
+	err = e.store.Update(t.Context(), func(tx kv.Tx) error {
+		v, _, err := k.current(tx)
+		if err == nil && !v.whole {
+			t.Error("the pointer of a new version is not whole")
+		}
+		if err == nil {
+			tx.Set(k.pointer(), v.appendPointer(nil))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := e.get(GetInput{Key: "k"}); err != nil || got != "text" {
+		t.Errorf("%q, %v", got, err)
 	}
 }

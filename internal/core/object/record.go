@@ -18,8 +18,8 @@ import (
 // unique identifies a version, an upload or the bytes of a part. It is random.
 type unique [16]byte
 
-// version is a version's record. A current pointer holds the same fields up to
-// fieldEncryption. The fields of a new one are set in four steps: PutInput.version sets
+// version is a version's record. A current pointer holds the same fields if they are short,
+// otherwise those up to fieldEncryption. The fields of a new one are set in four steps: PutInput.version sets
 // those of the request; stored sets what is known after the body was read (for an upload,
 // assemble sets what follows from its parts); setOwner sets owner and ACL by the bucket's
 // settings; slot.push sets the number and whether it is the null version. The last two
@@ -49,6 +49,7 @@ type version struct {
 	sealedSum    []byte // the checksum, if digests are hidden
 	writer       writer
 	kept         []byte // unknown fields of the record, see record.Fields.Keep
+	whole        bool   // decoded from a current pointer that has all fields
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -65,7 +66,8 @@ const (
 	fieldAlgorithm    = 9
 	fieldChecksumType = 10
 	fieldOwner        = 11 // left out if it is the bucket's owner
-	fieldEncryption   = 12 // the last field of a current pointer
+	fieldEncryption   = 12 // the last field of a current pointer that is not whole
+	fieldWhole        = 13 // only in a current pointer: it has all fields of the version
 	fieldSum          = 16
 	fieldSumParts     = 17
 	fieldDataKey      = 18
@@ -125,8 +127,21 @@ func (v *version) flags() (f uint64) {
 	return f
 }
 
+// maxWhole is the maximum size of a version's record that its current pointer repeats, so
+// that reading the current version takes one record. Longer ones would slow down listings,
+// which read pointers only.
+const maxWhole = 512
+
 // pointer encodes the current pointer to v.
-func (v *version) pointer() []byte { return v.appendPointer(make([]byte, 0, 96)) }
+func (v *version) pointer() []byte { return v.pointerOf(v.encode()) }
+
+// pointerOf is pointer for a version whose record is encoded. It may append to encoded.
+func (v *version) pointerOf(encoded []byte) []byte {
+	if len(encoded) > maxWhole {
+		return v.appendPointer(make([]byte, 0, 96))
+	}
+	return record.Bool(encoded, fieldWhole, true)
+}
 
 func (v *version) appendPointer(r []byte) []byte {
 	r = record.Start(r)
@@ -238,6 +253,9 @@ func (v *version) take(f *record.Fields) bool {
 	case fieldEncryption:
 		v.encryption = encryptionName(f.Uint)
 		return v.encryption != ""
+	case fieldWhole:
+		v.whole = f.Uint == 1
+		return v.whole
 	default:
 		return v.takeMore(f)
 	}
@@ -348,7 +366,7 @@ func decodeEntry(b []byte, e *Entry) error {
 // isVersionField reports whether a version's record may have a field.
 func isVersionField(n protowire.Number) bool {
 	switch {
-	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser,
+	case n >= fieldSeq && n <= fieldWhole, n >= fieldSum && n <= fieldUser,
 		n >= fieldSealedSum && n <= fieldLegalHold:
 		return true
 	}
@@ -364,7 +382,7 @@ func pointerSeq(b []byte) (uint64, error) {
 	}
 	seq := f.Uint
 	for f.Next() {
-		if f.Number == 0 || f.Number > fieldEncryption {
+		if !isVersionField(f.Number) {
 			f.Keep(nil)
 		}
 	}

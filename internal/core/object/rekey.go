@@ -230,19 +230,10 @@ func (n *rekeyed) replace(tx kv.Tx, k slot, v *version) error {
 	}
 	v.encryption, v.kms = bucket.KMS, n.kms
 	v.dataKey, v.sealedSum, v.checksum.Sum = n.whole.at.Key, n.whole.at.Sum, nil
-	tx.Set(k.version(v.seq), v.encode())
 	for _, l := range lists {
 		tx.Set(l.Key, l.Value)
 	}
-	pointer, err := tx.Get(k.pointer())
-	if err != nil || pointer == nil {
-		return err
-	}
-	seq, err := pointerSeq(pointer)
-	if err == nil && seq == v.seq { // the pointer also says how the version is encrypted
-		tx.Set(k.pointer(), v.pointer())
-	}
-	return err
+	return k.rewrite(tx, v)
 }
 
 // replaceParts returns the records of a version's parts with their rewrapped data keys.

@@ -66,8 +66,11 @@ func (s *Store) Rewrap(ctx context.Context, with Rewrapper, after []byte) (next 
 				if err != nil {
 					return err
 				}
-				if bytes.Equal(now, e.old) {
-					tx.Set(e.key, e.new)
+				if !bytes.Equal(now, e.old) {
+					continue
+				}
+				if err := e.apply(tx); err != nil {
+					return err
 				}
 			}
 			return nil
@@ -76,6 +79,21 @@ func (s *Store) Rewrap(ctx context.Context, with Rewrapper, after []byte) (next 
 
 // exchange replaces a record if it has not changed.
 type exchange struct{ key, old, new []byte }
+
+// apply replaces the record. A current pointer repeats the record of its version.
+func (e *exchange) apply(tx kv.Tx) error {
+	tx.Set(e.key, e.new)
+	object, ok := bytes.CutPrefix(e.key, []byte(bucket.VersionPrefix))
+	if !ok {
+		return nil
+	}
+	v, err := decodeVersion(e.new)
+	if err != nil {
+		return err
+	}
+	const tail = 1 + 8 // a zero byte and a number
+	return repoint(tx, record.Key(pointerPrefix, string(object[:len(object)-tail])), v, e.new)
+}
 
 // owner is a version or an upload, with the records that hold its data keys.
 type owner struct {

@@ -297,8 +297,11 @@ func pointsAt(r kv.Reader, object string, v *version, newest bool) (wrong string
 		if b == nil {
 			return "no record points to it as the current version", nil
 		}
-		if p, err := decodeVersion(b); err != nil || p.seq != v.seq || p.unique != v.unique {
+		switch p, err := decodeVersion(b); {
+		case err != nil || p.seq != v.seq || p.unique != v.unique:
 			return "the record of the current version points to another one", nil
+		case !samePointer(b, v.pointer()):
+			return "the record of the current version says something else", nil
 		}
 	case v.null:
 		b, err := r.Get([]byte(nullPrefix + object))

@@ -205,7 +205,7 @@ func TestScrubFindsDamage(t *testing.T) {
 		"inline bytes":        {harmInline, "damaged parts part 3, damaged parts part 5 of an upload"},
 		"inline bytes gone":   {dropInline, "missing parts part 3, missing parts part 5 of an upload"},
 		"version records":     {swapVersions, "record large, record other"},
-		"data keys swapped":   {swapKeys, "wrong-key large, wrong-key other"},
+		"data keys swapped":   {swapKeys, "record large, record other, wrong-key large, wrong-key other"},
 		"reference gone":      {dropReference, "orphan, record large"},
 		"reference elsewhere": {moveReference, "record large"},
 		"version lost": {
@@ -218,6 +218,7 @@ func TestScrubFindsDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScrubbing(t)
+			s.edited = true
 			c.harm(s)
 			before := len(s.files())
 			found, done := s.scrub(ScrubInput{Quarantine: true})

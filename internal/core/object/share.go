@@ -99,7 +99,9 @@ func (s slot) share(tx kv.Tx, v *version) error {
 	h := share{count: 2, id: s.b.ID, key: s.key}
 	tx.Set(at, h.encode())
 	v.shared = true
-	tx.Set(s.version(v.seq), v.encode())
+	if err := s.rewrite(tx, v); err != nil {
+		return err
+	}
 	if v.blob != "" {
 		tx.Set(blobKey(v.blob), at)
 	}

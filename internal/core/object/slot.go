@@ -65,8 +65,17 @@ func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
 		return nil, err
 	}
 	v, err := decodeVersion(b)
-	if err == nil && v.seq != seq {
+	if err == nil && (v.seq != seq || v.whole) {
 		err = malformed()
+	}
+	return v, err
+}
+
+// mustAt is at for a version that another record refers to.
+func (s slot) mustAt(r kv.Reader, seq uint64) (*version, error) {
+	v, err := s.at(r, seq)
+	if err == nil && v == nil {
+		err = s.lost(seq)
 	}
 	return v, err
 }
@@ -127,14 +136,11 @@ func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 		}
 		return nil, marker, err
 	}
-	seq, err := pointerSeq(b)
-	if err != nil {
-		return nil, nil, err
+	p, err := decodeVersion(b)
+	if err != nil || p.whole {
+		return p, nil, err
 	}
-	v, err := s.at(r, seq)
-	if err == nil && v == nil {
-		err = s.lost(seq)
-	}
+	v, err := s.mustAt(r, p.seq)
 	return v, nil, err
 }
 
@@ -214,12 +220,13 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 	} else if head != nil && head.null {
 		tx.Set(s.nullIndex(), record.Big(nil, head.seq))
 	}
-	tx.Set(s.version(v.seq), v.encode())
+	b := v.encode()
+	tx.Set(s.version(v.seq), b)
 	if v.deleteMarker {
 		forget(tx, s.pointer())
 		return gone, nil
 	}
-	tx.Set(s.pointer(), v.pointer())
+	tx.Set(s.pointer(), v.pointerOf(b))
 	if v.shared {
 		return gone, nil // its payload is there, see share
 	}
@@ -232,13 +239,34 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 	return gone, nil
 }
 
-// promote makes v current, the newest version that is left, if it is an object.
+// promote makes v current, the newest version that is left, if it is an object. v was read
+// whole.
 func (s slot) promote(tx kv.Tx, v *version) {
 	if v == nil || v.deleteMarker {
 		forget(tx, s.pointer())
 	} else {
 		tx.Set(s.pointer(), v.pointer())
 	}
+}
+
+// rewrite replaces the record of a version, and the current pointer if that points to it.
+func (s slot) rewrite(tx kv.Tx, v *version) error {
+	b := v.encode()
+	tx.Set(s.version(v.seq), b)
+	return repoint(tx, s.pointer(), v, b)
+}
+
+// repoint replaces the current pointer at a key if it points to v, whose new record is encoded.
+func repoint(tx kv.Tx, pointer []byte, v *version, encoded []byte) error {
+	b, err := tx.Get(pointer)
+	if err != nil || b == nil {
+		return err
+	}
+	seq, err := pointerSeq(b)
+	if err == nil && seq == v.seq {
+		tx.Set(pointer, v.pointerOf(encoded))
+	}
+	return err
 }
 
 func (v *version) location() payload.Location {

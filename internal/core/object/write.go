@@ -57,19 +57,22 @@ func (s *Store) writeKey(
 }
 
 // rewrite is writeKey for a change of an existing version: it writes the record again after
-// fn has changed v. The version's bytes, ETag and date stay.
+// fn has changed v. The version's bytes, ETag and date stay. What is written follows from the
+// version's own record, not from a pointer that repeats it.
 func (s *Store) rewrite(
 	ctx context.Context, g authz.Grant, in *VersionInput, method string, fn func(tx kv.Tx, k slot, v *version) error,
 ) error {
 	return s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
 		v, err := in.find(tx, k.b, method)
+		if err == nil && v.whole {
+			v, err = k.mustAt(tx, v.seq)
+		}
 		if err != nil {
 			return err
 		}
 		if err := fn(tx, k, v); err != nil {
 			return err
 		}
-		tx.Set(k.version(v.seq), v.encode())
-		return nil
+		return k.rewrite(tx, v)
 	})
 }

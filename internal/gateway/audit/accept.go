@@ -53,7 +53,7 @@ func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (L
 			return Loss{}, fmt.Errorf("audit: moving the log aside: %w", err)
 		}
 	}
-	return loss, l.record(ctx, store, "AuditLossAccepted", loss.details(who, reason))
+	return loss, l.record(ctx, store, "AuditLossAccepted", loss.details(who, reason), nil)
 }
 
 // Restored records, as the log's next event, that store and log were restored from a
@@ -71,11 +71,34 @@ func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string) erro
 	w := &object{b: []byte{'{'}, text: textLimit}
 	w.with("restoredBy", who).with("backupOf", of)
 	w.number("commit", int64(store.Durable()))
-	return l.record(ctx, store, "StoreRestored", append(w.b, '}'))
+	return l.record(ctx, store, "StoreRestored", append(w.b, '}'), nil)
 }
 
-// record writes an event of the server itself into a log that is not attached.
-func (l *Log) record(ctx context.Context, store kv.Store, event string, details []byte) error {
+// AnchorAccepted records, as the log's next event, that an operator accepted a store that was
+// not the anchored one: who, why, and what the difference was. also writes into the same
+// transaction. The log must be the one that the store remembers.
+func (l *Log) AnchorAccepted(
+	ctx context.Context, store kv.Store, who, reason, cause string, also func(kv.Tx) error,
+) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.cancel != nil {
+		return errors.New("audit: the log is attached or closed")
+	}
+	if _, _, err := l.agreed(ctx, store); err != nil {
+		return err
+	}
+	w := &object{b: []byte{'{'}, text: textLimit}
+	w.with("acceptedBy", who).with("reason", reason).with("cause", cause)
+	w.number("commit", int64(store.Durable()))
+	return l.record(ctx, store, "AnchorAccepted", append(w.b, '}'), also)
+}
+
+// record writes an event of the server itself into a log that is not attached. also, which
+// may be nil, writes into the transaction in which the store remembers it.
+func (l *Log) record(
+	ctx context.Context, store kv.Store, event string, details []byte, also func(kv.Tx) error,
+) error {
 	j := l.journal
 	if err := j.prepare(); err != nil {
 		return err
@@ -87,11 +110,18 @@ func (l *Log) record(ctx context.Context, store kv.Store, event string, details 
 	}); err != nil {
 		return err
 	}
-	return store.Update(ctx, func(tx kv.Tx) error {
-		m := j.mark()
+	m := j.mark()
+	err := store.Update(ctx, func(tx kv.Tx) error {
 		tx.Set(markKey(), m.encode())
-		return nil
+		if also == nil {
+			return nil
+		}
+		return also(tx)
 	})
+	if err == nil {
+		w.remembered(m)
+	}
+	return err
 }
 
 func (l *Loss) details(who, reason string) []byte {

@@ -44,6 +44,7 @@ type Log struct {
 	wake     chan struct{}
 	journal  *journal
 	anchor   uint64 // its value when the log was opened
+	head     atomic.Pointer[Head]
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // of the writer; nil if it does not run

@@ -164,3 +164,35 @@ func full(err error) bool {
 	var f *fault.Error
 	return errors.As(err, &f) && f.Kind == fault.KindFull
 }
+
+// Head is the newest frame of a log that its store remembers.
+type Head struct {
+	Frame uint64            // its sequence number; 0 is none
+	File  uint64            // number of the file that contains it
+	Chain [sha256.Size]byte // its hash
+}
+
+// Head returns the newest frame that the store remembers, once the log is attached.
+func (l *Log) Head() Head {
+	if h := l.head.Load(); h != nil {
+		return *h
+	}
+	return Head{}
+}
+
+// Has refuses a log that does not contain the frame h, as far as its files are still there.
+// The log must not be attached yet.
+func (l *Log) Has(h Head) error {
+	j := l.journal
+	switch {
+	case h.Frame == 0 || j.first > h.File:
+		return nil
+	case j.state.sequence < h.Frame:
+		return j.lost("the log in %s ends with frame %d, not %d", j.dir, j.state.sequence, h.Frame)
+	}
+	chain, err := j.chainAt(h.Frame, h.File)
+	if err == nil && chain != h.Chain {
+		err = j.lost("frame %d of the log in %s is another one", h.Frame, j.dir)
+	}
+	return err
+}

@@ -41,7 +41,10 @@ type writer struct {
 }
 
 // remembered records what the store remembers now.
-func (w *writer) remembered(m mark) { w.known, w.knownAt = m, time.Now() }
+func (w *writer) remembered(m mark) {
+	w.known, w.knownAt = m, time.Now()
+	w.log.head.Store(&Head{Frame: m.state.sequence, File: m.number, Chain: m.state.chain})
+}
 
 // run writes a frame at least once per interval, or sooner when it is woken, until the log
 // is stopped. Then it writes what is left.

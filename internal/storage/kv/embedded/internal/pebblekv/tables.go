@@ -70,12 +70,9 @@ func (e *Engine) uses(name string) (bool, error) {
 // verifyTable reads one table. stop ends VerifyTables; err is what is wrong with this
 // table. The open file stays readable after its name was removed.
 func (e *Engine) verifyTable(ctx context.Context, name string, read func(int64) error) (stop, err error) {
-	f, err := e.disk.Open(e.disk.PathJoin(e.dir, name))
+	f, err := e.disk.Open(e.disk.PathJoin(e.dir, name), fromDisk{})
 	if err != nil {
 		return ctx.Err(), err
-	}
-	if fd := f.Fd(); fd != vfs.InvalidFd {
-		_ = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) // only advice: if it fails, the bytes are read all the same
 	}
 	from := &paced{File: f, ctx: ctx, read: read}
 	readable, err := sstable.NewSimpleReadable(from)
@@ -90,6 +87,16 @@ func (e *Engine) verifyTable(ctx context.Context, name string, read func(int64) 
 	}
 	err = blocks(ctx, r)
 	return from.stop, errors.Join(err, r.Close())
+}
+
+// fromDisk is a vfs.OpenOption that makes the system forget what it has of a file in memory.
+// It is applied to the machine's own file, whatever lies above it.
+type fromDisk struct{}
+
+func (fromDisk) Apply(f vfs.File) {
+	if fd := f.Fd(); fd != vfs.InvalidFd {
+		_ = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) // only advice: if it fails, the bytes are read all the same
+	}
 }
 
 // blocks reads all blocks of a table.

@@ -106,6 +106,9 @@ func (r *chunkReader) batch(b *buffer, p []byte, at int64) (n int, err error) {
 				return n, err
 			}
 			clear(p[n : n+take])
+			if plain := r.corrected(number); plain != nil {
+				copy(p[n:], plain[from:from+take])
+			}
 			err = nil
 		}
 		n += take

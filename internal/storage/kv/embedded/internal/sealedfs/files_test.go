@@ -226,7 +226,17 @@ func flip(at int) func([]byte) []byte {
 	}
 }
 
-// TestSalvage: what is whole is read, what is damaged reads as zeros and is reported.
+// wipe returns a function that clears n bytes.
+func wipe(at, n int) func([]byte) []byte {
+	return func(b []byte) []byte {
+		at := (at + len(b)) % len(b)
+		clear(b[at : at+n])
+		return b
+	}
+}
+
+// TestSalvage: what is whole is read, a single bit is put right, and what else is damaged reads
+// as zeros. All is reported.
 func TestSalvage(t *testing.T) {
 	content := pattern(20_000)
 	for i := range content {
@@ -237,11 +247,15 @@ func TestSalvage(t *testing.T) {
 		damage  func([]byte) []byte
 		from, n int // of the zeros
 	}{
-		"a chunk":       {"d/000001.sst", flip(64 + 4112 + 7), 4096, 4096},
-		"the last byte": {"d/000001.sst", flip(-1), 16384, 3616},
-		"the header":    {"d/000001.sst", flip(9), 0, 0},
-		"a frame":       {"d/000002.log", flip(64 + 40 + 1000), 0, 5000},
-		"two frames":    {"d/000002.log", func(b []byte) []byte { clear(b[64 : 64+2*5040]); return b }, 0, 10_000},
+		"a bit":            {"d/000001.sst", flip(64 + 4112 + 7), 0, 0},
+		"the last bit":     {"d/000001.sst", flip(-1), 0, 0},
+		"the header":       {"d/000001.sst", flip(9), 0, 0},
+		"a chunk":          {"d/000001.sst", wipe(64+4112+7, 2), 4096, 4096},
+		"the tag":          {"d/000001.sst", wipe(-8, 8), 16384, 3616},
+		"the whole header": {"d/000001.sst", wipe(0, 64), 0, 0},
+		"a log's header":   {"d/000002.log", flip(9), 0, 0},
+		"a frame":          {"d/000002.log", flip(64 + 40 + 1000), 0, 5000},
+		"two frames":       {"d/000002.log", wipe(64, 2*5040), 0, 10_000},
 		"a cut frame": {"d/000002.log", func(b []byte) []byte {
 			return slices.Delete(b, 64+5040+20, 64+5040+1000)
 		}, 5000, 5000},

@@ -15,8 +15,8 @@ import (
 
 // Options of a FS.
 type Options struct {
-	// Salvage reads what can be read: a part that is damaged reads as zeros, and a table is
-	// opened whatever the catalogue says.
+	// Salvage reads what can be read: of a part that is damaged, a single wrong bit is put
+	// right, and anything else reads as zeros. A table is opened whatever the catalogue says.
 	Salvage bool
 	// Damaged is called with each part that is damaged, from any goroutine. It may be nil.
 	Damaged func(Damage)
@@ -29,6 +29,8 @@ type FS struct {
 	keys    keys
 	o       Options
 	buffers sync.Pool // of *buffer
+
+	corrections corrections // in salvage
 
 	mu         sync.Mutex
 	catalogues map[string]*catalogue // by folder
@@ -173,13 +175,16 @@ func (fs *FS) Open(path string, o ...vfs.OpenOption) (_ vfs.File, err error) {
 }
 
 // readHeader returns the header of a file, or false if it has none.
-func (fs *FS) readHeader(inner vfs.File) (header, bool, error) {
+func (fs *FS) readHeader(inner vfs.File, path string) (header, bool, error) {
 	var b [headerSize]byte
 	n, err := inner.ReadAt(b[:], 0)
 	if err == io.EOF {
 		err = nil
 	}
 	h, ok := fs.keys.open(b[:n])
+	if !ok && err == nil && fs.o.Salvage {
+		h, ok = fs.correctHeader(inner, path)
+	}
 	return h, ok, err
 }
 
@@ -197,7 +202,7 @@ const (
 )
 
 func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) {
-	h, ok, err := fs.readHeader(inner)
+	h, ok, err := fs.readHeader(inner, path)
 	switch {
 	case err != nil:
 		return nil, err
@@ -222,7 +227,7 @@ func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) 
 }
 
 func (fs *FS) openChunks(inner vfs.File, path string, n name, sequential bool) (vfs.File, error) {
-	h, ok, err := fs.readHeader(inner)
+	h, ok, err := fs.readHeader(inner, path)
 	if err != nil {
 		return nil, err
 	}
