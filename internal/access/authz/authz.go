@@ -257,7 +257,8 @@ func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judge
 	}
 	r := policy.Request{
 		Principal: *who, Action: n.Action, Resource: n.Resource, Version: n.Version,
-		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: c.situation.with(n.Keys, tags), Work: d.work,
+		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: c.situation.with(n.Keys, tags),
+		Common: c.situation.Asked, Work: d.work,
 	}
 	if n.Asked != nil {
 		if r.Asked = n.Asked; mention(&l, n.Asked.Costly()) {
@@ -276,8 +277,11 @@ func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judge
 // with returns the condition keys of the request with those of a need and the tags of its
 // object.
 func (s *Situation) with(need, tags map[string][]string) map[string][]string {
-	if len(need)+len(tags) == 0 {
+	switch {
+	case len(need)+len(tags) == 0:
 		return s.Keys
+	case len(s.Keys)+len(tags) == 0:
+		return need
 	}
 	keys := make(map[string][]string, len(s.Keys)+len(need)+len(tags))
 	maps.Copy(keys, s.Keys)

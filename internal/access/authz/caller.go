@@ -25,6 +25,7 @@ type Situation struct {
 	// taken with assumed roles").
 	SourceIdentity string
 	Keys           map[string][]string // condition keys of the request, in lower case
+	Asked          policy.Conditions   // those that are worked out when a policy refers to them; may be nil
 	Session        []*policy.Document  // compiled session policies; nil means no restriction
 	Record         Record              // the request's audit event
 

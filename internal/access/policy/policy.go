@@ -108,6 +108,8 @@ type Request struct {
 	Keys map[string][]string
 	// Asked has further condition keys, which take precedence over Keys; it may be nil.
 	Asked Conditions
+	// Common has further condition keys, over which Keys take precedence; it may be nil.
+	Common Conditions
 	// Work is the budget of steps; nil means the budget of one decision.
 	Work  *Work
 	given map[string][]string // see Suppose
@@ -126,7 +128,10 @@ func (r *Request) key(name string) []string {
 			return v
 		}
 	}
-	return r.Keys[name]
+	if v, ok := r.Keys[name]; ok || r.Common == nil {
+		return v
+	}
+	return r.Common.Values(name)
 }
 
 // Effect is the outcome of a decision; the zero Effect is the implicit deny.

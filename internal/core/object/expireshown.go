@@ -16,14 +16,11 @@ type Scheduled struct {
 	Rule string // the rule's ID
 }
 
-// scheduled returns what the bucket's rules say. A bucket without a configuration costs
-// nothing. If the configuration can't be read, the answer has none of its headers.
+// scheduled returns what the bucket's rules say. If the configuration can't be read, the
+// answer has none of its headers.
 func (s *Store) scheduled(
 	ctx context.Context, b *bucket.Bucket, ask func(*lifecycle.Rules) lifecycle.Action,
 ) (out Scheduled) {
-	if b == nil || b.Lifecycle == (bucket.LifecycleID{}) {
-		return out
-	}
 	_ = s.store.View(ctx, func(r kv.Reader) error {
 		rules, err := s.buckets.Rules(r, b)
 		if err == nil && rules != nil {
@@ -37,6 +34,9 @@ func (s *Store) scheduled(
 
 // expires returns when a current version expires (x-amz-expiration).
 func (s *Store) expires(ctx context.Context, b *bucket.Bucket, key string, v *version) Scheduled {
+	if b == nil || b.Lifecycle == (bucket.LifecycleID{}) {
+		return Scheduled{}
+	}
 	return s.scheduled(ctx, b, func(r *lifecycle.Rules) lifecycle.Action {
 		return r.Expiration(&lifecycle.Object{Key: key, Size: v.size, Tags: v.tags, Created: v.since()})
 	})
@@ -44,5 +44,8 @@ func (s *Store) expires(ctx context.Context, b *bucket.Bucket, key string, v *ve
 
 // aborts returns when an upload is aborted (x-amz-abort-date).
 func (s *Store) aborts(ctx context.Context, b *bucket.Bucket, key string, u *upload) Scheduled {
+	if b == nil || b.Lifecycle == (bucket.LifecycleID{}) {
+		return Scheduled{}
+	}
 	return s.scheduled(ctx, b, func(r *lifecycle.Rules) lifecycle.Action { return r.Upload(key, u.since()) })
 }

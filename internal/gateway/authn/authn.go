@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"watertight/internal/access/authz"
@@ -107,14 +108,42 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 func (i *Identifier) signer(
 	r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time,
 ) authz.Caller {
-	from := i.origin(r)
-	s := situation(r, from)
+	by := &signer{i: i, request: r, claim: claim, credential: c, from: i.origin(r), at: at, arrived: r.At}
+	s := situation(r, by.from)
 	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
 	s.Temporary, s.Issued, s.MFAAt, s.SourceIdentity = c.Token != "", c.Issued, c.MFAAt, c.SourceIdentity
-	s.Keys = conditionKeys(r, from, claim, claim.Region, c.Keys)
-	sessionKeys(s.Keys, &c, at)
-	s.Again = func(ctx context.Context, at time.Time) (authz.Caller, error) { return i.again(ctx, r, claim, &c, at) }
+	s.Asked, s.Again = by, by.again
 	return authz.NewCaller(c.Principal, s)
+}
+
+// signer is the sender of a verified request. Its condition keys are worked out when a
+// policy refers to one: most policies refer to none.
+type signer struct {
+	i           *Identifier
+	request     *protocol.Request
+	claim       *sigv4.Claim
+	credential  credential.Credential
+	from        origin
+	at, arrived time.Time
+
+	once sync.Once
+	keys map[string][]string
+}
+
+// Values implements policy.Conditions.
+func (s *signer) Values(name string) []string {
+	s.once.Do(func() {
+		s.keys = conditionKeys(s.request, s.from, s.claim, s.claim.Region, s.credential.Keys)
+		if _, aged := s.keys["s3:signatureage"]; aged { // its age is that at the beginning
+			s.keys["s3:signatureage"] = signatureAge(s.arrived, s.claim)
+		}
+		sessionKeys(s.keys, &s.credential, s.at)
+	})
+	return s.keys[name]
+}
+
+func (s *signer) again(ctx context.Context, at time.Time) (authz.Caller, error) {
+	return s.i.again(ctx, s.request, s.claim, &s.credential, at)
 }
 
 // again looks up the sender of a verified request at a later time. The signature stays

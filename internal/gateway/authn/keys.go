@@ -84,10 +84,10 @@ func conditionKeys(
 		m["s3:authtype"] = one("REST-HEADER")
 	case sigv4.Query:
 		m["s3:authtype"] = one("REST-QUERY-STRING")
-		m["s3:signatureage"] = signatureAge(r, claim)
+		m["s3:signatureage"] = signatureAge(r.At, claim)
 	case sigv4.Form:
 		m["s3:authtype"] = one("POST")
-		m["s3:signatureage"] = signatureAge(r, claim)
+		m["s3:signatureage"] = signatureAge(r.At, claim)
 	default:
 		return m
 	}
@@ -111,9 +111,9 @@ func sessionKeys(m map[string][]string, c *credential.Credential, at time.Time) 
 	}
 }
 
-// signatureAge returns the age of the signature in milliseconds.
-func signatureAge(r *protocol.Request, claim *sigv4.Claim) []string {
-	return []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
+// signatureAge returns the age of the signature in milliseconds when the request arrived.
+func signatureAge(arrived time.Time, claim *sigv4.Claim) []string {
+	return []string{strconv.FormatInt(max(0, arrived.Sub(claim.Time).Milliseconds()), 10)}
 }
 
 func tlsVersion(v uint16) string {

@@ -53,6 +53,7 @@ type Claim struct {
 	Token                 string        // session token, "" if there is none
 	Payload               string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
 	signed                []string      // lower case, in the order of the request
+	names                 [8]string     // memory for it
 	signedList            string
 	request               *http.Request
 	path, query           string // raw
@@ -374,11 +375,16 @@ func lifetime(s string) (time.Duration, error) {
 
 // readScope splits akid/yyyymmdd/region/service/aws4_request. If there are five parts, it
 // returns them even if one of them is wrong.
-func readScope(credential string, t *Target) (p []string, wrong flaw) {
-	p = strings.Split(credential, "/")
+func readScope(credential string, t *Target) (p [5]string, wrong flaw) {
+	if strings.Count(credential, "/") != len(p)-1 {
+		return p, oddScope
+	}
+	for i := range p {
+		p[i], credential, _ = strings.Cut(credential, "/")
+	}
 	switch {
-	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
-		return nil, oddScope
+	case p[0] == "" || len(p[0]) > 128:
+		return [5]string{}, oddScope
 	case p[4] != terminator:
 		return p, oddTerminator
 	case p[3] != t.Service:
@@ -426,7 +432,12 @@ func IsExtension(name string) bool {
 
 // checkSigned refuses headers that mean something and were not signed.
 func (c *Claim) checkSigned() error {
-	c.signed = strings.Split(c.signedList, ";")
+	c.signed = c.names[:0]
+	for list, more := c.signedList, true; more; {
+		var name string
+		name, list, more = strings.Cut(list, ";")
+		c.signed = append(c.signed, name)
+	}
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
 		return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").
 			With("HeadersNotSigned", "host")
@@ -437,9 +448,15 @@ func (c *Claim) checkSigned() error {
 		if !isAmz && !IsExtension(name) && !strings.EqualFold(name, "content-md5") {
 			continue
 		}
-		lower := strings.ToLower(name)
-		if lower != "x-amz-content-sha256" && !slices.Contains(c.signed, lower) {
-			missing = append(missing, lower)
+		var room [64]byte
+		lower := append(room[:0], name...)
+		for i, ch := range lower { // names of headers are ASCII
+			if ch >= 'A' && ch <= 'Z' {
+				lower[i] = ch - 'A' + 'a'
+			}
+		}
+		if string(lower) != "x-amz-content-sha256" && !c.isSigned(lower) {
+			missing = append(missing, string(lower))
 		}
 	}
 	if missing == nil {
@@ -448,6 +465,16 @@ func (c *Claim) checkSigned() error {
 	slices.Sort(missing)
 	return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").
 		With("HeadersNotSigned", strings.Join(missing, ", "))
+}
+
+// isSigned is SignedHeader for bytes.
+func (c *Claim) isSigned(name []byte) bool {
+	for _, s := range c.signed {
+		if s == string(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // SignedHeader reports whether a header, named in lower case, was signed.

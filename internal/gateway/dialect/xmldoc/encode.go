@@ -187,14 +187,34 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 	case eBool, eBoolPtr:
 		b = strconv.AppendBool(b, v.Bool())
 	case eTime:
-		t := v.Interface().(time.Time)
-		b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		if v.CanAddr() { // a pointer takes no memory in an interface
+			b = appendTime(b, *v.Addr().Interface().(*time.Time))
+		} else {
+			b = appendTime(b, v.Interface().(time.Time))
+		}
 	default:
 		for i := range e.members {
 			b = e.members[i].append(b, v.FieldByIndex(e.members[i].index))
 		}
 	}
 	return append(b, e.close...)
+}
+
+// appendTime is AppendFormat in UTC with ISO 8601 and milliseconds, without parsing that layout
+// for each line of a listing.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	}
+	hour, minute, second := t.Clock()
+	two := func(b []byte, n int, end byte) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10), end) }
+	b = two(append(b, '0'+byte(year/1000), '0'+byte(year/100%10)), year%100, '-')
+	b = two(two(two(b, int(month), '-'), day, 'T'), hour, ':')
+	b = two(two(b, minute, ':'), second, '.')
+	ms := t.Nanosecond() / 1e6
+	return append(b, '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10), 'Z')
 }
 
 // appendAttributes inserts attributes into the start tag at the end of b.

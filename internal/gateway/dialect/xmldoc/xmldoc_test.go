@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 
 	"watertight/internal/fault"
 )
@@ -143,6 +146,19 @@ func FuzzAppendText(f *testing.F) {
 		var got string
 		if err := xml.Unmarshal(b, &got); err != nil || utf8.ValidString(s) && got != s {
 			t.Fatalf("%q is %q, %v", s, got, err)
+		}
+	})
+}
+
+// TestTime: times are formatted as by package time.
+func TestTime(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		at := time.Unix(rapid.Int64Range(-70_000_000_000, 300_000_000_000).Draw(r, "at"),
+			rapid.Int64Range(0, 999_999_999).Draw(r, "ns"))
+		at = at.In(time.FixedZone("", rapid.IntRange(-50_000, 50_000).Draw(r, "zone")))
+		want := at.UTC().Format("2006-01-02T15:04:05.000Z")
+		if got := string(appendTime(nil, at)); got != want {
+			r.Fatalf("%v is %q, want %q", at, got, want)
 		}
 	})
 }
