@@ -155,6 +155,24 @@ func cutLog(t *rapid.T, path string) {
 	}
 }
 
+// TestLogWithoutHeader: a log that got no header, because the disk was full or the power went,
+// is empty.
+func TestLogWithoutHeader(t *testing.T) {
+	inner := newMem()
+	write(sealed(inner), "e/000009.log", pattern(100), 100)
+	whole := must(read(inner, "e/000009.log"))
+	for _, b := range [][]byte{nil, whole[:1], whole[:63], make([]byte, 10), make([]byte, 64), make([]byte, 300_000)} {
+		write(inner, "d/000009.log", b, max(1, len(b)))
+		if got, err := read(sealed(inner), "d/000009.log"); err != nil || len(got) > 0 {
+			t.Errorf("%d bytes: %d, %v", len(b), len(got), err)
+		}
+	}
+	write(inner, "d/000009.log", append(make([]byte, 300_000), 1), 1<<20)
+	if _, err := read(sealed(inner), "d/000009.log"); !errors.Is(err, sealedfs.ErrDamaged) {
+		t.Error("a log of zeros and another byte:", err)
+	}
+}
+
 // TestDamagedLog: a byte changed, cut out or put in, in any frame that was durable when a
 // later one was written, is an error; what is read before it is right.
 func TestDamagedLog(t *testing.T) {

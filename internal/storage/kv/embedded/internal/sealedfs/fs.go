@@ -174,18 +174,19 @@ func (fs *FS) Open(path string, o ...vfs.OpenOption) (_ vfs.File, err error) {
 	return f, nil
 }
 
-// readHeader returns the header of a file, or false if it has none.
-func (fs *FS) readHeader(inner vfs.File, path string) (header, bool, error) {
+// readHeader returns the header of a file, or false if it has none. size is the number of its
+// bytes that the file has.
+func (fs *FS) readHeader(inner vfs.File, path string) (h header, size int, ok bool, err error) {
 	var b [headerSize]byte
-	n, err := inner.ReadAt(b[:], 0)
+	size, err = inner.ReadAt(b[:], 0)
 	if err == io.EOF {
 		err = nil
 	}
-	h, ok := fs.keys.open(b[:n])
+	h, ok = fs.keys.open(b[:size])
 	if !ok && err == nil && fs.o.Salvage {
 		h, ok = fs.correctHeader(inner, path)
 	}
-	return h, ok, err
+	return h, size, ok, err
 }
 
 // wrong reports that a file as a whole is not the one that was written.
@@ -202,10 +203,12 @@ const (
 )
 
 func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) {
-	h, ok, err := fs.readHeader(inner, path)
+	h, size, ok, err := fs.readHeader(inner, path)
 	switch {
 	case err != nil:
 		return nil, err
+	case n.kind == log && size < headerSize: // there was no room on the disk, or no time
+		return &frameReader{sealedFile: sealedFile{inner, path}}, nil
 	case !ok && n.kind == log:
 		// A log that has no header yet has nothing else, either.
 		b := fs.buffers.Get().(*buffer)
@@ -227,7 +230,7 @@ func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) 
 }
 
 func (fs *FS) openChunks(inner vfs.File, path string, n name, sequential bool) (vfs.File, error) {
-	h, ok, err := fs.readHeader(inner, path)
+	h, _, ok, err := fs.readHeader(inner, path)
 	if err != nil {
 		return nil, err
 	}
