@@ -27,6 +27,11 @@ func (s *Server) countStore() {
 		func() float64 { return float64(disk.Left()) })
 	m.gauge("watertight_disk_accepts_writes", "1 if the disk has room for writes.", "", "",
 		func() float64 { return truth(disk.Room(0) == space.Ample) })
+	m.gauge("watertight_anchor_behind_seconds", "How long the oldest change that is not anchored has waited.", "", "",
+		func() float64 {
+			behind, _ := s.anchor.Behind()
+			return behind.Seconds()
+		})
 	for what, is := range map[string]func(ctx context.Context) bool{
 		"reads":    func(ctx context.Context) bool { return s.health(ctx).Reads },
 		"writes":   func(ctx context.Context) bool { return s.health(ctx).Writes },
