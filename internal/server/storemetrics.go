@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"watertight/internal/core/payload"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/limit"
 	"watertight/internal/storage/kv/embedded"
@@ -20,7 +21,14 @@ func (s *Server) countStore() {
 	m.counter("watertight_fsyncs_total", "Times that files were made durable.", "files", "objects", s.payloads.Syncs)
 	m.counter("watertight_fsyncs_total", "Times that files were made durable.", "files", "audit", s.auditSyncs.Load)
 	m.hits("signing_keys", s.who.SigningKeys)
+	m.countSegments(s.payloads)
 	m.countAudit(s.trail)
+	anchor := s.anchor
+	m.gauge("watertight_anchor_behind_seconds", "How far the store's anchor is behind; 0 without one.", "", "",
+		func() float64 {
+			behind, _ := anchor.Behind()
+			return behind.Seconds()
+		})
 	m.countMemory(s.memory)
 	m.countConnections(s.door, s.config.MaxConnections)
 	m.gauge("watertight_disk_free_bytes", "Free bytes of the data directory's disk.", "", "",
@@ -72,6 +80,30 @@ func (m *metrics) countRecords(store any) {
 	m.counter("watertight_fsyncs_total", "Times that files were made durable.", "files", "records",
 		func() uint64 { return metered.Stats().Syncs })
 	m.hits("records", func() limit.Count { return metered.Stats().Opened })
+}
+
+// countSegments adds the room that segments take.
+func (m *metrics) countSegments(payloads *payload.Store) {
+	for _, g := range []struct {
+		name, help string
+		value      func(payload.Segments) float64
+	}{
+		{
+			"watertight_segments", "Files that objects share.",
+			func(s payload.Segments) float64 { return float64(s.Segments) },
+		},
+		{"watertight_segment_bytes", "Their size.", func(s payload.Segments) float64 { return float64(s.Bytes) }},
+		{
+			"watertight_segment_dead_bytes", "Of it, what no object needs; compaction gives it back.",
+			func(s payload.Segments) float64 { return float64(s.Dead) },
+		},
+	} {
+		m.gauge(g.name, g.help, "", "", func() float64 { return g.value(payloads.Segments()) })
+	}
+	m.counter("watertight_segment_moved_bytes_total", "Bytes that compaction copied into other segments.", "", "",
+		func() uint64 { return payloads.Segments().MovedBytes })
+	m.counter("watertight_segments_removed_total", "Segments that compaction removed.", "", "",
+		func() uint64 { return payloads.Segments().Removed })
 }
 
 // countAudit adds how far the audit log is behind.

@@ -8,7 +8,7 @@ import (
 // Target is a promise about a ratio. The unit of comparison follows from its kind.
 type Target struct {
 	Cell, Variant string
-	Against       string // "floor": CPU time; "best": ops/s of the best peer; else ops/s of this peer
+	Against       string // "floor", "base" (without the variant): CPU time; "best" peer, or a peer's name: ops/s
 	Limit         float64
 	Transport     string // "" is every one
 }
@@ -19,6 +19,8 @@ func Targets() []Target {
 		{Cell: "PUT 1 KiB", Against: "floor", Limit: 5.0}, {Cell: "PUT 10 KiB", Against: "floor", Limit: 6.5},
 		{Cell: "GET 1 KiB", Against: "floor", Limit: 3.0}, {Cell: "HEAD", Against: "floor", Limit: 2.5},
 		{Cell: "DELETE", Against: "floor", Limit: 4.5}, {Cell: "LIST 1,000", Against: "floor", Limit: 1.1},
+		{Cell: "PUT 1 KiB", Variant: "SSE-KMS", Against: "base", Limit: 1.1},
+		{Cell: "GET 1 KiB", Variant: "SSE-KMS", Against: "base", Limit: 1.1},
 		{Cell: "PUT 128 KiB", Against: "best", Limit: 1.5}, {Cell: "PUT 1 MiB", Against: "best", Limit: 1.5},
 		{Cell: "PUT 16 MiB", Against: "best", Limit: 1.0},
 		{Cell: "PUT 16 MiB", Variant: "SSE-KMS", Against: "best", Limit: 1.2},
@@ -62,13 +64,16 @@ func (r *Run) judge(p Part, t Target) []Verdict {
 		return nil
 	}
 	v := Verdict{What: label(t.Cell, t.Variant), Where: p.Title()}
-	if t.Against == "floor" {
-		base := r.floorOf(p, t.Cell)
+	if t.Against == "floor" || t.Against == "base" {
+		base, name := r.floorOf(p, t.Cell), "the floor's"
+		if t.Against == "base" {
+			base, name = p.find(own.Server, t.Cell, ""), "SSE-S3's"
+		}
 		if base == nil || own.CPU == nil || base.CPU.Median == 0 {
 			return nil
 		}
 		x := own.CPU.Median / base.CPU.Median
-		v.Want, v.Got = fmt.Sprintf("≤ %.1fx the floor's CPU", t.Limit), ratio(x)+"x"
+		v.Want, v.Got = fmt.Sprintf("≤ %.1fx %s CPU", t.Limit, name), ratio(x)+"x"
 		v.Met = x <= t.Limit
 		return []Verdict{v}
 	}
