@@ -160,6 +160,7 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 	}
 	err = embedded.Check(ctx, embedded.Options{
 		Dir: metaDir(in.Data), Root: o.key.Ring, AtLeast: o.anchor, Logger: in.Logger,
+		Marks:    slices.Collect(maps.Values(o.marks)),
 		Verified: func(f embedded.Found) error { return parts.belongs(ctx, f) },
 	})
 	if err != nil {

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -127,8 +129,8 @@ func Refused(err error) error {
 // Survey finds out which parts exist.
 func Survey(files folder.FS, data string) (*Parts, error) {
 	p := &Parts{files: files, data: data, marks: map[string]embedded.Mark{}}
-	meta, err := folder.ReadDir(files, metaDir(data))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	exists, err := embedded.Exists(files, metaDir(data))
+	if err != nil {
 		return nil, err
 	}
 	whole, blobs, err := payload.Look(files, data)
@@ -139,7 +141,7 @@ func Survey(files folder.FS, data string) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Fresh = len(meta) == 0
+	p.Fresh = !exists
 	marked, err := p.orphanMarker()
 	if err != nil {
 		return nil, err
@@ -186,7 +188,7 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 		if err != nil {
 			return nil, err
 		}
-		o.AtLeast = max(o.AtLeast, commit)
+		o.AtLeast, o.Marks = max(o.AtLeast, commit), slices.Collect(maps.Values(p.marks))
 	}
 	if p.Fresh {
 		if err := p.unmark(); err != nil {

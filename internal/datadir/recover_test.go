@@ -118,9 +118,9 @@ func TestCheckAndRecover(t *testing.T) {
 		"a bit of a table": {"meta/*.sst", middle, 0, false},
 		"a block of a table": {"meta/*.sst", func(n int64) []int64 {
 			return []int64{
-				n / 2, n/2 + 1,
+				n * 3 / 4, n*3/4 + 1, // among the versions of objects
 			}
-		}, 30, false},
+		}, 40, false},
 		"the first bit of a table": {"meta/*.sst", func(int64) []int64 { return []int64{100} }, 0, false},
 		"the footer of a table":    {"meta/*.sst", func(n int64) []int64 { return []int64{n - 5} }, 0, false},
 		"the index of a table": {"meta/*.sst", func(n int64) []int64 {

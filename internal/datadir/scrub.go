@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"watertight/internal/core/keys"
@@ -47,6 +49,7 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 	ring := keys.New(key.Ring, nil)
 	err = embedded.Check(ctx, embedded.Options{
 		Dir: metaDir(in.Data), Root: key.Ring, AtLeast: atLeast, Logger: in.Logger,
+		Marks: slices.Collect(maps.Values(parts.marks)),
 		Verified: func(f embedded.Found) (err error) {
 			if err := parts.belongs(ctx, f); err != nil {
 				return Refused(err)

@@ -1,5 +1,5 @@
 // Package format compares data directories with docs/FORMAT.md. Its reader was written
-// from that page: it shares no code with the server but the engine.
+// from that page, and package metafiles as well: it shares no code with the server but the engine.
 package format
 
 import (
@@ -21,6 +21,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"watertight/test/metafiles"
 )
 
 // directory is a data directory that no server runs on.
@@ -129,10 +131,59 @@ func readDirectory(t *testing.T, path string, format byte, root []generation) *d
 	return d
 }
 
-// metadata reads the store's own records and opens every other.
+// generations returns the keys of all generations of the root key.
+func (d *directory) generations() (all [][]byte) {
+	for _, g := range d.root {
+		all = append(all, g.key)
+	}
+	return all
+}
+
+// metadata reads the store's own records and every other.
 func (d *directory) metadata() {
 	d.t.Helper()
-	db, err := pebble.Open(filepath.Join(d.path, "meta"), &pebble.Options{ReadOnly: true, Logger: quiet{}})
+	folder := filepath.Join(d.path, "meta")
+	value := d.value
+	if d.format >= 4 {
+		s, err := metafiles.Open(folder, d.generations())
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if s.Format != d.format {
+			d.t.Fatalf("STORE has format %d", s.Format)
+		}
+		d.id, folder = s.ID, d.t.TempDir()
+		if err := s.Plain(folder); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	raw := d.raw(folder)
+	if d.format < 4 {
+		value = d.sealedValues(raw)
+	}
+	chain, newest := value("\x00c", raw["\x00c"])
+	if len(chain) != 40 || binary.BigEndian.Uint64(chain) != newest {
+		d.t.Fatalf("the chain is %x", chain)
+	}
+	d.commit, d.records = newest, map[string][]byte{}
+	for key, stored := range raw {
+		switch {
+		case key[0] != 0:
+			plain, commit := value(key, stored)
+			if d.records[key] = plain; commit > d.commit {
+				d.t.Errorf("%q is of commit %d, after the newest", key, commit)
+			}
+		case key == "\x00c" || d.format < 4 && (key == "\x00v" || strings.HasPrefix(key, "\x00e")):
+		default:
+			d.t.Errorf("the page has no own key %q", key)
+		}
+	}
+}
+
+// raw returns everything in an engine.
+func (d *directory) raw(folder string) map[string][]byte {
+	d.t.Helper()
+	db, err := pebble.Open(folder, &pebble.Options{ReadOnly: true, Logger: quiet{}})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -148,6 +199,21 @@ func (d *directory) metadata() {
 	if err := it.Close(); err != nil {
 		d.t.Fatal(err)
 	}
+	return raw
+}
+
+// value returns a stored value and the number of its commit.
+func (d *directory) value(key string, stored []byte) ([]byte, uint64) {
+	d.t.Helper()
+	if len(stored) < 9 || stored[0] != 2 {
+		d.t.Fatalf("the value of %q is %x", key, stored)
+	}
+	return stored[9:], binary.BigEndian.Uint64(stored[1:])
+}
+
+// sealedValues opens the values of a store up to version 3.
+func (d *directory) sealedValues(raw map[string][]byte) func(key string, sealed []byte) ([]byte, uint64) {
+	d.t.Helper()
 	version := raw["\x00v"]
 	if len(version) != 61 || version[0] != d.format {
 		d.t.Fatalf("the version record is %x", version)
@@ -161,7 +227,7 @@ func (d *directory) metadata() {
 			epochs[n] = d.opened("an epoch", "watertight kv epoch", value, context)
 		}
 	}
-	value := func(key string, sealed []byte) ([]byte, uint64) {
+	return func(key string, sealed []byte) ([]byte, uint64) {
 		if len(sealed) < 37 || sealed[0] != 1 {
 			d.t.Fatalf("the value of %q is %x", key, sealed)
 		}
@@ -169,22 +235,6 @@ func (d *directory) metadata() {
 		plain := d.open(fmt.Sprintf("the value of %q", key), epoch, sealed[9:21], sealed[21:],
 			append(slices.Clone(sealed[:21]), key...))
 		return plain, binary.BigEndian.Uint64(sealed[1:])
-	}
-	chain, newest := value("\x00c", raw["\x00c"])
-	if len(chain) != 40 || binary.BigEndian.Uint64(chain) != newest {
-		d.t.Fatalf("the chain is %x", chain)
-	}
-	d.commit, d.records = newest, map[string][]byte{}
-	for key, sealed := range raw {
-		switch {
-		case key[0] != 0:
-			plain, commit := value(key, sealed)
-			if d.records[key] = plain; commit > d.commit {
-				d.t.Errorf("%q is of commit %d, after the newest", key, commit)
-			}
-		case key != "\x00v" && key != "\x00c" && !strings.HasPrefix(key, "\x00e"):
-			d.t.Errorf("the page has no own key %q", key)
-		}
 	}
 }
 
@@ -216,7 +266,15 @@ func (d *directory) marker(folder string) {
 	if !bytes.Equal(body[8:24], public) || commit > d.commit || !bytes.Equal(id, d.id) || len(body) != 97+60*int(n) {
 		d.t.Errorf("the marker of %s names another store: %x", folder, b)
 	}
+	if d.format >= 4 && n != 1 || record[0] != d.format {
+		d.t.Errorf("the marker of %s has version %d and %d keys", folder, record[0], n)
+	}
 	for i := range n {
+		if d.format >= 4 {
+			at := append(slices.Clone(d.id), d.format)
+			d.opened("a marker's key of the files", "watertight kv files", body[97:157], at)
+			continue
+		}
 		at := binary.BigEndian.AppendUint32(slices.Clone(d.id), i+1)
 		d.opened("a marker's epoch", "watertight kv epoch", body[97+60*i:][:60], at)
 	}
@@ -275,7 +333,7 @@ func (d *directory) audit() {
 	if events == 0 {
 		d.t.Error("the log has no event")
 	}
-	if d.format > 2 && version != 3 {
+	if d.format >= present && version != 3 {
 		d.t.Errorf("the newest file of the log has version %d", version)
 	}
 	mark := d.records["al"]

@@ -38,7 +38,14 @@ func encryptions() []encryption {
 	}
 }
 
-func firstPart() []byte { return bytes.Repeat([]byte("a part!!"), 5<<20/8) }
+// manyParts are the parts of an upload. In a directory for testdata it has one: every other but the last has
+// at least 5 MiB.
+func manyParts() [][]byte {
+	if *update {
+		return [][]byte{large()}
+	}
+	return [][]byte{bytes.Repeat([]byte("a part!!"), 5<<20/8), large()}
+}
 
 // encryptedObjects puts objects and uploads parts under every encryption.
 func (p *populator) encryptedObjects() {
@@ -65,7 +72,7 @@ func (p *populator) encryptedObjects() {
 			in.SSEKMSEncryptionContext = e.contextHeader()
 			must[*s3.PutObjectOutput](t)(p.s3.PutObject(ctx, in))
 		}
-		p.encryptedParts(e, key, "parts", firstPart(), large())
+		p.encryptedParts(e, key, "parts", manyParts()...)
 		p.encryptedParts(e, key, "pending", large())
 	}
 }
@@ -174,7 +181,7 @@ func (p *populator) encryptedServed() {
 	p.t.Helper()
 	for _, e := range encryptions() {
 		for name, want := range map[string][]byte{
-			"small": inline(), "large": large(), "parts": append(firstPart(), large()...),
+			"small": inline(), "large": large(), "parts": bytes.Join(manyParts(), nil),
 		} {
 			in := &s3.GetObjectInput{Bucket: aws.String(encryptedBox), Key: aws.String(e.name + " " + name)}
 			if e.algorithm == "" {

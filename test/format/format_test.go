@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -25,9 +26,12 @@ import (
 
 var update = flag.Bool("update", false, "write the data directory in testdata anew")
 
-// golden is a data directory and its root key, as the first program with the format's
-// version wrote them.
-const golden = "testdata/version2.tar.gz"
+// present is the version that this program writes.
+const present = 4
+
+// golden returns a data directory and its root key, as a program of a version wrote them:
+// the first one of version 2, and the last one of version 3.
+func golden(version int) string { return fmt.Sprintf("testdata/version%d.tar.gz", version) }
 
 func serve(t *testing.T, dir string) *harness.Server {
 	t.Helper()
@@ -41,7 +45,7 @@ func serve(t *testing.T, dir string) *harness.Server {
 func check(t *testing.T, dir string, all []*kind) {
 	t.Helper()
 	data := filepath.Join(dir, "data")
-	checkAs(t, dir, all, 3, keyring(t, data, fromFile(t, filepath.Join(dir, "root.key"))))
+	checkAs(t, dir, all, present, keyring(t, data, fromFile(t, filepath.Join(dir, "root.key"))))
 }
 
 // checkAs compares a directory with the page, and what is in it with what was put there.
@@ -72,7 +76,7 @@ func TestEveryByte(t *testing.T) {
 	s.Stop()
 	check(t, dir, all)
 	seenKeys(t, all)
-	d := readDirectory(t, filepath.Join(dir, "data"), 3,
+	d := readDirectory(t, filepath.Join(dir, "data"), present,
 		keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key"))))
 	checkEncrypted(d)
 	if !*update {
@@ -90,17 +94,39 @@ func TestPassphrase(t *testing.T) {
 		c.RootKey, c.Getenv = "passphrase:", func(string) string { return phrase }
 	})
 	s.Stop()
-	d := readDirectory(t, s.Data, 3, keyring(t, s.Data, fromPassphrase(t, phrase)))
+	d := readDirectory(t, s.Data, present, keyring(t, s.Data, fromPassphrase(t, phrase)))
 	checkRecords(t, d, page(t))
 }
 
-// TestGoldenDirectory: a directory that an earlier program wrote agrees with the page. This program serves
-// everything in it, and afterwards it still agrees. Every kind of record that the page names occurs.
-func TestGoldenDirectory(t *testing.T) {
-	dir, all := t.TempDir(), page(t)
-	unpack(t, dir)
-	earlier := keyFile(t, filepath.Join(dir, "root.key"))
-	checkAs(t, dir, all, 2, []generation{{1, earlier}})
+// TestGoldenDirectories: a directory that an earlier program wrote agrees with the page. This program
+// migrates it and serves everything in it, and afterwards it still agrees. Every kind of record that the page
+// names occurs.
+func TestGoldenDirectories(t *testing.T) {
+	for version := 2; version <= present; version++ {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			dir, all := t.TempDir(), page(t)
+			unpack(t, dir, version)
+			root := []generation{{1, keyFile(t, filepath.Join(dir, "root.key"))}}
+			if version > 2 {
+				root = keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))
+			}
+			checkAs(t, dir, all, byte(version), root)
+			seenGolden(t, all)
+			s := serve(t, dir)
+			served(t, s)
+			s.Stop()
+			check(t, dir, all)
+			after := keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))
+			if len(after) != 1 || after[0].number != 1 || !bytes.Equal(after[0].key, root[0].key) {
+				t.Errorf("the root key is not generation 1: %d generations", len(after))
+			}
+		})
+	}
+}
+
+// seenGolden checks that a directory of populate has every kind of record.
+func seenGolden(t *testing.T, all []*kind) {
+	t.Helper()
 	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
 	// KMS; a rotation; lifecycle, which programs of version 2 did not have; frozen principals;
 	// the instant of locks; the CDN; segments.
@@ -113,14 +139,6 @@ func TestGoldenDirectory(t *testing.T) {
 		if unseen {
 			t.Errorf("no record is like %s: extend populate and write the directory again", k.text)
 		}
-	}
-	s := serve(t, dir)
-	served(t, s)
-	s.Stop()
-	check(t, dir, all)
-	root := keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))
-	if len(root) != 1 || root[0].number != 1 || !bytes.Equal(root[0].key, earlier) {
-		t.Errorf("the root key did not become generation 1: %d generations", len(root))
 	}
 }
 
@@ -215,7 +233,7 @@ func pack(t *testing.T, dir string) {
 		return err
 	})
 	if err = errors.Join(err, w.Close(), z.Close()); err == nil {
-		err = os.WriteFile(golden, buf.Bytes(), 0o644)
+		err = os.WriteFile(golden(present), buf.Bytes(), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -223,9 +241,9 @@ func pack(t *testing.T, dir string) {
 }
 
 // unpack extracts the directory in testdata.
-func unpack(t *testing.T, dir string) {
+func unpack(t *testing.T, dir string, version int) {
 	t.Helper()
-	f, err := os.Open(golden)
+	f, err := os.Open(golden(version))
 	if err != nil {
 		t.Fatal(err)
 	}

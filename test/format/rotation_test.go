@@ -13,36 +13,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/cockroachdb/pebble/v2"
 
 	"watertight/internal/operator"
 	"watertight/internal/server"
 	"watertight/test/harness"
+	"watertight/test/metafiles"
 )
 
-// rawWrappings returns the wrapped keys that the disk has unsealed: the store's id, its epochs, and a sealed
+// rawWrappings returns the wrapped keys that the disk has unsealed: the store's own, and that of a sealed
 // file.
-func rawWrappings(t *testing.T, data string) map[string][]byte {
+func rawWrappings(t *testing.T, data string, root []generation) map[string][]byte {
 	t.Helper()
-	db, err := pebble.Open(filepath.Join(data, "meta"), &pebble.Options{ReadOnly: true, Logger: quiet{}})
+	d := &directory{root: root}
+	s, err := metafiles.Open(filepath.Join(data, "meta"), d.generations())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	it, err := db.NewIter(&pebble.IterOptions{UpperBound: []byte{1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string][]byte{}
-	for it.First(); it.Valid(); it.Next() {
-		if k := string(it.Key()); k == "\x00v" || strings.HasPrefix(k, "\x00e") {
-			value := bytes.Clone(it.Value())
-			all[k] = value[len(value)-60:]
-		}
-	}
-	if err := it.Close(); err != nil {
-		t.Fatal(err)
-	}
+	all := map[string][]byte{"id": s.Wrapped[0], "files": s.Wrapped[1]}
 	file, err := os.ReadFile(filepath.Join(data, "tls/self-signed"))
 	if err != nil {
 		t.Fatal(err)
@@ -81,11 +68,11 @@ func rotate(t *testing.T, s *harness.Server, to string) operator.RootKey {
 // the keyring nor any wrapped key in the files.
 func TestRotation(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
-	unpack(t, dir)
+	unpack(t, dir, 2)
 	data, newKey := filepath.Join(dir, "data"), filepath.Join(dir, "new.key")
 	s := serve(t, dir)
 	s.Stop()
-	before := rawWrappings(t, data)
+	before := rawWrappings(t, data, keyring(t, data, fromFile(t, filepath.Join(dir, "root.key"))))
 	s = serve(t, dir)
 	keyID, blob := encrypted(t, s)
 	clients(t, s).encryptedObjects()
@@ -110,8 +97,8 @@ func TestRotation(t *testing.T) {
 	if len(root) != 2 || root[0].number != 2 {
 		t.Fatalf("%d generations", len(root))
 	}
-	checkAs(t, dir, all, 3, root)
-	rotated(t, readDirectory(t, data, 3, root), 2)
+	checkAs(t, dir, all, present, root)
+	rotated(t, readDirectory(t, data, present, root), 2)
 	for path, text := range harness.Contents(t, data) {
 		for what, wrapped := range before {
 			if strings.Contains(text, string(wrapped)) {
@@ -133,8 +120,8 @@ func TestRotation(t *testing.T) {
 	served(t, s)
 	s.Stop()
 	root = keyring(t, data, fromFile(t, newKey))
-	checkAs(t, dir, all, 3, root)
-	rotated(t, readDirectory(t, data, 3, root), 3)
+	checkAs(t, dir, all, present, root)
+	rotated(t, readDirectory(t, data, present, root), 3)
 }
 
 func keysOf(s *harness.Server) *kms.Client {

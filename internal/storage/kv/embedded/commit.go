@@ -17,14 +17,11 @@ var errConflict = errors.New("kv: conflict") // never leaves the package
 
 // commit is a transaction that was given to the committer.
 type commit struct {
-	tx      *tx
-	status  atomic.Int32
-	done    chan error // nil: durable; errConflict: run it again
-	claim   *claim     // set: this is not a transaction but a claim
-	last    bool       // see settled
-	rekeyed int        // how many keys were rewrapped
-	failed  error      // why some keys were not
-	rekey   bool       // set: no transaction; the store's own keys are rewrapped, see Rekey
+	tx     *tx
+	status atomic.Int32
+	done   chan error // nil: durable; errConflict: run it again
+	claim  *claim     // set: this is not a transaction but a claim
+	last   bool       // see settled
 }
 
 // A commit is withdrawn by its owner or taken by the committer, not both.
@@ -52,8 +49,8 @@ type group struct {
 	next     *claim
 }
 
-// commitLoop decides the order of commits. It validates, numbers and seals them, and writes
-// them to the engine.
+// commitLoop decides the order of commits. It validates and numbers them, and writes them to
+// the engine.
 func (s *store) commitLoop() {
 	defer close(s.groups)
 	for {
@@ -139,20 +136,13 @@ func (s *store) gather(g *group) bool {
 	}
 }
 
-// accept validates c and seals its writes into g.
+// accept validates c and puts its writes into g.
 func (s *store) accept(g *group, c *commit) {
 	if c.claim != nil {
 		g.next = c.claim
 		return
 	}
 	if !c.status.CompareAndSwap(queued, taken) {
-		return
-	}
-	if c.rekey {
-		s.chain.commit++
-		s.window.add(nil, nil)
-		c.rekeyed, c.failed = s.rewrap(g.batch)
-		g.commits = append(g.commits, c)
 		return
 	}
 	t := c.tx
@@ -167,10 +157,10 @@ func (s *store) accept(g *group, c *commit) {
 		s.opened.wrote(o.key, s.chain.commit)
 		if o.value == nil {
 			g.batch.Delete(o.key)
-			s.chain.add(o.key, nil)
+			s.chain.add(o.key)
 			continue
 		}
-		s.chain.add(o.key, s.sealer.set(g.batch, s.chain.commit, o.key, o.value))
+		s.chain.add(o.key, setValue(g.batch, s.chain.commit, o.key, o.value))
 	}
 	g.size += t.size
 	g.commits = append(g.commits, c)
@@ -178,7 +168,7 @@ func (s *store) accept(g *group, c *commit) {
 
 // apply writes g to the engine and makes it visible to transactions.
 func (s *store) apply(g *group) bool {
-	s.chain.end(&s.sealer, g.batch)
+	s.chain.end(g.batch)
 	g.sum = s.chain.sum
 	if err := g.batch.Apply(); err != nil {
 		s.fail(err)

@@ -17,6 +17,7 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // crew writes to a store until it is stopped: each writer counts in two keys at once, and readers read both.
@@ -144,8 +145,9 @@ func (c *crew) promised() (p promise) {
 // kept opens the store that a crash left and checks it against p.
 func (p promise) kept(t *testing.T, b *bench, fs vfs.FS) {
 	t.Helper()
-	after := onDisk(fs)
-	after.root = b.root
+	after := &bench{b.id, func(s *store) (engine.Engine, error) {
+		return startPebble(engineOptions(Options{Dir: "db", fs: fs}, b.id))(s)
+	}}
 	s := after.open(t, func(o *Options) { o.AtLeast = p.durable })
 	for w := range p.acked {
 		if n, err := count(s, w); err != nil || n < p.acked[w] || n < p.shown[w] {

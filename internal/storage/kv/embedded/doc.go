@@ -1,8 +1,8 @@
-// Package embedded is the kv.Store of one process: optimistic transactions and
-// sealed values over an ordered engine (Pebble on disk, or a map in memory). It
-// exists so that no engine ever sees a plain value, and so that transactions are
-// written once for every engine. It must never know what the records mean, and
-// only the packages that open the store may know it: core sees kv.Store.
+// Package embedded is the kv.Store of one process: optimistic transactions over an
+// ordered engine (Pebble on sealed files, or a map in memory). It exists so that nothing
+// plain reaches a disk, and so that transactions are written once for every engine. It must
+// never know what the records mean, and only the packages that open the store may know it:
+// core sees kv.Store.
 //
 // # How a transaction runs
 //
@@ -14,8 +14,8 @@
 //  1. asks the window whether anything that was read has been written since; if so,
 //     the transaction runs again (after six times it claims the committer, so that
 //     nothing else commits between its reads and its own commit);
-//  2. gives it the next commit number, seals its values, and puts them into the
-//     engine's batch of the group.
+//  2. gives it the next commit number, and puts its writes into the engine's batch of the
+//     group.
 //
 // Transactions that queue up while the previous group is being synced go into one
 // batch, with one sync for all of them (group commit). apply makes the batch visible
@@ -40,13 +40,11 @@
 // relies on it (Tx.Rely) is checked against the window from that state on as well, so
 // that a policy which changed in between makes it run again, and the decision with it.
 //
-// # Sealing and the chain
+// # Keys and the chain
 //
-// Each value is sealed (sealing.go) with AES-256-GCM under the key of an epoch, which
-// is new with every open: the nonce is the epoch and a counter, so that none comes
-// twice even when the newest commits and their counters were lost in a crash. The key
-// of the record and the number of its commit are authenticated with it: a value can't
-// be moved, and one from the future is refused.
+// The engine's files are sealed as a whole (internal/sealedfs) under a key of the store,
+// which lies, wrapped under the root key, in the file STORE (identity.go). A value
+// (value.go) has the number of its commit; one from the future is refused.
 //
 // Commits are numbered and chained (head.go): with each group a record is written that
 // holds the newest number and a hash over every change since the store was made. The
@@ -59,8 +57,12 @@
 // blobs and of the audit log. It holds the store's public id, a commit that the store
 // has reached, and a second copy of the wrapped keys. With it, parts of different
 // stores, or of different ages, are told apart before anything is changed (verify.go),
-// and records can be opened even if the store lost its own copy of the keys
-// (salvage.go).
+// and the store can be opened even if STORE is lost.
+//
+// # Older formats
+//
+// Up to format 3 the files were plain and each value was sealed (legacy.go). Such a store is
+// only read: when it is opened for writing, it is migrated first (migrate.go, place.go).
 //
 // # Failure
 //

@@ -1,13 +1,17 @@
-package embedded_test
+package embedded
 
 import (
 	"bytes"
-	"os"
+	"errors"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/kv/embedded"
+	"watertight/internal/storage/kv/embedded/internal/sealedfs"
 	"watertight/internal/storage/seal"
 )
 
@@ -16,7 +20,7 @@ func TestErase(t *testing.T) {
 	dir, root := t.TempDir(), seal.RingOf(seal.NewKey())
 	open := func(create bool) kv.Store {
 		t.Helper()
-		s, err := embedded.OpenPebble(t.Context(), embedded.Options{Dir: dir, Root: root, Create: create})
+		s, err := OpenPebble(t.Context(), Options{Dir: dir, Root: root, Create: create})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +42,7 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(false) // the engine has written its log into a table
-	if !inTables(t, dir, doomed) || !inTables(t, dir, kept) {
+	if !inTables(t, inner(s), dir, doomed) || !inTables(t, inner(s), dir, kept) {
 		t.Fatal("the test does not find records in tables")
 	}
 	update(s, func(tx kv.Tx) { tx.Delete([]byte(doomed)) })
@@ -62,21 +66,29 @@ func TestErase(t *testing.T) {
 	if err := s.Close(); err != nil { // a table that is no longer read is removed meanwhile
 		t.Fatal(err)
 	}
-	if inTables(t, dir, doomed) {
+	if inTables(t, inner(s), dir, doomed) {
 		t.Error("the value is still in a table")
 	}
 }
 
 // inTables reports whether a table of the engine holds a text.
-func inTables(t *testing.T, dir, text string) (found bool) {
+func inTables(t *testing.T, s *store, dir, text string) (found bool) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil && !os.IsNotExist(err) {
+	plain := sealedfs.New(vfs.Default, s.id.files, sealedfs.Options{Salvage: true})
+	for _, name := range files {
+		f, err := plain.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
 		found = found || bytes.Contains(b, []byte(text[2:])) // tables omit common prefixes of keys

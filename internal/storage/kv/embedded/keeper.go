@@ -20,7 +20,7 @@ import (
 // durable before is still there; reads continue all the time.
 type keeper struct {
 	o   Options
-	eo  pebblekv.Options
+	id  *identity
 	now atomic.Pointer[store]
 
 	stop, done chan struct{}
@@ -38,18 +38,18 @@ const (
 
 // keep opens the engine of a store that was verified, or opens the store for reading
 // if the disk is too full for the engine.
-func keep(ctx context.Context, o Options, eo pebblekv.Options) (kv.Store, error) {
+func keep(ctx context.Context, o Options, id *identity) (kv.Store, error) {
 	if o.Pause == 0 {
 		o.Pause = time.Second
 	}
-	k := &keeper{o: o, eo: eo, stop: make(chan struct{}), done: make(chan struct{})}
+	k := &keeper{o: o, id: id, stop: make(chan struct{}), done: make(chan struct{})}
 	var s *store
 	err := error(syscall.ENOSPC)
 	if k.enough() {
-		s, err = open(ctx, o, startPebble(eo))
+		s, err = open(ctx, o, id, startPebble(engineOptions(o, id)))
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		if s, err = openReadOnly(ctx, o); err == nil {
+		if s, err = openReadOnly(ctx, o, id); err == nil {
 			s.log.Warn("kv: the disk is full: reads are served, and writes as soon as there is room")
 		}
 	}
@@ -77,7 +77,7 @@ func (k *keeper) enough() bool {
 	if k.o.Enough == nil {
 		return true
 	}
-	n, err := pebblekv.LogBytes(k.eo)
+	n, err := pebblekv.LogBytes(engineOptions(k.o, k.id))
 	return err == nil && k.o.Enough(n+startRoom)
 }
 
@@ -122,16 +122,16 @@ func (k *keeper) replace() error {
 	}
 	o := k.o
 	o.AtLeast, o.Verified = max(o.AtLeast, old.Durable()), func(f Found) error {
-		if f.ID != old.sealer.public() {
+		if f.ID != publicID(k.id.id) {
 			return errors.New("kv: the files belong to another store now")
 		}
 		return nil
 	}
 	ctx := context.Background() // not cancelled: opening always ends, and must not be interrupted
-	if err := verified(ctx, o); err != nil {
+	if err := verified(ctx, o, place{dir: o.Dir, id: k.id}); err != nil {
 		return err
 	}
-	s, err := open(ctx, o, startPebble(k.eo))
+	s, err := open(ctx, o, k.id, startPebble(engineOptions(o, k.id)))
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,10 @@ func (k *keeper) Copy(ctx context.Context, dir string) error {
 	if !ok || s.readOnly {
 		return unavailable(errReadOnly)
 	}
-	return e.Copy(dir)
+	if err := e.Copy(dir); err != nil {
+		return err
+	}
+	return writeStore(k.o.disk(), dir, k.id.current())
 }
 
 // VerifyTables implements kv.Verified.

@@ -15,10 +15,12 @@ import (
 
 // A marker ties a folder to a store: it holds the store's id and a commit that the
 // store has reached. It also holds a second copy of the keys that open the records,
-// in case the block that holds the first copy is damaged. Everything in it is wrapped
-// or authenticated under the root key.
+// in case STORE is damaged. Everything in it is wrapped or authenticated under the root
+// key.
 //
-//	"WTSTORE" 2 | id 16 | commit 8 | version record 61 | n 4 | n wrapped epochs, 60 each | HMAC-SHA256
+//	"WTSTORE" 2 | public id 16 | commit 8 | version 1 | wrapped id 60 | n 4 | n wrapped keys, 60 each | HMAC-SHA256
+//
+// The one key is that of the store's files. Up to format 3, each epoch had one.
 const (
 	markerMagic   = "WTSTORE\x02"
 	wrappedSize   = 60
@@ -38,31 +40,19 @@ type Mark struct {
 	ID     [16]byte
 	Commit uint64 // a commit that the store has reached
 
-	record []byte
-	epochs [][]byte
-}
-
-// public returns the id that markers hold. The store's own id is never written outside
-// of the store.
-func (s *sealer) public() [16]byte {
-	k := seal.Key(s.id).Derive("watertight kv public id")
-	return [16]byte(k[:16])
-}
-
-func (s *store) marker(commit uint64) []byte {
-	id, epochs := s.sealer.public(), *s.sealer.copies.Load()
-	b := append([]byte(markerMagic), id[:]...)
-	b = binary.BigEndian.AppendUint64(b, commit)
-	b = append(b, *s.record.Load()...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(epochs)))
-	for _, e := range epochs {
-		b = append(b, e...)
-	}
-	return append(b, markerMAC(s.root.Current().Key, b)...)
+	record []byte   // format of the store, and its wrapped id
+	keys   [][]byte // wrapped: the key of its files, or those of the epochs up to format 3
 }
 
 // Marker implements Marked.
 func (s *store) Marker() []byte { return s.marker(s.Durable()) }
+
+func (s *store) marker(commit uint64) []byte {
+	if s.legacy != nil {
+		return s.legacy.marker(s.root, commit)
+	}
+	return s.id.marker(commit)
+}
 
 func markerMAC(generation seal.Key, b []byte) []byte {
 	k := generation.Derive(markerPurpose)
@@ -140,7 +130,7 @@ func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
 		return m, false
 	}
 	for ; len(body) > 0; body = body[wrappedSize:] {
-		m.epochs = append(m.epochs, body[:wrappedSize])
+		m.keys = append(m.keys, body[:wrappedSize])
 	}
 	return m, true
 }

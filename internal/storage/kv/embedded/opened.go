@@ -9,11 +9,11 @@ import (
 )
 
 // opened caches values of records that are read repeatedly, such as those of a bucket and
-// of the key that signs, so that reading them again needs neither a search in the engine
-// nor decryption. It never returns a value that differs from the one in the state that is
-// read. For each key, by its hash, it knows the newest commit that wrote the key; the
-// committer reports a commit before any state contains it. If two states are not older than
-// that commit, no commit between them wrote the key, so both have the same value.
+// of the key that signs, so that reading them again needs no search in the engine. It never
+// returns a value that differs from the one in the state that is read. For each key, by its
+// hash, it knows the newest commit that wrote the key; the committer reports a commit before
+// any state contains it. If two states are not older than that commit, no commit between
+// them wrote the key, so both have the same value.
 type opened struct {
 	seed    maphash.Seed
 	values  *limit.Cache[uint64, *openedValue]

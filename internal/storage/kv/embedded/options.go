@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/foldervfs"
 	"watertight/internal/storage/kv/embedded/internal/memkv"
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 	"watertight/internal/storage/seal"
@@ -24,7 +24,9 @@ import (
 type Options struct {
 	Dir   string     // its directory; a store in memory has none
 	Files folder.FS  // holds Dir; nil is the machine's
-	Root  *seal.Ring // wraps the keys that seal the values
+	Root  *seal.Ring // wraps the keys of the store
+	// Marks hold copies of the wrapped keys, which are used if the store's own is damaged.
+	Marks []Mark
 	// AtLeast is the newest commit number that is known from elsewhere, such as the audit
 	// log. A store that has lost that commit is refused. 0 means that none is known.
 	AtLeast uint64
@@ -35,7 +37,7 @@ type Options struct {
 	Create bool
 	// Verified is called with the store that was found, after it was verified and
 	// before anything is changed. If it returns an error, the opening fails. It may
-	// be nil.
+	// be nil. A store of an older format is migrated after it.
 	Verified func(Found) error
 	// Room is called before every commit that writes, with its bytes. With DeletesOnly, an
 	// Update is allowed if it deletes something and sets at most 256 KiB (what a deletion
@@ -54,28 +56,55 @@ type Options struct {
 	fs vfs.FS // for tests; nil is the machine's file system
 }
 
+// disk returns the file system on which the store's files lie.
+func (o Options) disk() vfs.FS {
+	if o.fs == nil {
+		return foldervfs.Of(o.Files)
+	}
+	return o.fs
+}
+
+func (o Options) warn(text string, args ...any) {
+	if o.Logger != nil {
+		o.Logger.Warn(text, args...)
+	}
+}
+
 // OpenPebble opens the store in o.Dir, or creates one if there is none and o.Create allows
 // it. Only one process may hold it. No byte is changed until the store has been verified
-// and o.Verified returned nil. If the disk is full, or a commit fails, the store serves
-// reads, refuses every Update, and opens the engine again as soon as that may work.
+// and o.Verified returned nil. Then a store of an older format is migrated. If the disk is
+// full, or a commit fails, the store serves reads, refuses every Update, and opens the
+// engine again as soon as that may work.
 func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
-	eo := engineOptions(o)
-	there, err := pebblekv.Exists(eo)
-	switch {
-	case err != nil:
+	at, err := locate(o)
+	if err != nil {
 		return nil, err
-	case there:
-		err = verified(ctx, o)
+	}
+	switch {
+	case at.exists:
+		err = verified(ctx, o, at)
 	case o.Create:
-		err = create(ctx, o, eo)
+		at.id, err = create(ctx, o)
 	default:
-		err = fmt.Errorf("kv: %s holds no store", o.Dir)
+		err = errNoStore(o)
+	}
+	if err == nil && at.exists {
+		err = settle(ctx, o, &at)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return keep(ctx, o, eo)
+	s, err := keep(ctx, o, at.id)
+	if err != nil {
+		return nil, err
+	}
+	if err := discardRest(o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
+
+func errNoStore(o Options) error { return fmt.Errorf("kv: %s holds no store", o.Dir) }
 
 func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
 	return func(s *store) (engine.Engine, error) {
@@ -90,44 +119,46 @@ func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
 
 // create creates a store under another name first, so that a store with the final name is
 // always complete.
-func create(ctx context.Context, o Options, eo pebblekv.Options) error {
-	dir := eo.Dir
-	eo.Dir += unfinished
-	if err := pebblekv.Discard(eo); err != nil {
-		return err
+func create(ctx context.Context, o Options) (*identity, error) {
+	id, dir := newIdentity(o.Root, seal.NewKey()), o.Dir
+	o.Dir += unfinished
+	eo := engineOptions(o, id)
+	if err := discard(o.disk(), o.Dir); err != nil {
+		return nil, err
 	}
-	s, err := open(ctx, o, startPebble(eo))
+	if err := begin(o, id); err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, o, id, startPebble(eo))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := s.found()
 	f.New = true
 	if err := s.Close(); err != nil {
-		return err
+		return nil, err
 	}
 	if o.Verified != nil {
 		if err := o.Verified(f); err != nil {
-			return errors.Join(err, pebblekv.Discard(eo))
+			return nil, errors.Join(err, discard(o.disk(), o.Dir))
 		}
 	}
-	return pebblekv.Move(eo, dir)
+	return id, move(o.disk(), o.Dir, dir)
 }
 
-// unfinished is the suffix of the name of a store that is being created.
-const unfinished = ".new"
-
-// Begun reports whether the creation of a store in dir was started and not finished.
-func Begun(fsys folder.FS, dir string) (bool, error) {
-	_, err := fsys.Stat(dir + unfinished)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// begin makes the folder of a new store, with its keys.
+func begin(o Options, id *identity) error {
+	files := o.disk()
+	if err := files.MkdirAll(o.Dir, 0o700); err != nil {
+		return err
 	}
-	return err == nil, err
+	return writeStore(files, o.Dir, id.current())
 }
 
 // OpenMemory opens a store in memory that exists until it is closed.
 func OpenMemory(ctx context.Context, o Options) (kv.Store, error) {
-	return orNil(open(ctx, o, func(*store) (engine.Engine, error) { return memkv.Open(), nil }))
+	id := newIdentity(o.Root, seal.NewKey())
+	return orNil(open(ctx, o, id, func(*store) (engine.Engine, error) { return memkv.Open(), nil }))
 }
 
 // orNil returns a nil interface for a nil store.

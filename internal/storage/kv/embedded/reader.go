@@ -17,16 +17,14 @@ type reader struct {
 	source  *atomic.Pointer[state]
 	at      *state
 	idle    []*cursor
-	scratch []byte
-	room    [128]byte // used as scratch memory if keys are short
+	scratch []byte // of a store of an older format
 	ended   bool
 	witness *kv.Witness // records what is read; nil in a transaction
 }
 
-// cursor is an iterator with memory for an opened value.
+// cursor is an iterator that counts its steps.
 type cursor struct {
 	it    engine.Iterator
-	value []byte
 	steps uint
 }
 
@@ -102,27 +100,24 @@ func (r *reader) look(key []byte) (value []byte, hash uint64, known bool, err er
 // search reads key in the engine.
 func (r *reader) search(key []byte, hash uint64) ([]byte, error) {
 	st := r.at
-	sealed, done, err := st.snap.Get(key)
+	stored, done, err := st.snap.Get(key)
 	if err != nil {
 		return nil, broken(key, err)
 	}
 	if done != nil {
 		defer done.Close()
 	}
-	if sealed == nil {
+	if stored == nil {
 		r.s.opened.keep(hash, key, nil, st.commit)
 		return nil, nil
 	}
-	dst := make([]byte, 0, max(1, len(sealed)-sealedExtra)) // an empty value is not nil
-	if r.scratch == nil {
-		r.scratch = r.room[:0]
-	}
-	plain, _, err := r.s.sealer.open(dst, key, sealed, st.commit, &r.scratch)
+	v, _, err := r.s.value(key, stored, st.commit, &r.scratch)
 	if err != nil {
 		return nil, broken(key, err)
 	}
-	r.s.opened.keep(hash, key, plain, st.commit)
-	return plain, nil
+	v = bytes.Clone(v) // an empty value is not nil
+	r.s.opened.keep(hash, key, v, st.commit)
+	return v, nil
 }
 
 func (r *reader) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
@@ -195,7 +190,7 @@ func (r *reader) put(c *cursor) {
 	}
 }
 
-// pair opens the record at c.
+// pair returns the record at c. It is valid until c moves.
 func (r *reader) pair(c *cursor) (kv.Pair, error) {
 	const askEvery = 256
 	if c.steps++; c.steps%askEvery == 0 {
@@ -204,14 +199,13 @@ func (r *reader) pair(c *cursor) (kv.Pair, error) {
 		}
 	}
 	key := c.it.Key()
-	sealed, err := c.it.Value()
+	stored, err := c.it.Value()
 	if err != nil {
 		return kv.Pair{Key: key}, broken(key, err)
 	}
-	plain, commit, err := r.s.sealer.open(c.value[:0], key, sealed, r.at.commit, &r.scratch)
+	v, commit, err := r.s.value(key, stored, r.at.commit, &r.scratch)
 	if err != nil {
 		return kv.Pair{Key: key}, broken(key, err)
 	}
-	c.value = plain
-	return kv.Pair{Key: key, Value: plain, Commit: commit}, nil
+	return kv.Pair{Key: key, Value: v, Commit: commit}, nil
 }

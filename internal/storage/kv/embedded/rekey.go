@@ -2,15 +2,14 @@ package embedded
 
 import (
 	"context"
-	"slices"
 
-	"watertight/internal/storage/kv/embedded/internal/engine"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Rekeyed is implemented by every store of this package. Rekey wraps the store's id and the
-// keys of its epochs under the current generation of the root key, and removes older
-// wrappings from the engine's files. It returns how many it rewrapped; after an error it
-// can be called again. It does not change values.
+// key of its files under the current generation of the root key, and replaces older
+// wrappings on the disk. It returns how many it rewrapped; after an error it can be called
+// again. It changes no record and no other file.
 type Rekeyed interface {
 	Rekey(ctx context.Context) (int, error)
 }
@@ -21,47 +20,26 @@ func (s *store) Rekey(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer s.leave()
-	c := &commit{rekey: true, done: make(chan error, 1)}
-	if err := s.submit(ctx, c); err != nil {
-		return 0, err
-	}
-	if err := s.outcome(ctx, c); err != nil {
-		return 0, err
-	}
-	if c.failed != nil {
-		return c.rekeyed, c.failed
-	}
-	return c.rekeyed, s.engine.Purge(ctx, []byte{reserved}, []byte{reserved + 1})
+	return s.rekey(nil, "")
 }
 
-// rewrap adds to b everything that an older generation wraps, rewrapped. Only the committer
-// calls it.
-func (s *store) rewrap(b engine.Batch) (n int, err error) {
-	old := *s.record.Load()
-	id, changed, err := s.root.For(storePurpose).Rewrap(old[1:], versionKey())
-	if err != nil {
+// rekey rewraps the keys and writes them into dir, unless files is nil.
+func (s *store) rekey(files vfs.FS, dir string) (int, error) {
+	if s.readOnly {
+		return 0, s.failure()
+	}
+	s.id.writing.Lock()
+	defer s.id.writing.Unlock()
+	w, n, err := s.id.rewrap()
+	if err != nil || n == 0 {
 		return 0, err
 	}
-	if changed {
-		record := append([]byte{version}, id...)
-		s.record.Store(&record)
-		copy(b.Set(versionKey(), len(record)), record)
-		n++
-	}
-	copies := slices.Clone(*s.sealer.copies.Load())
-	for i, old := range copies {
-		epoch := uint32(i + 1)
-		wrapped, changed, err := s.sealer.wrap.Rewrap(old, s.sealer.context(epoch))
-		if err != nil {
-			return n, err
-		}
-		if changed {
-			copies[i] = wrapped
-			copy(b.Set(epochKey(epoch), len(wrapped)), wrapped)
-			n++
+	if files != nil {
+		if err := writeStore(files, dir, w); err != nil {
+			return 0, err
 		}
 	}
-	s.sealer.copies.Store(&copies)
+	s.id.set(w)
 	return n, nil
 }
 
@@ -72,5 +50,5 @@ func (k *keeper) Rekey(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer s.leave()
-	return s.Rekey(ctx)
+	return s.rekey(k.o.disk(), k.o.Dir)
 }

@@ -12,14 +12,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// wrappings returns every wrapped key that a marker holds: the store's id and epochs.
-func wrappings(marker []byte) (all [][]byte) {
-	all = append(all, marker[len(markerMagic)+24+1:][:wrappedSize])
-	epochs := marker[markerFixed : len(marker)-markerSum]
-	for ; len(epochs) > 0; epochs = epochs[wrappedSize:] {
-		all = append(all, bytes.Clone(epochs[:wrappedSize]))
-	}
-	return all
+// wrappedIn returns every wrapped key that a marker holds.
+func wrappedIn(marker []byte) [][]byte {
+	return [][]byte{marker[len(markerMagic)+24+1:][:wrappedSize], marker[markerFixed : len(marker)-markerSum]}
 }
 
 // found returns the texts that a file under dir contains.
@@ -46,7 +41,7 @@ func found(t *testing.T, dir string, texts [][]byte) (in []string) {
 	return in
 }
 
-// TestRekey: afterwards only the new generation opens the store, and no file of the engine contains a key
+// TestRekey: afterwards only the new generation opens the store, and no file in its folder contains a key
 // that the old one wrapped.
 func TestRekey(t *testing.T) {
 	root := seal.RingOf(seal.NewKey())
@@ -61,7 +56,7 @@ func TestRekey(t *testing.T) {
 		}
 	}
 	var s kv.Store
-	for n := range 4 { // several epochs, in several files
+	for n := range 4 {
 		var err error
 		if s, err = OpenPebble(t.Context(), o); err != nil {
 			t.Fatal(err)
@@ -73,7 +68,7 @@ func TestRekey(t *testing.T) {
 			}
 		}
 	}
-	before := wrappings(s.(Marked).Marker())
+	before := wrappedIn(s.(Marked).Marker())
 	if len(found(t, o.Dir, before)) == 0 {
 		t.Fatal("the test looks in the wrong place")
 	}
@@ -119,14 +114,14 @@ func TestRekeyBeside(t *testing.T) {
 	for name, bench := range benches() {
 		t.Run(name, func(t *testing.T) {
 			b := bench()
-			s, err := open(t.Context(), Options{Root: b.root}, b.start)
+			s, err := open(t.Context(), Options{Root: b.id.root}, b.id, b.start)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
 			written := counting(t, s)
 			for n := range uint32(5) {
-				b.root.Add(seal.Generation{Number: n + 2, Key: seal.NewKey()})
+				b.id.root.Add(seal.Generation{Number: n + 2, Key: seal.NewKey()})
 				if _, err := s.Rekey(t.Context()); err != nil {
 					t.Fatal(err)
 				}

@@ -19,7 +19,7 @@ import (
 //
 // A transaction runs on the newest applied state and records what it reads.
 // One goroutine, the committer, takes finished transactions, refuses those
-// that read what a newer commit wrote, and seals the others, as a group, into
+// that read what a newer commit wrote, and puts the others, as a group, into
 // one engine batch. A second one waits for the sync, while the committer
 // prepares the next group.
 type store struct {
@@ -28,13 +28,12 @@ type store struct {
 	enough func(int64) bool
 	engine engine.Engine
 
-	sealer sealer // shared for opening, the committer's for sealing
-	chain  chain  // the committer's
+	root   *seal.Ring
+	id     *identity
+	legacy *legacy // of a store of an older format, which is opened only for reading; then there is no id
+	chain  chain   // the committer's
 	window *window
 	opened *opened
-	format byte                   // of the version record; 0 is none yet
-	record atomic.Pointer[[]byte] // the version record
-	root   *seal.Ring
 
 	keeper   *keeper // the keeper that the store belongs to, if any
 	readOnly bool    // the store was opened only for reading
@@ -68,12 +67,13 @@ type head struct {
 // closing is added to store.open by Close.
 const closing = math.MinInt64
 
-func newStore(o Options) *store {
+func newStore(o Options, id *identity) *store {
 	s := &store{
 		log:     o.Logger,
 		room:    o.Room,
 		enough:  o.Enough,
 		root:    o.Root,
+		id:      id,
 		queue:   make(chan *commit, groupCommits),
 		groups:  make(chan *group, 1),
 		syncing: make(chan struct{}, 1),
@@ -86,12 +86,13 @@ func newStore(o Options) *store {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.sealer.wrap = o.Root.For(epochPurpose)
 	return s
 }
 
-func open(ctx context.Context, o Options, start func(*store) (engine.Engine, error)) (*store, error) {
-	s := newStore(o)
+func open(
+	ctx context.Context, o Options, id *identity, start func(*store) (engine.Engine, error),
+) (*store, error) {
+	s := newStore(o, id)
 	var err error
 	if s.engine, err = start(s); err != nil {
 		return nil, fmt.Errorf("kv: opening the engine: %w", err)

@@ -20,7 +20,6 @@ import (
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/kv/embedded/internal/memkv"
-	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 	"watertight/internal/storage/seal"
 	"watertight/internal/storage/space"
 )
@@ -28,15 +27,20 @@ import (
 // bench is an engine that stays open when stores on it are closed, so that a test can read and change the
 // engine's content.
 type bench struct {
-	root  *seal.Ring
+	id    *identity
 	start func(*store) (engine.Engine, error)
+}
+
+func newBench(start func(*identity, *store) (engine.Engine, error)) *bench {
+	id := newIdentity(seal.RingOf(seal.NewKey()), seal.NewKey())
+	return &bench{id, func(s *store) (engine.Engine, error) { return start(id, s) }}
 }
 
 func benches() map[string]func() *bench {
 	return map[string]func() *bench{
 		"memory": func() *bench {
 			e := memkv.Open()
-			return &bench{seal.RingOf(seal.NewKey()), func(*store) (engine.Engine, error) { return e, nil }}
+			return newBench(func(*identity, *store) (engine.Engine, error) { return e, nil })
 		},
 		"pebble": func() *bench { return onDisk(vfs.NewMem()) },
 	}
@@ -44,24 +48,18 @@ func benches() map[string]func() *bench {
 
 // onDisk returns a bench whose engine is Pebble on fs.
 func onDisk(fs vfs.FS) *bench {
-	return &bench{seal.RingOf(seal.NewKey()), func(s *store) (engine.Engine, error) {
-		e, err := pebblekv.Open(pebblekv.Options{
-			Dir: "db", FS: fs, Logger: slog.New(slog.DiscardHandler), Failed: s.fail,
-		})
-		if err != nil {
-			return nil, err
-		}
-		return e, nil
-	}}
+	return newBench(func(id *identity, s *store) (engine.Engine, error) {
+		return startPebble(engineOptions(Options{Dir: "db", fs: fs}, id))(s)
+	})
 }
 
 func (b *bench) open(t testing.TB, change ...func(*Options)) *store {
 	t.Helper()
-	o := Options{Root: b.root}
+	o := Options{Root: b.id.root}
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := open(context.Background(), o, b.start)
+	s, err := open(context.Background(), o, b.id, b.start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,47 +135,36 @@ func eachBench(t *testing.T, test func(*testing.T, *bench)) {
 	}
 }
 
-func TestEveryByteCounts(t *testing.T) {
+// TestStoredValue: a value is stored as it is, after its format and commit. What is not a value of this
+// format is refused.
+func TestStoredValue(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
 		s := b.open(t)
 		set(t, s, "key", "tiny")
+		set(t, s, "empty", "")
 		closeStore(t, s)
-		var good []byte
-		b.raw(t, func(e engine.Engine) { good = rawGet(t, e, []byte("key")) })
-		if len(good) != len("tiny")+sealedExtra {
-			t.Fatal(len(good))
-		}
-		var bad [][]byte
-		for i := range good {
-			for _, bit := range []byte{1, 0x80} {
-				v := bytes.Clone(good)
-				v[i] ^= bit
-				bad = append(bad, v)
-			}
-			bad = append(bad, good[:i]) // cut
-		}
-		bad = append(bad, append(bytes.Clone(good), 0))
 		b.raw(t, func(e engine.Engine) {
-			for i, v := range bad {
-				rawSet(t, e, fmt.Appendf(nil, "bad%04d", i), v)
+			good := rawGet(t, e, []byte("key"))
+			if want := "\x02\x00\x00\x00\x00\x00\x00\x00\x01tiny"; string(good) != want {
+				t.Errorf("%q, want %q", good, want)
 			}
+			for i := range valueAt {
+				rawSet(t, e, fmt.Append(nil, "bad", i), good[:i])
+			}
+			good[0]++
+			rawSet(t, e, []byte("bad format"), good)
 		})
-		// The values are stored under other keys, too, so the test of the sealer itself
-		// keeps the key.
 		s = b.open(t)
-		for i, v := range bad {
-			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) ||
-				fault.From(err).Kind != fault.KindInternal {
-				t.Errorf("read %d: %v", i, err)
-			}
-			var scratch []byte
-			if _, _, err := s.sealer.open(nil, []byte("key"), v, s.Durable(),
-				&scratch); !errors.Is(err, seal.ErrCorrupt) {
-				t.Errorf("open %d: %v", i, err)
+		defer closeStore(t, s)
+		for _, key := range []string{"bad0", "bad8", "bad format"} {
+			if _, err := read(s, key); !errors.Is(err, seal.ErrCorrupt) || fault.From(err).Kind != fault.KindInternal {
+				t.Errorf("%s: %v", key, err)
 			}
 		}
-		if v, err := read(s, "key"); string(v) != "tiny" || err != nil {
-			t.Error(string(v), err)
+		for key, want := range map[string]string{"key": "tiny", "empty": ""} {
+			if v, err := read(s, key); v == nil || string(v) != want || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
 		}
 		err := s.View(t.Context(), func(r kv.Reader) error {
 			for p, err := range r.Scan([]byte("bad"), nil) {
@@ -190,22 +177,6 @@ func TestEveryByteCounts(t *testing.T) {
 		})
 		if !errors.Is(err, seal.ErrCorrupt) {
 			t.Error("scan:", err)
-		}
-		closeStore(t, s)
-	})
-}
-
-func TestMovedValue(t *testing.T) {
-	eachBench(t, func(t *testing.T, b *bench) {
-		s := b.open(t)
-		set(t, s, "alice", "admin")
-		set(t, s, "bob", "guest")
-		closeStore(t, s)
-		b.raw(t, func(e engine.Engine) { rawSet(t, e, []byte("bob"), rawGet(t, e, []byte("alice"))) })
-		s = b.open(t)
-		defer closeStore(t, s)
-		if v, err := read(s, "bob"); !errors.Is(err, seal.ErrCorrupt) {
-			t.Errorf("%q, %v", v, err)
 		}
 	})
 }
@@ -231,41 +202,6 @@ func TestValueFromTheFuture(t *testing.T) {
 	})
 }
 
-func TestEpochs(t *testing.T) {
-	eachBench(t, func(t *testing.T, b *bench) {
-		for i := range 4 {
-			s := b.open(t)
-			s.sealer.used = valuesPerEpoch - 2 // the values end in the next epoch
-			for j := range 3 {
-				set(t, s, fmt.Sprint("key", i, j), fmt.Sprint("value", i, j))
-			}
-			if want := uint32(2 * (i + 1)); s.sealer.epoch < want {
-				t.Errorf("epoch %d after open %d", s.sealer.epoch, i)
-			}
-			for k := range i + 1 {
-				for j := range 3 {
-					if v, err := read(s, fmt.Sprint("key", k, j)); string(v) != fmt.Sprint("value", k, j) {
-						t.Errorf("%d %d: %q, %v", k, j, v, err)
-					}
-				}
-			}
-			closeStore(t, s)
-		}
-		nonces := map[string]bool{}
-		b.raw(t, func(e engine.Engine) {
-			for i := range 4 {
-				for j := range 3 {
-					n := string(rawGet(t, e, fmt.Append(nil, "key", i, j))[nonceAt:headerSize])
-					if nonces[n] {
-						t.Errorf("nonce %x is repeated", n)
-					}
-					nonces[n] = true
-				}
-			}
-		})
-	})
-}
-
 func TestOpenRefuses(t *testing.T) {
 	damage := func(key []byte, change func([]byte) []byte) func(*testing.T, *bench, *Options) {
 		return func(t *testing.T, b *bench, _ *Options) {
@@ -273,27 +209,17 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	remove := func([]byte) []byte { return nil }
-	flip := func(v []byte) []byte { v[len(v)-1] ^= 1; return v }
+	cut := func(v []byte) []byte { return v[:len(v)-1] }
+	flip := func(v []byte) []byte { v[valueAt+7] ^= 1; return v }
 	for _, c := range []struct {
 		name   string
 		change func(*testing.T, *bench, *Options)
 		says   string
 	}{
-		{
-			"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.RingOf(seal.NewKey()) },
-			"root key is not this store's",
-		},
 		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
-		{"no version", damage(versionKey(), remove), "version record"},
-		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 4"},
-		{"a damaged version", damage(versionKey(), flip), "damaged"},
 		{"no chain", damage(chainKey(), remove), "newest commit"},
-		{"a damaged chain", damage(chainKey(), flip), "newest commit"},
-		{"no epoch", damage(epochKey(1), remove), "epoch 1"},
-		{"a damaged epoch", damage(epochKey(2), flip), "epoch 2"},
-		{"an epoch in the place of another", func(t *testing.T, b *bench, _ *Options) {
-			b.raw(t, func(e engine.Engine) { rawSet(t, e, epochKey(1), rawGet(t, e, epochKey(2))) })
-		}, "epoch 1"},
+		{"a damaged chain", damage(chainKey(), cut), "newest commit"},
+		{"a chain of another commit", damage(chainKey(), flip), "newest commit"},
 		{"a dropped context", func(*testing.T, *bench, *Options) {}, "canceled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,14 +230,14 @@ func TestOpenRefuses(t *testing.T) {
 				}
 				closeStore(t, s)
 				closeStore(t, b.open(t))
-				o := Options{Root: b.root, AtLeast: 3}
+				o := Options{Root: b.id.root, AtLeast: 3}
 				c.change(t, b, &o)
 				ctx, cancel := context.WithCancel(t.Context())
 				if c.says == "canceled" {
 					cancel()
 				}
 				defer cancel()
-				s, err := open(ctx, o, b.start)
+				s, err := open(ctx, o, b.id, b.start)
 				if err == nil {
 					closeStore(t, s)
 				}
@@ -325,7 +251,7 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestEmptyStoreMeetsItsAnchor(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
-		if _, err := open(t.Context(), Options{Root: b.root, AtLeast: 1}, b.start); err == nil {
+		if _, err := open(t.Context(), Options{Root: b.id.root, AtLeast: 1}, b.id, b.start); err == nil {
 			t.Error("an empty store was accepted for one with a commit")
 		}
 		closeStore(t, b.open(t)) // and nothing was written

@@ -10,8 +10,8 @@ import (
 
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/engine"
-	"watertight/internal/storage/kv/embedded/internal/foldervfs"
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
+	"watertight/internal/storage/kv/embedded/internal/sealedfs"
 )
 
 // Found is a store that was inspected and not changed.
@@ -33,11 +33,12 @@ const firstKeyed = 3
 // Keyed reports whether the store was written by a program with a keyring.
 func (f Found) Keyed() bool { return f.New || f.Format >= firstKeyed }
 
-// verified verifies the store in o.Dir and changes no byte: whether the root key
+// verified verifies the store that was located and changes no byte: whether the root key
 // opens it, whether it reaches o.AtLeast, and whether the log follows the state in
 // the tables, so that no file of the engine can be missing or an older one.
-func verified(ctx context.Context, o Options) error {
-	s, err := openReadOnly(ctx, o)
+func verified(ctx context.Context, o Options, at place) error {
+	o.Dir = at.dir
+	s, err := openReadOnly(ctx, o, at.id)
 	if err != nil {
 		return err
 	}
@@ -49,10 +50,11 @@ func verified(ctx context.Context, o Options) error {
 	return errors.Join(err, s.Close())
 }
 
-// openReadOnly opens the store that verified inspects, only for Views.
-func openReadOnly(ctx context.Context, o Options) (*store, error) {
-	eo := engineOptions(o)
-	s := newStore(o)
+// openReadOnly opens the store in o.Dir only for Views. A nil id is that of a store of an
+// older format.
+func openReadOnly(ctx context.Context, o Options, id *identity) (*store, error) {
+	eo := engineOptions(o, id)
+	s := newStore(o, id)
 	s.readOnly = true
 	s.fail(errReadOnly)
 	e, err := pebblekv.OpenReadOnly(eo, pebblekv.Whole)
@@ -70,11 +72,13 @@ func openReadOnly(ctx context.Context, o Options) (*store, error) {
 }
 
 func (s *store) look(ctx context.Context, o Options, eo pebblekv.Options, snap engine.Snapshot) error {
-	i, err := snap.Iterator()
-	if err != nil {
-		return err
+	if s.id == nil {
+		var err error
+		if s.legacy, err = readLegacy(o.Root, snap); err != nil {
+			return err
+		}
 	}
-	if err := errors.Join(s.recall(o, snap, i), i.Close()); err != nil {
+	if err := s.resume(snap); err != nil {
 		return err
 	}
 	if err := s.reached(o.AtLeast); err != nil {
@@ -89,8 +93,7 @@ func (s *store) look(ctx context.Context, o Options, eo pebblekv.Options, snap e
 
 // tables returns the chain as it is in the tables, without the log.
 func (s *store) tables(eo pebblekv.Options) (*chain, error) {
-	t := &store{}
-	t.sealer.epochs.Store(s.sealer.epochs.Load())
+	t := &store{legacy: s.legacy}
 	e, err := pebblekv.OpenReadOnly(eo, pebblekv.TablesOnly)
 	if err != nil {
 		return nil, fmt.Errorf("kv: looking at the engine: %w", err)
@@ -98,7 +101,7 @@ func (s *store) tables(eo pebblekv.Options) (*chain, error) {
 	snap := e.Snapshot()
 	v, done, err := snap.Get(chainKey())
 	if err == nil && v != nil {
-		t.chain.commit, t.chain.sum, err = t.sealer.chained(v)
+		t.chain.commit, t.chain.sum, err = t.chained(v)
 	}
 	if done != nil {
 		err = errors.Join(err, done.Close())
@@ -106,20 +109,27 @@ func (s *store) tables(eo pebblekv.Options) (*chain, error) {
 	return &t.chain, errors.Join(err, snap.Close(), e.Close())
 }
 
-func engineOptions(o Options) pebblekv.Options {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// engineOptions are those of the engine in o.Dir, whose files are sealed, or plain for a nil
+// id. The engine must not be opened for writing without one.
+func engineOptions(o Options, id *identity) pebblekv.Options {
+	eo := pebblekv.Options{Dir: o.Dir, FS: o.disk(), Logger: o.Logger, Own: ownFiles()}
+	if eo.Logger == nil {
+		eo.Logger = slog.New(slog.DiscardHandler)
 	}
-	fs := o.fs
-	if fs == nil {
-		fs = foldervfs.Of(o.Files)
+	if id != nil {
+		eo.FS = sealedfs.New(o.disk(), id.files, sealedfs.Options{})
 	}
-	return pebblekv.Options{Dir: o.Dir, FS: fs, Logger: log}
+	return eo
 }
 
 func (s *store) found() Found {
-	return Found{Format: s.format, ID: s.sealer.public(), Commit: s.chain.commit, Marker: s.marker(s.chain.commit)}
+	f := Found{Commit: s.chain.commit, Marker: s.marker(s.chain.commit)}
+	if s.legacy != nil {
+		f.Format, f.ID = s.legacy.format, publicID(s.legacy.id)
+	} else {
+		f.Format, f.ID = version, publicID(s.id.id)
+	}
+	return f
 }
 
 // errReadOnly is the error of a store that was opened without room to write.
@@ -134,14 +144,21 @@ func (s *store) follows(ctx context.Context, eo pebblekv.Options, at *chain) err
 	at.begin()
 	err := pebblekv.Log(eo, func(c engine.Change) error {
 		if c.Key[0] != reserved {
-			at.add(c.Key, c.Value)
+			switch {
+			case s.legacy != nil:
+				at.legacyAdd(c.Key, c.Value)
+			case c.Value == nil:
+				at.add(c.Key)
+			default:
+				at.add(c.Key, c.Value)
+			}
 			return nil
 		}
 		if string(c.Key) != string(chainKey()) {
 			return nil
 		}
 		defer at.begin()
-		commit, sum, err := s.sealer.chained(c.Value)
+		commit, sum, err := s.chained(c.Value)
 		if err != nil || commit > s.chain.commit {
 			return errGap
 		}

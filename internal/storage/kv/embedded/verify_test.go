@@ -265,6 +265,15 @@ func olderMarker(_ *testing.T, dir string) error {
 	}))
 }
 
+func located(t testing.TB, o Options) place {
+	t.Helper()
+	at, err := locate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 func TestFoundAndMarker(t *testing.T) {
 	o, _ := used(t)
 	var f Found
@@ -279,7 +288,7 @@ func TestFoundAndMarker(t *testing.T) {
 		}
 		return err
 	}
-	err := verified(t.Context(), o)
+	err := verified(t.Context(), o, located(t, o))
 	if err != nil || f.New || f.Commit != o.AtLeast || f.OldFormat() {
 		t.Fatal(f, err)
 	}
@@ -291,7 +300,7 @@ func TestFoundAndMarker(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := ReadMarker(folder.OS(), dir, o.Root)
-	if err != nil || m.ID != f.ID || m.Commit != f.Commit || len(m.epochs) == 0 {
+	if err != nil || m.ID != f.ID || m.Commit != f.Commit || len(m.keys) != 1 {
 		t.Error(m, err)
 	}
 	if _, err := ReadMarker(folder.OS(), dir, seal.RingOf(seal.NewKey())); !errors.Is(err, ErrMarker) {

@@ -1,6 +1,6 @@
 // Package engine defines what an ordered key-value engine must do for the
 // transaction layer of kv. It exists so that transactions are implemented once. An
-// engine only ever sees sealed values; it must never know a key to open them.
+// engine must never know what the records mean, nor any key.
 package engine
 
 import (

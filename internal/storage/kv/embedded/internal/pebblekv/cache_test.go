@@ -13,7 +13,8 @@ import (
 // still in the cache.
 func TestBlocksStayInMemory(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	db, err := pebble.Open("db", tune(log, newDisk(vfs.NewMem(), "db", func(err error) { t.Error(err) })))
+	d := newDisk(vfs.NewMem(), Options{Dir: "db", Failed: func(err error) { t.Error(err) }})
+	db, err := pebble.Open("db", tune(log, d))
 	if err != nil {
 		t.Fatal(err)
 	}

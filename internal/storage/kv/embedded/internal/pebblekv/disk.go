@@ -34,6 +34,8 @@ type disk struct {
 	closed  chan struct{}
 	broken  chan struct{} // closed by the first failure
 	failed  func(error)
+	own     []string // files in dir that are not the engine's
+	bulk    bool     // see Options
 	// complaints counts the failures of background work.
 	complaints atomic.Uint64
 }
@@ -50,9 +52,12 @@ func (d *disk) fail(err error) {
 	}
 }
 
-func newDisk(fs vfs.FS, dir string, failed func(error)) *disk {
-	dir = fs.PathDir(fs.PathJoin(dir, "file")) // in the form in which the names of its files begin
-	return &disk{FS: fs, dir: dir, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
+func newDisk(fs vfs.FS, o Options) *disk {
+	dir := fs.PathDir(fs.PathJoin(o.Dir, "file")) // in the form in which the names of its files begin
+	return &disk{
+		FS: fs, dir: dir, own: o.Own, bulk: o.Bulk, failed: o.Failed,
+		closed: make(chan struct{}), broken: make(chan struct{}),
+	}
 }
 
 // Lock does nothing: the engine itself holds the folder's lock.
@@ -63,11 +68,11 @@ func (d *disk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 const complaintEvery = uint64(time.Minute / retryPause)
 
 // background is told about background work that failed and is tried again. An
-// engine that is being opened would wait for it forever. So the opening fails
+// engine that is being opened or filled would wait for it forever. So that fails
 // instead, and the goroutine ends, which releases Pebble's locks.
 func (d *disk) background(log *slog.Logger) func(error) {
 	return func(err error) {
-		if !d.started.Load() {
+		if d.bulk || !d.started.Load() {
 			d.fail(err)
 			runtime.Goexit()
 		}
@@ -183,9 +188,11 @@ func (d *disk) Rename(from, to string) error {
 	return err
 }
 
-// List hides the OPTIONS files of earlier starts until there is a new one.
+// List hides files that are not the engine's, and the OPTIONS files of earlier starts until
+// there is a new one.
 func (d *disk) List(dir string) ([]string, error) {
 	names, err := d.FS.List(dir)
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(d.own, name) })
 	if d.started.Load() {
 		return names, err
 	}

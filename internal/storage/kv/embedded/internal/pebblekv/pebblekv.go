@@ -1,5 +1,6 @@
 // Package pebblekv is the embedded engine: Pebble, tuned for small values that are synced
-// in groups and don't compress. It must never know what its records mean.
+// in groups and don't compress. It must never know what its records mean, nor how its files
+// are sealed.
 package pebblekv
 
 import (
@@ -23,6 +24,10 @@ type Options struct {
 	Dir    string
 	FS     vfs.FS // nil is the machine's file system
 	Logger *slog.Logger
+	Own    []string // names of files in Dir that are not the engine's
+	// Bulk is for filling a new engine: there is no log, nothing is durable until Flush, and
+	// background work that fails is not tried again.
+	Bulk bool
 	// Failed is called once, from any goroutine, when the engine can no longer
 	// write. Reads go on. Files are not changed until the next start.
 	Failed func(error)
@@ -40,13 +45,14 @@ type Engine struct {
 	db   *pebble.DB
 	dir  string
 	disk *disk
+	bulk bool
 	lock io.Closer // the lock on the folder; Pebble's own does nothing
 }
 
 // Open opens or creates the engine in o.Dir.
 func Open(o Options) (*Engine, error) {
 	fs := o.fs()
-	e := &Engine{dir: o.Dir, disk: newDisk(fs, o.Dir, o.Failed)}
+	e := &Engine{dir: o.Dir, disk: newDisk(fs, o), bulk: o.Bulk}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -55,7 +61,9 @@ func Open(o Options) (*Engine, error) {
 		return nil, fmt.Errorf("pebblekv: %s is in use: %w", o.Dir, err)
 	}
 	e.lock = lock
-	if err := e.start(o.Dir, tune(o.Logger, e.disk)); err != nil {
+	options := tune(o.Logger, e.disk)
+	options.DisableWAL = o.Bulk
+	if err := e.start(o.Dir, options); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -144,7 +152,7 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		o.Levels[i].IndexBlockSize = 64 << 10
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	// Ciphertext doesn't compress.
+	// Most of what is stored is sealed bytes, wrapped keys and random ids, which don't compress.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return o
 }
@@ -179,6 +187,21 @@ func (e *Engine) Copy(dir string) error {
 		return err
 	}
 	return e.db.Checkpoint(dir, pebble.WithFlushedWAL())
+}
+
+// Flush makes everything that was applied in bulk durable, in tables.
+func (e *Engine) Flush() error { return e.inBulk(e.db.Flush) }
+
+// inBulk runs f, or ends with the first failure of background work, for which f would wait.
+func (e *Engine) inBulk(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return errors.Join(err, e.disk.err())
+	case <-e.disk.broken:
+		return e.disk.err()
+	}
 }
 
 // Syncs implements engine.Engine.
@@ -232,10 +255,16 @@ func (b *batch) Apply() (err error) {
 	if err := b.e.disk.err(); err != nil {
 		return err
 	}
+	if b.e.bulk {
+		return b.e.inBulk(func() error { return b.e.db.Apply(b.b, pebble.NoSync) })
+	}
 	return b.e.db.ApplyNoSyncWait(b.b, pebble.Sync)
 }
 
 func (b *batch) Wait() error {
+	if b.e.bulk {
+		return b.e.disk.err()
+	}
 	if err := b.b.SyncWait(); err != nil {
 		b.e.disk.fail(err)
 	}

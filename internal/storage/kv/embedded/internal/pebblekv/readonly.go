@@ -32,7 +32,8 @@ const (
 // OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
 // no recovery, nothing removed. Nothing else may be writing to it.
 func OpenReadOnly(o Options, v View) (*Engine, error) {
-	e := &Engine{dir: o.Dir, disk: newDisk(readOnlyFS{o.fs(), v}, o.Dir, func(error) {}), lock: io.NopCloser(nil)}
+	o.Failed = func(error) {}
+	e := &Engine{dir: o.Dir, disk: newDisk(readOnlyFS{o.fs(), v}, o), lock: io.NopCloser(nil)}
 	options := tune(o.Logger, e.disk)
 	options.ReadOnly, options.CacheSize = true, 8<<20
 	if err := e.start(o.Dir, options); err != nil {
@@ -141,39 +142,6 @@ func eachChange(batch []byte, yield func(engine.Change) error) error {
 			return err
 		}
 	}
-}
-
-// Exists reports whether o.Dir has any contents.
-func Exists(o Options) (bool, error) {
-	names, err := o.fs().List(o.Dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return len(names) > 0, err
-}
-
-// Discard removes o.Dir and everything in it.
-func Discard(o Options) error { return o.fs().RemoveAll(o.Dir) }
-
-// Move renames o.Dir to to, which must not exist or be an empty folder, and makes
-// the new name durable.
-func Move(o Options, to string) error {
-	fs := o.fs()
-	if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := fs.Rename(o.Dir, to); err != nil {
-		return err
-	}
-	parent := fs.PathDir(to)
-	if parent == "" {
-		parent = "."
-	}
-	d, err := fs.OpenDir(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // hidden reports the engine's OPTIONS files. They are written anew at every start

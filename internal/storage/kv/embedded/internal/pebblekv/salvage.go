@@ -309,7 +309,7 @@ func (s *salvage) layout(name string) (_ []block.HandleWithProperties, err error
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	o := tune(s.o.Logger, newDisk(s.o.fs(), s.o.Dir, func(error) {}))
+	o := tune(s.o.Logger, newDisk(s.o.fs(), s.o))
 	o.EnsureDefaults()
 	r, err := sstable.NewReader(context.Background(), readable, o.MakeReaderOptions())
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -35,7 +34,7 @@ func (e *Engine) VerifyTables(
 			if stop != nil {
 				return stop
 			}
-			if errors.Is(err, fs.ErrNotExist) {
+			if err != nil { // it may have been removed meanwhile
 				used, serr := e.uses(name)
 				if serr != nil {
 					return serr
