@@ -29,8 +29,11 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 	if err := checkHoisted(r); err != nil {
 		return err
 	}
-	v := reflect.ValueOf(in).Elem()
+	v, h := reflect.ValueOf(in).Elem(), headers(r)
 	for i := range p.in {
+		if p.in[i].absent(r, h) {
+			continue
+		}
 		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {
 			return err
 		}
@@ -71,6 +74,15 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 		return fault.New(p.route.malformed, f.Message).Because(f.Err)
 	}
 	return err
+}
+
+// absent reports whether a request without a query says nothing about a member, so that it
+// keeps its zero value. It spares the usual request a look at most members.
+func (m *member) absent(r *protocol.Request, h http.Header) bool {
+	if len(r.Query) > 0 {
+		return false
+	}
+	return m.at == inQuery || m.at == inHeader && len(h[m.key]) == 0
 }
 
 func (m *member) decode(r *protocol.Request, v reflect.Value) error {
