@@ -204,7 +204,9 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	if err := p.files.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was interrupted
 		return nil, errors.Join(err, s.Close())
 	}
-	if p.Fresh { // its first commits are those that the audit log begins with
+	// The first commits of a store are those that the audit log begins with. A store without
+	// any may be that of a first start that a crash ended before it had a log.
+	if p.Fresh || s.Durable() == 0 {
 		return s, nil
 	}
 	if err := p.rememberKeyring(ctx, s); err != nil && !full(err) {

@@ -142,8 +142,37 @@ func (d *disk) open(name string, f func() (vfs.File, error)) (vfs.File, error) {
 
 func (d *disk) Unwrap() vfs.FS { return d.FS }
 
+func isMarker(name string) bool { return strings.HasPrefix(name, "marker.") }
+
+// Create implements vfs.FS. Pebble moves a marker by an empty file that names another file,
+// removes the older one, and syncs the folder only then. A file system that does not keep the
+// order of names may lose the named file, or both markers, in a power failure. So the folder is
+// also synced before and after the new one is made.
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
+	create := func() (vfs.File, error) { return d.FS.Create(name, c) }
+	if !isMarker(d.FS.PathBase(name)) {
+		return d.open(name, create)
+	}
+	return d.open(name, func() (vfs.File, error) {
+		if err := d.syncFolder(d.FS.PathDir(name)); err != nil {
+			return nil, err
+		}
+		f, err := create()
+		if err == nil {
+			if err = d.syncFolder(d.FS.PathDir(name)); err != nil {
+				err = errors.Join(err, f.Close())
+			}
+		}
+		return f, err
+	})
+}
+
+func (d *disk) syncFolder(dir string) error {
+	f, err := d.FS.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {

@@ -1,0 +1,128 @@
+package power
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/server"
+	"watertight/test/crashdisk"
+)
+
+const (
+	account = "111122223333"
+	keyID   = "AKIAPOWERCUTPOWERCUT"
+	secret  = "PowerCutPowerCutPowerCutPowerCutPowerCut"
+	region  = "us-east-1"
+)
+
+// machine is a server that runs on a disk, without sockets.
+type machine struct {
+	disk     *crashdisk.Disk
+	requests http.Handler
+	commands http.Handler
+	end      func() error
+
+	s3  *s3.Client
+	iam *iam.Client
+	kms *kms.Client
+}
+
+// boot starts a server on a disk.
+func boot(ctx context.Context, disk *crashdisk.Disk, source string) (*machine, error) {
+	s, err := server.Build(ctx, server.Config{
+		Data: "/srv/data", RootKey: source, Files: disk, Region: region,
+		Listen: []string{"127.0.0.1:0"}, Free: func(string) (int64, error) { return 1 << 40, nil },
+		Root: server.RootCredentials{AccountID: account, AccessKeyID: keyID, SecretAccessKey: secret},
+	})
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{disk: disk}
+	m.requests, m.commands, m.end = s.Simulate(ctx)
+	c := aws.Config{
+		Region: region, Credentials: credentials.NewStaticCredentialsProvider(keyID, secret, ""),
+		HTTPClient: doer{m.requests}, BaseEndpoint: aws.String("https://127.0.0.1:9000"),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+	}
+	m.s3 = s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
+	m.iam, m.kms = iam.NewFromConfig(c), kms.NewFromConfig(c)
+	return m, nil
+}
+
+// requestID is the key of a context under which a *string is set to the request's id.
+type requestID struct{}
+
+// answerBody is the key of a context under which a *string is set to the answer's body.
+type answerBody struct{}
+
+// doer calls a handler.
+type doer struct{ handler http.Handler }
+
+func (d doer) Do(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	in := r.Clone(r.Context())
+	in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	in.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr, in.TLS = "127.0.0.1:50000", &tls.ConnectionState{}
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, in)
+	out := w.Result()
+	sent := out.Header
+	out.Header = http.Header{}
+	for name, values := range sent { // a client reads them in the canonical form
+		out.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if to, ok := r.Context().Value(answerBody{}).(*string); ok {
+		*to = w.Body.String()
+	}
+	if id, ok := r.Context().Value(requestID{}).(*string); ok {
+		*id = out.Header.Get("X-Amz-Request-Id")
+	}
+	out.Request = r
+	out.Body = io.NopCloser(bytes.NewReader(w.Body.Bytes()))
+	return out, nil
+}
+
+func isBlob(path string) bool {
+	return strings.Contains(path, "/blobs/") && len(filepath.Base(path)) == 32
+}
+
+// kindOf says what a file is for.
+func kindOf(path string) string {
+	base := filepath.Base(path)
+	switch {
+	case isBlob(path):
+		return "a blob"
+	case filepath.Base(filepath.Dir(path)) == "blobs":
+		return "blobs/"
+	case strings.HasPrefix(base, "marker."):
+		return "marker"
+	}
+	if ext := filepath.Ext(base); ext != "" {
+		return ext
+	}
+	return strings.TrimRight(base, "-0123456789")
+}
