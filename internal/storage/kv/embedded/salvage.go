@@ -85,6 +85,7 @@ func (s *Salvaged) collect(ctx context.Context, o Options, id *identity) (map[st
 	var mu sync.Mutex
 	seen := map[Damage]bool{}
 	if id != nil {
+		eo.Sealed = true
 		eo.FS = sealedfs.New(o.disk(), id.files, sealedfs.Options{Salvage: true, Damaged: func(d sealedfs.Damage) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -25,6 +25,8 @@ type Options struct {
 	FS     vfs.FS // nil is the machine's file system
 	Logger *slog.Logger
 	Own    []string // names of files in Dir that are not the engine's
+	// Sealed says that FS returns only what was written, or zeros.
+	Sealed bool
 	// Bulk is for filling a new engine: there is no log, nothing is durable until Flush, and
 	// background work that fails is not tried again.
 	Bulk bool

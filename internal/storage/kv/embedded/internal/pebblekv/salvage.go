@@ -209,7 +209,7 @@ func (s *salvage) table(name string, data []byte) error {
 				continue
 			}
 			if b := data[at : end+block.TrailerLen]; !sound(b) {
-				if !correct(b) {
+				if s.o.Sealed || !correct(b) {
 					s.damaged(name, at, fmt.Sprintf("%d bytes of the table", end-at))
 					continue
 				}
@@ -261,8 +261,8 @@ func sound(b []byte) bool {
 	return b[n] == 0 && masked(crc32.Checksum(b[:n+1], castagnoli())) == binary.LittleEndian.Uint32(b[n+1:])
 }
 
-// correct corrects a single wrong bit in b, if the checksum shows which one it is.
-// The caller authenticates the result.
+// correct corrects a single wrong bit in b, if the checksum shows which one it is. It is for
+// files that are not sealed: the caller authenticates the result.
 func correct(b []byte) bool {
 	if len(b) > usualBlock {
 		return false

@@ -377,11 +377,8 @@ func (fs *FS) Rename(from, to string) error {
 	return nil
 }
 
-// List implements vfs.FS. It leaves out the file with the store's key.
-func (fs *FS) List(dir string) ([]string, error) {
-	names, err := fs.inner.List(dir)
-	return slices.DeleteFunc(names, func(s string) bool { return s == storeFile }), err
-}
+// List implements vfs.FS.
+func (fs *FS) List(dir string) ([]string, error) { return fs.inner.List(dir) }
 
 // Stat implements vfs.FS. The size of a table or blob is its plaintext's; that of a log or
 // manifest is the size on the disk.

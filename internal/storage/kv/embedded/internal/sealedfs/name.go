@@ -17,9 +17,6 @@ const (
 	other    kind = 5 // OPTIONS and temporaries, which are renamed, so they are not bound to a number
 )
 
-// storeFile is the file beside the engine's that holds the wrapped key. It is not the engine's.
-const storeFile = "STORE"
-
 // parse returns the kind and number of a file.
 func parse(base string) (kind, uint64) {
 	if base == "LOCK" || strings.HasPrefix(base, "marker.") {
