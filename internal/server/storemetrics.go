@@ -23,12 +23,6 @@ func (s *Server) countStore() {
 	m.hits("signing_keys", s.who.SigningKeys)
 	m.countSegments(s.payloads)
 	m.countAudit(s.trail)
-	anchor := s.anchor
-	m.gauge("watertight_anchor_behind_seconds", "How far the store's anchor is behind; 0 without one.", "", "",
-		func() float64 {
-			behind, _ := anchor.Behind()
-			return behind.Seconds()
-		})
 	m.countMemory(s.memory)
 	m.countConnections(s.door, s.config.MaxConnections)
 	m.gauge("watertight_disk_free_bytes", "Free bytes of the data directory's disk.", "", "",
