@@ -71,7 +71,7 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 	return done, err
 }
 
-// FilesOf examines the keyring, the markers and their copies, and returns a finding for
+// FilesOf examines the keyring, the store's keys, the markers and their copies, and returns a finding for
 // each one that is damaged or missing.
 func FilesOf(data string, key *rootkey.Keyring) (all []object.Finding) {
 	found := func(problem object.Problem, path, detail string) {
@@ -82,6 +82,9 @@ func FilesOf(data string, key *rootkey.Keyring) (all []object.Finding) {
 	}
 	for _, path := range key.Damaged() {
 		found(object.Damaged, path, "it is missing, damaged or not the keyring in use; the server makes it anew")
+	}
+	if path, err := embedded.CheckKeys(folder.OS(), metaDir(data), key.Ring); err != nil {
+		found(object.Damaged, path, "it does not open; the next start makes it anew from a marker: "+err.Error())
 	}
 	for _, dir := range marked(data) {
 		path := filepath.Join(dir, embedded.MarkerFile)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv/embedded/internal/foldervfs"
 	"watertight/internal/storage/seal"
 )
 
@@ -197,6 +199,15 @@ func identify(files vfs.FS, dir string, root *seal.Ring, marks []Mark) (id *iden
 	}
 	return nil, false, errors.Join(serr, fmt.Errorf("%s is missing, and no marker has a copy of it",
 		files.PathJoin(dir, storeFile)))
+}
+
+// CheckKeys returns an error if the file with the keys of the store in dir is lost or
+// damaged, and its path. A store of an older format has none.
+func CheckKeys(files folder.FS, dir string, root *seal.Ring) (path string, err error) {
+	on := foldervfs.Of(files)
+	path = on.PathJoin(dir, storeFile)
+	_, _, err = identify(on, dir, root, nil)
+	return path, err
 }
 
 // readFile reads a file of at most so many bytes; longer ones are cut.

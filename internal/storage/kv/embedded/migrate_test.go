@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -348,6 +349,9 @@ func TestStoreFile(t *testing.T) {
 			o, want := used(t)
 			m := mark(t, o)
 			c.damage(t, o.Dir+"/"+storeFile)
+			if path, err := CheckKeys(folder.OS(), o.Dir, o.Root); err == nil || path != o.Dir+"/"+storeFile {
+				t.Error(path, err)
+			}
 			before := everything(t, o.Dir)
 			if s, err := OpenPebble(t.Context(), o); err == nil {
 				s.Close()
