@@ -6,6 +6,7 @@ FUZZTIME ?= 10000x
 CASES ?= 1000000
 STEPS ?= 10000
 SEED ?= 0
+CUTS ?= 100000
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .PHONY: help
@@ -48,6 +49,10 @@ test: tools lint fuzz ## everything that must be true, in one go; installs what 
 .PHONY: sim
 sim: ## a server against a model of S3, through crashes; STEPS operations, SEED repeats a run
 	$(GO) test ./test/sim -count=1 -timeout 2h -v -run '^TestSim$$' -steps $(STEPS) -seed $(SEED)
+
+.PHONY: power
+power: ## a server whose power is cut CUTS times, on a disk that keeps only what was synced; SEED begins alike
+	$(GO) test ./test/power -count=1 -timeout 24h -v -run Cuts -cuts $(CUTS) -seed $(SEED)
 
 .PHONY: conformance
 conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names

@@ -19,12 +19,13 @@ import (
 
 	"watertight/internal/server"
 	"watertight/test/crashdisk"
+	"watertight/test/harness"
 )
 
 const (
 	account = "111122223333"
-	keyID   = "AKIAPOWERCUTPOWERCUT"
-	secret  = "PowerCutPowerCutPowerCutPowerCutPowerCut"
+	keyID   = harness.AccessKeyID
+	secret  = harness.SecretAccessKey
 	region  = "us-east-1"
 )
 
