@@ -341,10 +341,10 @@ func TestLostSegments(t *testing.T) {
 func TestSegmentsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
-		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 5).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 5).Draw(rt, "step") {
 			case 0, 1:
-				for range 20 {
+				for range 12 {
 					w.put(t, rapid.IntRange(InlineMax+1, 150<<10).Draw(rt, "size"))
 				}
 			case 2:

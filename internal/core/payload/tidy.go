@@ -9,8 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload/internal/segment"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -55,10 +58,10 @@ func (s *Store) Segments() (n Segments) {
 		return n
 	}
 	u := s.segments.Usage()
-	return Segments{
-		Segments: u.Segments, Bytes: u.Bytes, Dead: max(0, u.Bytes-u.Live-u.Unknown), Moved: s.tidying.moved.Load(),
-		MovedBytes: s.tidying.movedBytes.Load(), Removed: s.tidying.removed.Load(), Syncs: s.segments.Syncs(),
-	}
+	n = Segments{Segments: u.Segments, Bytes: u.Bytes, Dead: max(0, u.Bytes-u.Live-u.Unknown-u.Punched)}
+	n.Moved, n.MovedBytes = s.tidying.moved.Load(), s.tidying.movedBytes.Load()
+	n.Removed, n.Syncs = s.tidying.removed.Load(), s.segments.Syncs()
+	return n
 }
 
 // tidyRate is the rate of a server.
@@ -79,7 +82,7 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) (t Tidied, err error) {
 		}
 		s.tidying.surveyed, s.tidying.skip = true, map[uint32]struct{}{}
 	}
-	errs := []error{s.sweepAside(ctx, now, &t)}
+	errs := []error{s.sweepAside(ctx, now, &t), s.segments.Punch(s.freed())}
 	for _, n := range s.segments.Worst() {
 		if _, ok := s.tidying.skip[n]; ok {
 			continue
@@ -88,11 +91,23 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) (t Tidied, err error) {
 			break
 		}
 		if err := s.compact(ctx, n, now, &t); err != nil && ctx.Err() == nil {
-			s.tidying.skip[n] = struct{}{}
+			if !errors.Is(err, unix.ENOSPC) && !fault.Is(err, fault.InsufficientStorage) {
+				s.tidying.skip[n] = struct{}{}
+			}
 			errs = append(errs, err)
 		}
 	}
 	return t, errors.Join(append(errs, ctx.Err())...)
+}
+
+// freed returns the extents whose room can be given back: none while a backup may need them.
+func (s *Store) freed() segment.Freed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held {
+		return segment.Freed{}
+	}
+	return s.segments.Freed()
 }
 
 // surveyBatch is how many records are read in one view.

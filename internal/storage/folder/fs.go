@@ -64,6 +64,13 @@ type File interface {
 	Lock() error
 }
 
+// Puncher is implemented by files that can give back the room of bytes in their middle.
+type Puncher interface {
+	// Punch gives back the room of the bytes from at to at+n, which read as zeros from then
+	// on. The error is errors.ErrUnsupported if the file system can't.
+	Punch(at, n int64) error
+}
+
 // ErrLocked is the error of File.Lock for a file that is locked already.
 var ErrLocked = errors.New("it is locked by another process")
 

@@ -69,6 +69,19 @@ func (f osFile) Allocate(at, n int64) error {
 	return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
 }
 
+// Punch implements Puncher.
+func (f osFile) Punch(at, n int64) error {
+	const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	err := ignoringEINTR(func() error { return unix.Fallocate(int(f.Fd()), mode, at, n) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+}
+
 func (f osFile) Uncache() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
 
 func (f osFile) Lock() error {

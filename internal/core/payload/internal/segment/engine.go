@@ -9,6 +9,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -45,6 +46,10 @@ type Engine struct {
 	segments map[uint32]*segment
 	current  *segment   // takes new extents; nil until one is needed
 	idle     *list.List // open segments that nothing uses, the least recently used first
+	reading  map[Place]int
+	freed    []extent           // whose room can be given back
+	punching map[Place]struct{} // extents whose room is being given back
+	solid    bool               // the file system can't give back room in the middle of files
 	closed   bool
 }
 
@@ -62,6 +67,7 @@ type segment struct {
 	end     uint32 // the first unit that was not given
 	free    []run  // units of aborted extents
 	pending int    // extents whose record may be about to commit
+	punched int64  // units whose room was given back
 	live    int64  // units of extents that have a record; before it is known, what was freed
 	known   bool   // live is known
 	moving  bool   // some of its extents may have been moved
@@ -83,7 +89,8 @@ type run struct{ at, n uint32 }
 
 // Open finds the segments in a folder, which may be missing. It changes nothing.
 func Open(o Options) (*Engine, error) {
-	e := &Engine{o: o, limit: maxUnits, segments: map[uint32]*segment{}, idle: list.New()}
+	e := &Engine{o: o, limit: maxUnits, segments: map[uint32]*segment{}, idle: list.New(), reading: map[Place]int{},
+		punching: map[Place]struct{}{}}
 	if o.Units != 0 {
 		e.limit = min(o.Units, maxUnits)
 	}
@@ -243,29 +250,53 @@ func (e *Engine) shut(s *segment) error {
 }
 
 // Open opens the blob at a place. The error is blob.ErrNotExist if it is not there. If
-// certain is false, the header need not be the blob's: it may be damaged.
+// certain is false, the header may be damaged, unless the extent is marked as free.
 func (e *Engine) Open(p Place, name string, certain bool) (blob.Reader, error) {
 	_, size, ok := Parse(name)
 	if !ok {
 		return nil, blob.ErrNotExist
 	}
-	s, err := e.acquire(p.Segment)
+	s, err := e.read(p)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{engine: e, segment: s, base: p.Offset(), size: size}
-	if !certain {
-		return r, nil
-	}
+	r := &reader{engine: e, segment: s, place: p, size: size}
 	var header [headerSize]byte
 	_, err = s.file.ReadAt(header[:], p.Offset()-headerSize)
-	if found, _, ok := parseExtent(header[:]); err == nil && (!ok || found != name) {
-		err = errHeader
+	if err == nil || err == io.EOF {
+		err = nil
+		found, _, ok := parseExtent(header[:])
+		if (certain || ok) && found != name || !ok && e.isFreed(s, p.Unit) {
+			err = errHeader
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", blob.ErrNotExist, errors.Join(err, r.Close()))
 	}
 	return r, nil
+}
+
+// read is acquire for a reader of the extent at a place.
+func (e *Engine) read(p Place) (*segment, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.segments[p.Segment]
+	_, punching := e.punching[p]
+	if s == nil || punching {
+		return nil, fmt.Errorf("%w: segment %d", blob.ErrNotExist, p.Segment)
+	}
+	err := e.use(s)
+	if err == nil {
+		e.reading[p]++
+	}
+	return s, err
+}
+
+// isFreed reports whether the extent that begins at a unit is marked as free.
+func (e *Engine) isFreed(s *segment, unit uint32) bool {
+	var b [1]byte
+	_, err := s.file.ReadAt(b[:], int64(Unit+unit/8))
+	return err == nil && b[0]&(1<<(unit%8)) != 0
 }
 
 // Repair writes the bytes of a blob at its place again.

@@ -12,7 +12,7 @@ import (
 type reader struct {
 	engine  *Engine
 	segment *segment
-	base    int64
+	place   Place
 	size    int64
 	closed  atomic.Bool
 }
@@ -28,20 +28,26 @@ func (r *reader) ReadAt(p []byte, off int64) (int, error) {
 	case off < 0 || off > r.size:
 		return 0, io.EOF
 	case int64(len(p)) > r.size-off:
-		n, err := r.segment.file.ReadAt(p[:r.size-off], r.base+off)
+		n, err := r.segment.file.ReadAt(p[:r.size-off], r.place.Offset()+off)
 		if err == nil {
 			err = io.EOF
 		}
 		return n, err
 	}
-	return r.segment.file.ReadAt(p, r.base+off)
+	return r.segment.file.ReadAt(p, r.place.Offset()+off)
 }
 
 func (r *reader) Close() error {
 	if r.closed.Swap(true) {
 		return nil
 	}
-	return r.engine.release(r.segment)
+	e := r.engine
+	e.mu.Lock()
+	if e.reading[r.place]--; e.reading[r.place] == 0 {
+		delete(e.reading, r.place)
+	}
+	e.mu.Unlock()
+	return e.release(r.segment)
 }
 
 // copyAt copies a blob to an offset of a file.

@@ -20,6 +20,7 @@ type Usage struct {
 	Bytes    int64 // of all segments
 	Live     int64 // of extents that records name, as far as that is known
 	Unknown  int64 // of segments that were not surveyed yet
+	Punched  int64 // of freed extents whose room was given back since the start
 }
 
 // Usage returns the room that segments take.
@@ -29,6 +30,7 @@ func (e *Engine) Usage() (u Usage) {
 	u.Segments = len(e.segments)
 	for _, s := range e.segments {
 		u.Bytes += int64(s.end) * Unit
+		u.Punched += s.punched * Unit
 		if s.known {
 			u.Live += max(s.live, 0) * Unit
 		} else {
@@ -71,8 +73,8 @@ func (e *Engine) Moving(number uint32) {
 	}
 }
 
-// A segment is worth compacting if half of it is dead, or if it is one of many that are
-// nearly empty.
+// A segment is worth compacting if half of it is dead, or three quarters where the room of
+// freed extents was given back already, or if it is one of many that are nearly empty.
 const (
 	fewUnits  = maxUnits / 8
 	manySmall = 8
@@ -87,7 +89,7 @@ func (e *Engine) Worst() []uint32 {
 	for _, s := range e.segments {
 		switch {
 		case !s.quiet() || !s.known:
-		case s.halfDead():
+		case e.mostlyDead(s):
 			half = append(half, s)
 		case s.live < fewUnits:
 			small = append(small, s)
@@ -104,14 +106,17 @@ func (e *Engine) Worst() []uint32 {
 	return all
 }
 
-func (s *segment) halfDead() bool { return s.live*2 <= int64(s.end)-firstUnit }
+func (e *Engine) mostlyDead(s *segment) bool {
+	used := int64(s.end) - firstUnit
+	return s.live*4 <= used || s.live*2 <= used-s.punched
+}
 
 // Worth reports whether a segment may still be worth compacting.
 func (e *Engine) Worth(number uint32) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.segments[number]
-	return s != nil && s.quiet() && (s.halfDead() || s.live < fewUnits)
+	return s != nil && s.quiet() && (e.mostlyDead(s) || s.live < fewUnits)
 }
 
 func (s *segment) quiet() bool { return !s.growing && s.pending == 0 && !s.removed }

@@ -354,14 +354,17 @@ func (e *Engine) Drop(p Place) error {
 	return err
 }
 
-// Free frees an extent whose record was deleted. Its bytes stay until the segment is
-// compacted, so readers read on.
+// Free frees an extent whose record was deleted. Its bytes stay until Punch gives back the
+// room, or until the segment is compacted, so readers read on.
 func (e *Engine) Free(p Place, size int64) error {
 	err := e.free(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.segments[p.Segment]; s != nil {
 		s.live -= int64(units(size))
+		if len(e.freed) < maxFreed && !e.solid {
+			e.freed = append(e.freed, extent{p, units(size)})
+		}
 	}
 	return err
 }
