@@ -68,11 +68,22 @@ func (m *metrics) countRecords(store any) {
 			"watertight_commit_conflicts_total", "Transactions that had to be run again because of another one.",
 			func(s embedded.Stats) uint64 { return s.Conflicts },
 		},
+		{
+			"watertight_store_delayed_writes_total", "Writes that were slowed down because the disk is behind.",
+			func(s embedded.Stats) uint64 { return s.Delayed },
+		},
+		{
+			"watertight_store_refused_writes_total", "Writes refused with SlowDown because the disk is behind.",
+			func(s embedded.Stats) uint64 { return s.Refused },
+		},
 	} {
 		m.counter(c.name, c.help, "", "", func() uint64 { return c.value(metered.Stats()) })
 	}
 	m.counter("watertight_fsyncs_total", "Times that files were made durable.", "files", "records",
 		func() uint64 { return metered.Stats().Syncs })
+	m.gauge("watertight_store_pressure",
+		"How much writes are slowed down because the disk is behind: 0 is not at all, from 1 on they wait.", "", "",
+		func() float64 { return metered.Stats().Pressure })
 	m.hits("records", func() limit.Count { return metered.Stats().Opened })
 }
 

@@ -170,14 +170,15 @@ var symbols = []struct {
 	reason    string
 }{
 	{"time", "Now", []string{
-		"internal/gateway/dispatch/serve.go", // takes the request's one instant
-		"internal/gateway/audit",             // the writer's own clock
-		"internal/server",                    // listeners, deadlines
-		"internal/datadir/scrub.go",          // whether a key's material has expired
-		"internal/datadir/anchor.go",         // when an anchor was written, and until when it is kept
-		"internal/certs",                     // whether a certificate is good now
-		"internal/operator/operator.go",      // takes a command's one instant
-		"internal/core/change/coretest",      // tests
+		"internal/gateway/dispatch/serve.go",       // takes the request's one instant
+		"internal/gateway/audit",                   // the writer's own clock
+		"internal/server",                          // listeners, deadlines
+		"internal/datadir/scrub.go",                // whether a key's material has expired
+		"internal/datadir/anchor.go",               // when an anchor was written, and until when it is kept
+		"internal/certs",                           // whether a certificate is good now
+		"internal/operator/operator.go",            // takes a command's one instant
+		"internal/core/change/coretest",            // tests
+		"internal/storage/kv/embedded/pressure.go", // how long a write waits, and the engine for its answer
 		"test",
 	}, "time comes from the request's one instant"},
 	{

@@ -142,7 +142,7 @@ func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err
 	return chain, nil
 }
 
-// remember writes the mark. If the store has no space, remember does not try: the old mark
+// remember writes the mark. If the store has no space or is behind, the old mark stays: it
 // is then out of date, but still true.
 func (w *writer) remember(ctx context.Context) error {
 	m := w.journal.mark()
@@ -150,7 +150,7 @@ func (w *writer) remember(ctx context.Context) error {
 		tx.Set(markKey(), m.encode())
 		return nil
 	})
-	if full(err) {
+	if full(err) || slow(err) {
 		return nil
 	}
 	if err == nil {
@@ -158,6 +158,12 @@ func (w *writer) remember(ctx context.Context) error {
 		w.remembered(m)
 	}
 	return err
+}
+
+// slow reports whether the store is behind with its writes.
+func slow(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) && f.Code == fault.SlowDown
 }
 
 func full(err error) bool {

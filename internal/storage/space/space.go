@@ -103,9 +103,12 @@ func (d *Disk) run() {
 	}
 }
 
-// Arm allows the reserve to change. It must be called when the data directory is known to
-// be the store's.
-func (d *Disk) Arm() { d.armed.Store(true) }
+// Arm allows the reserve to change, and takes it at once if there is plenty of space. It
+// must be called when the data directory is known to be the store's.
+func (d *Disk) Arm() {
+	d.armed.Store(true)
+	d.measure()
+}
 
 // Close stops watching. The reserve stays.
 func (d *Disk) Close() {

@@ -177,6 +177,10 @@ type Stats struct {
 	Syncs     uint64 // syncs of the engine's log
 	// Opened counts reads of values that are kept opened.
 	Opened limit.Count
+
+	Pressure float64 // how much writes are slowed down: 0 is not at all, from 1 on they wait
+	Delayed  uint64  // transactions that waited because the engine is behind
+	Refused  uint64  // those of them that were refused
 }
 
 // Metered is implemented by every store of this package.

@@ -43,6 +43,7 @@ type store struct {
 	syncing chan struct{} // holds one token while a group is synced
 	stop    chan struct{}
 	synced  chan struct{}
+	watched chan struct{}
 
 	applied, durable atomic.Pointer[state]
 	head             atomic.Pointer[head]
@@ -54,6 +55,8 @@ type store struct {
 
 	open    atomic.Int64 // open transactions, plus closing
 	drained chan struct{}
+
+	pressure pressure
 
 	commits, grouped, conflicts atomic.Uint64
 }
@@ -79,6 +82,7 @@ func newStore(o Options, id *identity) *store {
 		syncing: make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		synced:  make(chan struct{}),
+		watched: make(chan struct{}),
 		failed:  make(chan struct{}),
 		drained: make(chan struct{}, 1),
 		opened:  newOpened(),
@@ -103,6 +107,7 @@ func open(
 	s.begin(s.engine.Snapshot())
 	go s.commitLoop()
 	go s.syncLoop()
+	go s.watch()
 	return s, nil
 }
 
@@ -170,6 +175,9 @@ func (s *store) Stats() Stats {
 		Conflicts: s.conflicts.Load(),
 		Syncs:     s.engine.Syncs(),
 		Opened:    s.opened.values.Count(),
+		Pressure:  s.pressure.now(),
+		Delayed:   s.pressure.delayed.Load(),
+		Refused:   s.pressure.refused.Load(),
 	}
 }
 
@@ -270,6 +278,10 @@ func (s *store) Close() error {
 	close(s.stop)
 	select {
 	case <-s.synced:
+	case <-s.failed:
+	}
+	select {
+	case <-s.watched:
 	case <-s.failed:
 	}
 	select {

@@ -26,16 +26,24 @@ func (s *store) Update(ctx context.Context, fn func(kv.Tx) error) error {
 }
 
 func (s *store) update(ctx context.Context, fn func(kv.Tx) error) error {
+	paced := false
 	for try := 0; ; try++ {
-		err := s.try(ctx, fn, try >= triesBeforeClaim)
-		if err != errConflict {
+		switch err := s.try(ctx, fn, try >= triesBeforeClaim, paced); err {
+		case errConflict:
+		case errSlower, errPause:
+			if err := s.slow(ctx, err == errSlower); err != nil {
+				return err
+			}
+			paced = true
+		default:
 			return err
 		}
 	}
 }
 
-// try runs fn once and commits it; if claimed, no other transaction commits meanwhile.
-func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) error {
+// try runs fn once and commits it; if claimed, no other transaction commits meanwhile. A
+// transaction that was not paced yet may be told to wait.
+func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed, paced bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -72,6 +80,11 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) err
 			}
 		}
 		return err
+	}
+	if !claimed && !paced {
+		if err := s.pace(t); err != nil {
+			return err
+		}
 	}
 	if err := s.admit(ctx, t); err != nil {
 		return err

@@ -20,8 +20,17 @@ type Engine interface {
 	Purge(ctx context.Context, from, to []byte) error
 	// Syncs counts how often the log was synced.
 	Syncs() uint64
+	// Backlog says how much work the engine has put off. It may take as long as a sync.
+	Backlog() Backlog
 	// Close releases the engine. After a failure it leaves the files as they are.
 	Close() error
+}
+
+// Backlog is what an engine has put off, as shares of what it can put off before it makes
+// batches wait: 0 is nothing or an engine that never waits, 1 is all.
+type Backlog struct {
+	Memory float64 // what is applied and not in a file yet
+	Tables float64 // files whose ranges overlap, which each read must look into
 }
 
 // Batch is a set of changes that become visible and durable together.

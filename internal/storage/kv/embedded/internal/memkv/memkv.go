@@ -34,6 +34,9 @@ func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.root.Load()} }
 // Purge implements engine.Engine: there are no files.
 func (e *Engine) Purge(context.Context, []byte, []byte) error { return nil }
 
+// Backlog implements engine.Engine: nothing is put off.
+func (e *Engine) Backlog() engine.Backlog { return engine.Backlog{} }
+
 // Syncs implements engine.Engine: a batch counts as one sync.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
