@@ -39,6 +39,7 @@ const (
 	storeSize  = storeBody + storeSum
 	storeSum   = 8
 
+	storePurpose = "watertight kv store" // wraps the id, in every format
 	filesPurpose = "watertight kv files"
 )
 
@@ -69,7 +70,7 @@ type wrappings struct{ id, files []byte }
 func newIdentity(root *seal.Ring, id seal.Key) *identity {
 	i := &identity{root: root, id: id, files: seal.NewKey()}
 	i.wrapped = wrappings{
-		root.For(legacyStorePurpose).Wrap(i.id, versionKey()), root.For(filesPurpose).Wrap(i.files, filesContext(i.id)),
+		root.For(storePurpose).Wrap(i.id, versionKey()), root.For(filesPurpose).Wrap(i.files, filesContext(i.id)),
 	}
 	return i
 }
@@ -80,7 +81,7 @@ func filesContext(id seal.Key) []byte { return append(slices.Clone(id[:]), versi
 func (w wrappings) open(root *seal.Ring) (*identity, error) {
 	i := &identity{root: root, wrapped: w}
 	var err error
-	if i.id, err = root.For(legacyStorePurpose).Unwrap(w.id, versionKey()); err != nil {
+	if i.id, err = root.For(storePurpose).Unwrap(w.id, versionKey()); err != nil {
 		return nil, fmt.Errorf("kv: the root key is not this store's: %w", err)
 	}
 	if i.files, err = root.For(filesPurpose).Unwrap(w.files, filesContext(i.id)); err != nil {
@@ -100,7 +101,7 @@ func (i *identity) current() wrappings {
 // many of them were wrapped under an older one.
 func (i *identity) rewrap() (w wrappings, n int, err error) {
 	old := i.current()
-	id, changedID, err := i.root.For(legacyStorePurpose).Rewrap(old.id, versionKey())
+	id, changedID, err := i.root.For(storePurpose).Rewrap(old.id, versionKey())
 	if err != nil {
 		return old, 0, err
 	}

@@ -35,7 +35,6 @@ const (
 	legacyHeader  = legacyNonceAt + 12
 	legacyTag     = 16
 
-	legacyStorePurpose = "watertight kv store"
 	legacyEpochPurpose = "watertight kv epoch"
 )
 
@@ -65,7 +64,7 @@ func readLegacy(root *seal.Ring, snap engine.Snapshot) (*legacy, error) {
 	case v[0] < oldest || v[0] > newestLegacy:
 		return nil, errFormat(v[0])
 	}
-	if l.id, err = root.For(legacyStorePurpose).Unwrap(v[1:], versionKey()); err != nil {
+	if l.id, err = root.For(storePurpose).Unwrap(v[1:], versionKey()); err != nil {
 		return nil, fmt.Errorf("kv: the root key is not this store's, or its version record is damaged: %w", err)
 	}
 	l.record, l.format = bytes.Clone(v), v[0]

@@ -44,7 +44,7 @@ func (l *legacyStore) open(t testing.TB) {
 	l.write(t, func(b engine.Batch) {
 		if l.epoch == 0 {
 			l.chain.hash = sha256.New()
-			record := append([]byte{l.format}, l.root.For(legacyStorePurpose).Wrap(l.id, versionKey())...)
+			record := append([]byte{l.format}, l.root.For(storePurpose).Wrap(l.id, versionKey())...)
 			copy(b.Set(versionKey(), len(record)), record)
 		}
 		l.epoch++

@@ -180,13 +180,7 @@ func (s *steps) inject(op errorfs.Op) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	percents := []int{0, 50}
-	if strings.HasPrefix(op.Path, "data/db/") {
-		// The new store is opened. Pebble counts on folders in which earlier names are durable
-		// before later ones, but this disk loses any of them.
-		percents = percents[:1]
-	}
-	for _, percent := range percents {
+	for _, percent := range []int{0, 50} {
 		s.clones = append(s.clones, s.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: s.rng}))
 		s.ops = append(s.ops, fmt.Sprint(op, " ", percent))
 	}

@@ -120,7 +120,7 @@ func salvager(root *seal.Ring, all map[string]slot, marks []Mark) (*legacy, erro
 		if len(r) < 1 || r[0] > newestLegacy {
 			continue
 		}
-		if id, err := root.For(legacyStorePurpose).Unwrap(r[1:], versionKey()); err == nil {
+		if id, err := root.For(storePurpose).Unwrap(r[1:], versionKey()); err == nil {
 			s.id, found = id, true
 			break
 		}
