@@ -116,9 +116,7 @@ func (w *world) run(m *machine, requests int) error {
 					errs <- err
 					return
 				}
-				if c.r.IntN(6) == 0 {
-					time.Sleep(time.Duration(c.r.IntN(3000)) * time.Millisecond)
-				}
+				pause(c.r)
 			}
 			errs <- nil
 		}()
@@ -129,6 +127,19 @@ func (w *world) run(m *machine, requests int) error {
 		all = append(all, <-errs)
 	}
 	return errors.Join(all...)
+}
+
+// pause lets the server do what it does beside requests: every second or so the audit log is
+// written, every few seconds the markers and segments, and every hour it sweeps.
+func pause(r *rand.Rand) {
+	switch n := r.IntN(400); {
+	case n == 0:
+		time.Sleep(61 * time.Minute)
+	case n < 20:
+		time.Sleep(time.Duration(10+r.IntN(30)) * time.Second)
+	case n < 80:
+		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond)
+	}
 }
 
 var sources = []string{"file:/etc/watertight/root.key", "file:/etc/watertight/other.key"}
@@ -184,6 +195,9 @@ func (w *world) examine(c cut, watched bool) ([]state, error) {
 	m, err := w.boot(c.disk, c.root)
 	if err != nil {
 		return nil, fmt.Errorf("it does not start: %w", err)
+	}
+	if w.r.IntN(3) == 0 {
+		time.Sleep(15 * time.Second) // what the server tidies up must not be missed
 	}
 	var found []state
 	var errs []error
