@@ -259,6 +259,7 @@ func (s *Server) openCore(context.Context) error {
 	s.ring = keys.New(s.rootKey.Ring, s.keys)
 	s.payloads, err = payload.Open(payload.Options{
 		Dir: s.config.Data, Files: s.config.Files, Keys: s.ring, Room: s.disk, Records: s.store,
+		SegmentUnits: s.config.SegmentUnits,
 	})
 	if err != nil {
 		return err

@@ -97,6 +97,8 @@ type Config struct {
 	// test sets one that loses what was not synced. The server then has no listener, see
 	// Simulate.
 	Files folder.FS
+	// SegmentUnits is the size of segments in units of 4 KiB; 0 is 128 MiB. Tests set it.
+	SegmentUnits uint32
 
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests use it to simulate a full disk.

@@ -45,7 +45,8 @@ type machine struct {
 func boot(ctx context.Context, disk *crashdisk.Disk, source string) (*machine, error) {
 	s, err := server.Build(ctx, server.Config{
 		Data: "/srv/data", RootKey: source, Files: disk, Region: region,
-		Listen: []string{"127.0.0.1:0"}, Free: func(string) (int64, error) { return 1 << 40, nil },
+		SegmentUnits: 300, // little more than the largest object in one
+		Listen:       []string{"127.0.0.1:0"}, Free: func(string) (int64, error) { return 1 << 40, nil },
 		Root: server.RootCredentials{AccountID: account, AccessKeyID: keyID, SecretAccessKey: secret},
 	})
 	if err != nil {

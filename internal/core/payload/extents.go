@@ -46,7 +46,7 @@ func (s *Store) openSegments(files folder.FS, o *Options) error {
 	}
 	s.segments, err = segment.Open(segment.Options{
 		FS: files, Dir: segmentsDir(o.Dir), Aside: filepath.Join(Folder(o.Dir), disk.AsideFolder), Room: s.room,
-		Number: s.number, Units: o.units,
+		Number: s.number, Units: o.SegmentUnits,
 	})
 	return err
 }

@@ -89,7 +89,7 @@ type Options struct {
 	// a file with others.
 	Records kv.Store
 
-	units uint32 // of a segment, for tests
+	SegmentUnits uint32 // 4 KiB each, of a segment; 0 is 128 MiB. Tests set it
 }
 
 // Room is the free space of the disk for new bytes.

@@ -65,7 +65,9 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) open(t testing.TB) {
 	t.Helper()
-	s, err := Open(Options{Dir: w.dir, Keys: w.keys, Records: w.records, Files: unsynced{folder.OS()}, units: 512})
+	s, err := Open(Options{
+		Dir: w.dir, Keys: w.keys, Records: w.records, Files: unsynced{folder.OS()}, SegmentUnits: 512,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
