@@ -126,6 +126,16 @@ func Refused(err error) error {
 	return errAdvised{fmt.Errorf("%w. %s", err, advice)}
 }
 
+// Damaged adds advice to the error of a start that found damage when the store was open
+// already. It returns every other error as it is.
+func Damaged(err error) error {
+	if !embedded.Damaged(err) || errors.As(err, new(errAdvised)) {
+		return err
+	}
+	return errAdvised{fmt.Errorf("%w. A file of the metadata was changed or is damaged: \"watertight check\" says "+
+		"which, \"watertight recover\" copies what can be read", err)}
+}
+
 // Survey finds out which parts exist.
 func Survey(files folder.FS, data string) (*Parts, error) {
 	p := &Parts{files: files, data: data, marks: map[string]embedded.Mark{}}

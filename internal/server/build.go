@@ -153,7 +153,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	}()
 	for _, step := range append(steps, s.bootstrap) {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, datadir.Damaged(err)
 		}
 	}
 	return s, nil

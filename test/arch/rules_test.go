@@ -134,7 +134,7 @@ var banned = []struct {
 	{"encoding/xml", []string{"internal/gateway/dialect/xmldoc", "test"}, "XML is the wire's"},
 	{"math/rand", nil, "randomness is crypto/rand"},
 	{
-		"github.com/cockroachdb/pebble", []string{"internal/storage/kv/embedded"},
+		"github.com/cockroachdb/pebble", []string{"internal/storage/kv/embedded", "test/tamper"},
 		"engines see sealed values only, through kv",
 	},
 	{

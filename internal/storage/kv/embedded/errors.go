@@ -6,7 +6,14 @@ import (
 	"syscall"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv/embedded/internal/sealedfs"
+	"watertight/internal/storage/seal"
 )
+
+// Damaged reports whether an error says that a file of the engine was changed or damaged.
+func Damaged(err error) bool {
+	return errors.Is(err, sealedfs.ErrDamaged) || errors.Is(err, seal.ErrCorrupt)
+}
 
 var errClosed = errors.New("kv: the store is closed")
 

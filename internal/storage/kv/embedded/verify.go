@@ -143,7 +143,7 @@ func (s *store) follows(ctx context.Context, eo pebblekv.Options, at *chain) err
 	at.hash = sha256.New()
 	at.begin()
 	err := pebblekv.Log(eo, func(c engine.Change) error {
-		if c.Key[0] != reserved {
+		if len(c.Key) == 0 || c.Key[0] != reserved {
 			switch {
 			case s.legacy != nil:
 				at.legacyAdd(c.Key, c.Value)
