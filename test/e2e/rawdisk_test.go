@@ -21,7 +21,7 @@ var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 
 // TestRawDisk writes a marker wherever a client can put bytes, in every way of
 // encryption, and looks for it in every file of the data directory, while
-// the server runs and after it stopped.
+// the server runs and after it stopped. The bucket's name isn't there either.
 func TestRawDisk(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "raw-disk")
@@ -55,9 +55,11 @@ func TestRawDisk(t *testing.T) {
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
 		t.Errorf("the marker is in plain text in %q", files)
 	}
-	if files := filesWith(t, s.Data, "raw-disk"); len(files) == 0 {
-		t.Error("the scan does not find the bucket's name, which the index has in plain text: it looks in the wrong " +
-			"place")
+	if files := filesWith(t, s.Data, "raw-disk"); len(files) > 0 {
+		t.Errorf("the bucket's name is in plain text in %q", files)
+	}
+	if files := filesWith(t, filepath.Join(s.Data, "meta"), "WTFILE1"); len(files) < 3 {
+		t.Errorf("the scan finds headers of the metadata's files in %q only: it looks in the wrong place", files)
 	}
 }
 
