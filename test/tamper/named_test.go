@@ -80,7 +80,7 @@ func TestNamesAreSealed(t *testing.T) {
 	c := chronicleOf(t, t.TempDir())
 	for n, i := range c.moments {
 		for path, text := range i {
-			for _, name := range []string{"middle-kept", "small-gone", "user0", "user1", c.users.gone[0], "bkt"} {
+			for _, name := range []string{"middle-kept", "small-gone", "user0", "user1", c.users.gone[0]} {
 				if strings.Contains(text, name) {
 					t.Errorf("moment %d: %s has %q in plain", n, path, name)
 				}
