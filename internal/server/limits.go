@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"watertight/internal/fault"
@@ -38,6 +39,7 @@ type guard struct {
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	expectNothing(w, r)
 	visitor, _ := r.Context().Value(guestKey{}).(*guest)
 	both := struct { // one allocation
 		rc      http.ResponseController
@@ -83,6 +85,17 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(r.Header["Expect"]) == 0 {
 		body.linger(rc)
+	}
+}
+
+// expectNothing answers 100 Continue to a client that waits for it before it sends an empty
+// body, which net/http leaves out. AWS's SDK for Python (botocore) takes the status line of a
+// final response at that moment for the one of its next request on the connection, too, and
+// waits for that until it times out.
+func expectNothing(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 && r.ProtoMajor == 1 && r.ProtoMinor > 0 &&
+		strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
 	}
 }
 

@@ -137,3 +137,25 @@ func TestExpectContinue(t *testing.T) {
 		t.Errorf("the object is now %q, %v", got, err)
 	}
 }
+
+// TestExpectContinueEmpty: an empty body gets 100 Continue as well, before the final response,
+// whether that is an error or not. botocore hangs in its next upload otherwise.
+func TestExpectContinueEmpty(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "expect")
+	for _, c := range []struct {
+		target string
+		want   int
+	}{{"/expect/empty", 200}, {"/absent/empty", 404}} {
+		t.Run(c.target, func(t *testing.T) {
+			_, r, res := expecting{target: c.target}.begin(t, s)
+			if res.StatusCode != http.StatusContinue {
+				t.Fatalf("the first answer: %d", res.StatusCode)
+			}
+			res, err := http.ReadResponse(r, nil)
+			if err != nil || res.StatusCode != c.want {
+				t.Fatalf("%v, %v", res, err)
+			}
+		})
+	}
+}
