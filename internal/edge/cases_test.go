@@ -100,8 +100,8 @@ func splitCases(text string) []oneCase {
 	return cases
 }
 
-// usual is the site that cases change: a bucket and a custom origin, a policy that caches by
-// nothing, and one that cases fill in.
+// usual returns the site that cases change. It has a bucket and a custom origin, and one cache
+// policy, whose key has no headers, cookies or query strings.
 func usual() *distribution.Site {
 	day, year := int64(86400), int64(31536000)
 	return &distribution.Site{
@@ -222,7 +222,7 @@ func sortedNames(h http.Header) []string {
 	return names
 }
 
-// bench is what a case runs on.
+// bench is the edge and the origin that one case runs against.
 type bench struct {
 	edge   *edge.Edge
 	origin *fakeOrigin
@@ -301,7 +301,7 @@ func (c oneCase) run(t *testing.T) string {
 				answer.WriteString(rest + "\n")
 			}
 		} else if answer.Len() > 0 {
-			if told { // an answer of an earlier part is no longer given
+			if told { // a new answer replaces those of earlier parts
 				b.origin.answers = nil
 			}
 			told = false
@@ -372,7 +372,8 @@ func (b *bench) ask(t *testing.T, text string) string {
 	return show(w)
 }
 
-// show prints an answer without what differs each time, or is the same in each.
+// show prints an answer without the parts that differ each time, and without those that every
+// answer has.
 func show(w *httptest.ResponseRecorder) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "< %d\n", w.Code)

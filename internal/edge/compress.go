@@ -18,7 +18,8 @@ const (
 	mostCompressed  = 10_000_000
 )
 
-// Levels: what is stored compressed is compressed once, and within a request.
+// Compression levels. A response that is stored is compressed only once, but a viewer waits
+// for it.
 const (
 	gzipLevel   = 6
 	brotliLevel = 5
@@ -83,7 +84,7 @@ func compressed(h http.Header, encoding string) {
 	weaken(h)
 }
 
-// weaken makes a response's entity tag weak: its bytes are others now.
+// weaken makes a response's entity tag weak, because compression changes the bytes.
 func weaken(h http.Header) {
 	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		h["Etag"] = []string{"W/" + tag}

@@ -18,7 +18,8 @@ const (
 	failed
 )
 
-// isConditional reports whether a viewer's request has one of the conditions of judge.
+// isConditional reports whether a viewer's request has one of the conditions that judge
+// evaluates.
 func isConditional(viewer http.Header) bool {
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
 		if _, ok := viewer[name]; ok {
@@ -49,7 +50,7 @@ func judge(viewer, header http.Header) condition {
 	return holds
 }
 
-// listed reports whether a list of entity tags has a tag. A list that is a star has every tag.
+// listed reports whether a list of entity tags has a tag. The list "*" has every tag.
 func listed(lists []string, tag string, strong bool) bool {
 	for _, list := range lists {
 		list = strings.TrimSpace(list)
@@ -114,9 +115,9 @@ type span struct {
 	suffix      int64 // the last bytes, if it is not 0; first and last do not count then
 }
 
-// parseRange reads a Range header with one range of bytes. Several ranges are answered with
-// the whole, as CloudFront does where they overlap: so nobody can ask for the bytes of a
-// response more than once with one request.
+// parseRange reads a Range header with one range of bytes. A request for several ranges gets
+// the whole response, as at CloudFront when the ranges overlap. So one request can't ask for
+// the same bytes more than once.
 func parseRange(values []string) (span, bool) {
 	if len(values) != 1 {
 		return span{}, false
@@ -151,7 +152,8 @@ func parseRange(values []string) (span, bool) {
 	return s, true
 }
 
-// decimal reads a number of digits alone. One that is too large for an int64 is the largest.
+// decimal reads a number that consists of digits. A number that is too large for an int64
+// becomes the largest int64.
 func decimal(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -204,7 +206,7 @@ func contentRange(offset, length, size int64) string {
 		strconv.FormatInt(size, 10)
 }
 
-// unsatisfied is the Content-Range of an answer to a range that is not there.
+// unsatisfied is the Content-Range of an answer to a range that is outside the response.
 func unsatisfied(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
 
 // String is the Range header of a span.

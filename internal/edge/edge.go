@@ -1,10 +1,11 @@
 // Package edge serves the content of distributions to viewers, as CloudFront's edges do. It
-// exists so that a bucket needs to be readable by its distribution alone. It must never know
-// who may read a bucket, where configurations are stored, or how a request reaches the
-// server: it is an http.Handler that gets snapshots, and asks origins.
+// exists so that a bucket can be published without being readable by anybody but its
+// distribution. It must never know who may read a bucket, where configurations are stored, or
+// how a request reaches the server: it is an http.Handler that gets snapshots, and asks
+// origins.
 //
-// The rules are those of the Amazon CloudFront Developer Guide. What every answer depends
-// on is in its cache key: see forward.go.
+// The rules are those of the Amazon CloudFront Developer Guide. The cache key has everything
+// that an answer depends on; see forward.go.
 package edge
 
 import (
@@ -33,10 +34,10 @@ type Options struct {
 	Log     func(accesslog.Entry) // gets the requests to distributions that are logged; nil drops them
 	Now     func() time.Time
 	Logger  *slog.Logger
-	// Viewer returns who sent a request, and whether over TLS, where a proxy may have
-	// forwarded it. nil takes the connection's word.
+	// Viewer returns the viewer's address, and whether the viewer used TLS. It takes trusted
+	// proxies into account. If it is nil, both are taken from the connection.
 	Viewer func(*http.Request) (addr netip.Addr, secure bool)
-	Pop    string // X-Amz-Cf-Pop; "" is the usual one
+	Pop    string // X-Amz-Cf-Pop; "" means usualPop
 }
 
 // Edge serves distributions.
@@ -53,7 +54,8 @@ type Edge struct {
 	applying sync.Mutex
 }
 
-// said is what the edge says in every answer. The values are shared, and never changed.
+// said has header values that are the same in every answer. They are shared, and never
+// changed.
 type said struct {
 	via, pop []string
 	results  [results][]string
@@ -72,7 +74,8 @@ type Counts struct {
 // usualPop is a code in CloudFront's form.
 const usualPop = "WTR50-P1"
 
-// maxSqueezing is how many responses are compressed at once. Others are sent as they are.
+// maxSqueezing is how many responses are compressed at once. Further ones are sent
+// uncompressed.
 const maxSqueezing = 8
 
 // New returns an edge that serves nothing yet.
@@ -99,7 +102,7 @@ func New(o Options) *Edge {
 	return e
 }
 
-// connected takes the connection's word for who sent a request.
+// connected takes the viewer's address and the use of TLS from the connection.
 func connected(r *http.Request) (netip.Addr, bool) {
 	p, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return p.Addr().Unmap(), r.TLS != nil
@@ -114,8 +117,8 @@ func (e *Edge) Serves(host string) bool {
 	return ok && e.served.Load().find(name) != nil
 }
 
-// ServesAlias reports whether a host is an alias of an enabled distribution, and not only
-// by one with a star: an authority may be asked for its certificate.
+// ServesAlias reports whether a host is an alias of an enabled distribution. An alias with a
+// wildcard does not count, because a certificate may be requested for the host.
 func (e *Edge) ServesAlias(host string) bool {
 	name, ok := hostName(host)
 	if !ok {
@@ -125,8 +128,8 @@ func (e *Edge) ServesAlias(host string) bool {
 	return s != nil && !strings.EqualFold(s.DomainName, name)
 }
 
-// Channel returns the least version of TLS that the distribution of a host takes, and
-// whether it takes HTTP/2. Those of unknown hosts are TLS 1.2 and HTTP/2.
+// Channel returns the least version of TLS that the distribution of a host accepts, and
+// whether it accepts HTTP/2. For unknown hosts they are TLS 1.2 and true.
 func (e *Edge) Channel(host string) (least uint16, http2 bool) {
 	if name, ok := hostName(host); ok {
 		if s := e.served.Load().find(name); s != nil {
@@ -136,10 +139,10 @@ func (e *Edge) Channel(host string) (least uint16, http2 bool) {
 	return tls.VersionTLS12, true
 }
 
-// Apply makes the edge serve a snapshot. All of it is effective on return: requests that
-// begin later see the new configuration, and nothing that an invalidation covers. A snapshot
-// that is older than the one that is served changes nothing. Distributions that can't be
-// served are left out, and logged: they must not keep a change of others from counting.
+// Apply makes the edge serve a snapshot. When it returns, requests that begin later get the
+// new configuration, and get nothing that an invalidation covers. A snapshot that is older
+// than the served one is ignored. A distribution that can't be served is left out and logged,
+// so that it does not block changes of other distributions.
 func (e *Edge) Apply(ctx context.Context, s *distribution.Snapshot) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -157,8 +160,8 @@ func (e *Edge) Apply(ctx context.Context, s *distribution.Snapshot) error {
 	return nil
 }
 
-// Clear makes the edge serve nothing, and forget the generation that it had: the next snapshot
-// counts, whatever its generation.
+// Clear makes the edge serve nothing and forget its generation. It accepts the next snapshot,
+// whatever its generation.
 func (e *Edge) Clear() {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -167,8 +170,8 @@ func (e *Edge) Clear() {
 	e.options.Cache.Clear()
 }
 
-// asKept returns a snapshot whose invalidations name paths as responses are kept under: in
-// their one form, and the root stands for the default root object, too.
+// asKept returns a snapshot whose invalidations name paths in the normalized form that the
+// cache uses. An invalidation of the root also covers the default root object.
 func (x *index) asKept(s *distribution.Snapshot) *distribution.Snapshot {
 	kept := *s
 	kept.Invalidations = make([]distribution.Invalidation, len(s.Invalidations))

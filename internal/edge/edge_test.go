@@ -20,7 +20,7 @@ import (
 	"watertight/internal/core/distribution"
 )
 
-// A listener on which anybody can read everything only redirects.
+// The handler of OnlyRedirects redirects to HTTPS, and serves no content.
 func TestOnlyRedirects(t *testing.T) {
 	for _, c := range []struct {
 		name, policy, method, host string
@@ -38,7 +38,7 @@ func TestOnlyRedirects(t *testing.T) {
 			b.apply(t)
 			r := httptest.NewRequest(c.method, "/a?b=c", nil)
 			r.Host = c.host
-			r.Header.Set("Test-Secure", "1") // a proxy's word does not make the wire safe
+			r.Header.Set("Test-Secure", "1") // a proxy's header does not encrypt this connection
 			w := httptest.NewRecorder()
 			b.edge.OnlyRedirects().ServeHTTP(w, r)
 			if w.Code != c.status || len(b.origin.asked) > 0 {
@@ -51,8 +51,8 @@ func TestOnlyRedirects(t *testing.T) {
 	}
 }
 
-// A distribution whose record has an address as an alias gets nobody's requests, and no
-// distribution gets those for the local path of another.
+// A distribution whose record has an IP address as an alias gets no requests for that address.
+// A request for a distribution's local path never reaches another distribution.
 func TestAddressesBelongToNobody(t *testing.T) {
 	b := newBench(t)
 	b.origin.answers = []string{"200\n\nx"}

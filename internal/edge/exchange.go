@@ -63,16 +63,16 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request, bare bool) {
 	answer.close()
 	x.count(out, answer, cut)
 	if cut {
-		panic(http.ErrAbortHandler) // a viewer must not take a part for the whole
+		panic(http.ErrAbortHandler) // so that the viewer notices that the body is incomplete
 	}
 }
 
-// answer takes the request through its steps. Each may refuse it.
+// answer runs the steps in order. Each step may refuse the request.
 func (x *exchange) answer() *reply {
 	for _, step := range [...]func(*exchange) error{
 		(*exchange).parse,    // one target, one host
 		(*exchange).locate,   // the distribution
-		(*exchange).channel,  // as new a TLS as it demands
+		(*exchange).channel,  // the version of TLS that it demands
 		(*exchange).limit,    // sizes, and no body where it means nothing
 		(*exchange).match,    // the behaviour
 		(*exchange).protocol, // HTTPS where it is demanded
@@ -90,14 +90,16 @@ func (x *exchange) answer() *reply {
 	return x.custom(answer)
 }
 
-// instead answers a refusal, or with the distribution's own page for it.
+// instead returns the answer to an error: the distribution's own error page, or else the
+// edge's.
 func (x *exchange) instead(err error) *reply {
 	r := (*refusal)(nil)
 	if !errors.As(err, &r) {
 		r = unreached(err)
 	}
 	if r.err != nil && x.r.Context().Err() == nil {
-		// The origins' room logs it so that others can see it; a viewer must not fill the log.
+		// Package origin logs failures at a limited rate. This line is only for debugging,
+		// because viewers could fill the log with it.
 		x.e.options.Logger.Debug("an origin gave no answer", "distribution", x.site.ID, "err", r.err)
 	}
 	answer := x.refused(r)
@@ -107,7 +109,7 @@ func (x *exchange) instead(err error) *reply {
 	return answer
 }
 
-// parse reads the target and the host, each in one way.
+// parse reads and normalizes the target and the host.
 func (x *exchange) parse() error {
 	raw, host := x.r.RequestURI, x.r.Host
 	if len(raw) > 0 && raw[0] != '/' {
@@ -148,8 +150,8 @@ func (x *exchange) parse() error {
 // localPrefix begins the paths by which a distribution can be tried on the machine itself.
 const localPrefix = "/_/"
 
-// locate finds the distribution by the path on loopback, or by the host. On loopback, no
-// distribution can take the paths of another.
+// locate finds the distribution by the local path on loopback, or by the host. On loopback,
+// local paths come first, so that no distribution can answer those of another.
 func (x *exchange) locate() error {
 	served := x.e.served.Load()
 	if rest, ok := strings.CutPrefix(x.target.path, localPrefix); ok && x.onLoopback() {
@@ -167,8 +169,8 @@ func (x *exchange) locate() error {
 	return refuse(http.StatusForbidden, "Error", "No distribution is configured for this host.")
 }
 
-// channel refuses a connection that the distribution doesn't take. Handshakes refuse them by
-// the name that is asked for. This one may have named no host, or be older than the
+// channel refuses a connection that the distribution does not accept. The handshake checks the
+// server name, but the client may have sent none, or the connection may be older than the
 // distribution's configuration.
 func (x *exchange) channel() error {
 	t := x.r.TLS
@@ -202,8 +204,8 @@ func isLoopback(addr string) bool {
 	return err == nil && p.Addr().Unmap().IsLoopback()
 }
 
-// limit refuses what is too large, a body where it means nothing, and a request that came
-// from this edge.
+// limit refuses a request that is too large, a body where the method has none, and a request
+// that already came through this edge.
 func (x *exchange) limit() error {
 	r := x.r
 	size := len(r.Method) + len(r.RequestURI) + len(r.Host)
@@ -249,8 +251,7 @@ func (x *exchange) match() error {
 	return nil
 }
 
-// protocol applies the viewer protocol policy. A distribution that is tried on the machine
-// itself needs no TLS.
+// protocol applies the viewer protocol policy. The local path on loopback needs no TLS.
 func (x *exchange) protocol() error {
 	if x.secure && !x.bare || x.local {
 		return nil
@@ -298,8 +299,8 @@ func (x *exchange) method() error {
 	return refused
 }
 
-// verify demands a signature where the behaviour is restricted. It judges the URL in its
-// one form: the one that is served.
+// verify demands a signature where the behaviour is restricted. It checks the normalized URL,
+// because that is the one that is served.
 func (x *exchange) verify() error {
 	if !x.behavior.restricted {
 		return nil

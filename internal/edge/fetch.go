@@ -34,8 +34,8 @@ func (x *exchange) fetch(b *behavior, path, query string) (*reply, error) {
 	return x.pass(q)
 }
 
-// errRestricted says that a page for errors is under signed access: a viewer has a right to
-// the path that was asked for, and to no other.
+// errRestricted means that an error page is under signed access. The viewer's signature covers
+// only the path that it asked for.
 var errRestricted = errors.New("edge: page for errors is under signed access")
 
 // page gets a page of the distribution itself for a viewer's request: without its body, its
@@ -60,8 +60,8 @@ func (x *exchange) page(path string) (*reply, error) {
 	return x.pass(q)
 }
 
-// question is a request to the origin, and all that its answer is treated by. It outlives
-// the viewer's request, if the cache asks in the background.
+// question is a request to the origin, with everything that decides how its answer is handled.
+// It outlives the viewer's request if the cache asks in the background.
 type question struct {
 	e      *Edge
 	b      *behavior
@@ -93,7 +93,7 @@ func (q *question) header(more http.Header) http.Header {
 	h["Via"] = []string{"1.1 " + q.e.via}
 	h["X-Amz-Cf-Id"] = []string{q.id}
 	if !q.b.s3 && q.viewer.IsValid() {
-		// Only the address: what the viewer wrote there is in no key.
+		// The viewer's own value is not in the cache key, so only the address is sent.
 		h["X-Forwarded-For"] = []string{q.viewer.String()}
 	}
 	for name, values := range more {
@@ -166,7 +166,7 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 	}
 	select {
 	case q.e.squeeze <- struct{}{}:
-	default: // enough of them at once
+	default: // maxSqueezing responses are being compressed
 		return resp, nil
 	}
 	compressed(resp.Header, encoding)
@@ -175,12 +175,12 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 	return resp, nil
 }
 
-// failedHeader marks an answer that stands for none: it is kept like the error that viewers
-// get. An origin can't send it, see isConnections.
+// failedHeader marks a response that stands for an origin that did not answer. It is cached
+// like the error that viewers get. An origin can't send this header; see isConnections.
 const failedHeader = "X-Edge-Failed"
 
-// tried is ask, but that an origin which gave no answer is left alone for a while, as one
-// that answered with an error.
+// tried is like ask, but after an origin gave no answer, it is not asked again for a while, as
+// after an error.
 func (q *question) tried(ctx context.Context, more http.Header) (*http.Response, error) {
 	resp, err := q.ask(ctx, more)
 	f := (*origin.Failure)(nil)
@@ -249,8 +249,8 @@ func (b *behavior) clean(resp *http.Response) error {
 	return nil
 }
 
-// withhold removes what no viewer gets: cookies, where the viewers' are not forwarded. The
-// cache must have seen them, because it does not keep such an answer.
+// withhold removes Set-Cookie where viewers' cookies are not forwarded. It runs after the
+// cache, which must see the header because it does not store such a response.
 func (b *behavior) withhold(h http.Header) {
 	if !b.rules.Cookies {
 		delete(h, "Set-Cookie")
@@ -268,8 +268,8 @@ func isConnections(name string) bool {
 	return strings.HasPrefix(name, "X-Watertight-") || strings.HasPrefix(name, "X-Edge-")
 }
 
-// vary removes the names from Vary that were not sent to the origin: its answer can't depend
-// on them.
+// vary removes from Vary the names of headers that were not sent to the origin, because its
+// answer can't depend on them.
 func (b *behavior) vary(h http.Header) {
 	if len(h["Vary"]) == 0 {
 		return

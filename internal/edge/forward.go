@@ -11,16 +11,15 @@ import (
 	"watertight/internal/edge/signed"
 )
 
-// asked is what the origin is asked for a viewer: all of the viewer's request that reaches
-// it. The cache key is made from it and from nothing else, so that no answer can depend on
-// something that is not in its key.
+// asked is the part of a viewer's request that reaches the origin. The cache key is computed
+// from this alone, so that an answer can't depend on anything that is not in its key.
 type asked struct {
 	method     string
 	target     target
 	header     http.Header // by canonical names
 	authorized bool        // header has the viewer's own Authorization
-	// shared is false if it has it though the cache policy does not name it: the answer is
-	// for this viewer alone.
+	// shared is false if the viewer's Authorization is forwarded although the cache policy does
+	// not name it. The answer is then for this viewer alone.
 	shared bool
 }
 
@@ -35,11 +34,11 @@ type viewed struct {
 	content bool                     // the request may have a body
 }
 
-// forward selects what of a viewer's request is sent to the origin.
+// forward selects the parts of a viewer's request that are sent to the origin.
 func (b *behavior) forward(v *viewed) asked {
 	a := asked{method: v.method, header: http.Header{}}
 	a.target = target{path: v.target.path, query: b.query(v.target.query)}
-	if !b.keyed.headers.none() || !b.more.headers.none() || v.pass || v.content { // else takes has none
+	if !b.keyed.headers.none() || !b.more.headers.none() || v.pass || v.content { // else takes is always false
 		for name, values := range v.header {
 			if b.takes(strings.ToLower(name), v) {
 				a.header[name] = values
@@ -79,7 +78,8 @@ func (b *behavior) takes(name string, v *viewed) bool {
 	case isEdges(name):
 		return false
 	case name == "authorization":
-		// Signatures for a bucket count only where origin access control lets them.
+		// A viewer's signature reaches a bucket only if origin access control does not override
+		// it.
 		return (by || v.content) && !(b.s3 && b.overrides)
 	case strings.HasPrefix(name, "x-amz-"):
 		return byName && !(b.s3 && b.overrides && name == "x-amz-security-token")
@@ -93,10 +93,10 @@ func (b *behavior) takes(name string, v *viewed) bool {
 	return by
 }
 
-// isEdges reports whether a header is never taken from a viewer: it belongs to the
-// connection, or the edge sets it, or it is a way to make an origin see another request than
-// the one that was decided. Sources: RFC 9110, section 7.6.1; "HTTP request headers and
-// CloudFront behavior" in the developer guide.
+// isEdges reports whether a header is never taken from a viewer: it belongs to the connection,
+// the edge sets it, or it could make an origin see a different request from the one that the
+// edge checked. Sources: RFC 9110, section 7.6.1; "HTTP request headers and CloudFront
+// behavior" in the developer guide.
 func isEdges(name string) bool {
 	for _, prefix := range []string{"proxy-", "x-amz-cf-", "x-edge-", "x-watertight-", "cloudfront-", "x-forwarded-"} {
 		if strings.HasPrefix(name, prefix) {
@@ -130,8 +130,8 @@ func isContent(name string) bool {
 	return false
 }
 
-// query returns the parameters that are forwarded, as and in the order in which they were
-// sent. The name of a parameter counts for what it means, because an origin reads it so.
+// query returns the parameters that are forwarded, unchanged and in the viewer's order. Names
+// are compared after they are unescaped, because an origin unescapes them.
 func (b *behavior) query(query string) string {
 	keyed, more := &b.keyed.queries, &b.more.queries
 	if query == "" || keyed.none() && more.none() {
@@ -214,8 +214,8 @@ func isZero(parameters string) bool {
 	return false
 }
 
-// key returns the cache key: a hash of all that the origin is asked, and of the
-// configuration by which. GET and HEAD have one key.
+// key returns the cache key: a hash of everything that the origin is asked, and of the
+// behaviour's configuration. GET and HEAD have one key.
 func (b *behavior) key(a *asked) [sha256.Size]byte {
 	method := a.method
 	if method == http.MethodHead {

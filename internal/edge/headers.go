@@ -148,8 +148,8 @@ func newCORSPolicy(c *distribution.CorsConfig) *corsPolicy {
 	return p
 }
 
-// apply adds the headers for the origin of a request. An origin that is not allowed gets
-// none of the policy, and with OriginOverride none of the origin's server either.
+// apply adds the headers for the origin of a request. An origin that is not allowed gets none
+// of the policy's headers. With OriginOverride, it gets none of the origin server's either.
 func (p *corsPolicy) apply(h http.Header, r *http.Request) {
 	if !p.config.OriginOverride {
 		for _, name := range corsNames() {
@@ -170,7 +170,7 @@ func (p *corsPolicy) apply(h http.Header, r *http.Request) {
 		delete(h, name)
 	}
 	switch {
-	case p.any: // with credentials, browsers refuse the star: no origin is echoed that was not named
+	case p.any: // browsers refuse "*" with credentials, and an origin that is not named is never echoed
 		h["Access-Control-Allow-Origin"] = []string{"*"}
 	case p.allows(origin):
 		h["Access-Control-Allow-Origin"] = []string{origin}

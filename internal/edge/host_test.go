@@ -11,7 +11,7 @@ import (
 	"watertight/internal/edge/cache"
 )
 
-// All spellings of a host are one entry, and the origin gets its name.
+// All spellings of a host have one cache entry, and the origin gets the normalized name.
 func TestSpellingsOfAHostAreOneEntry(t *testing.T) {
 	site := usual()
 	site.Config.DefaultCacheBehavior.OriginRequestPolicyId = "more"

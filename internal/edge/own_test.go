@@ -18,7 +18,7 @@ import (
 	"watertight/internal/edge/origin"
 )
 
-// echo answers with what it was asked, for a while that the path names.
+// echo answers with the request that it got. The path says whether the answer may be cached.
 type echo struct{}
 
 func (echo) RoundTrip(_ context.Context, r *origin.Request) (*http.Response, error) {
@@ -37,8 +37,8 @@ func (echo) RoundTrip(_ context.Context, r *origin.Request) (*http.Response, err
 	}, nil
 }
 
-// Whatever is cached and collapsed, each viewer gets the answer to what was asked for it:
-// the origin's answer to the same request of one viewer alone.
+// Whatever is cached and collapsed, each viewer gets the same answer as if the origin had
+// answered this viewer's request alone.
 func TestViewersGetTheirOwnAnswers(t *testing.T) {
 	site := usual()
 	site.Config.DefaultCacheBehavior.OriginRequestPolicyId = "more"

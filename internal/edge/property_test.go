@@ -115,9 +115,9 @@ func TestKeyHasAllThatIsAsked(t *testing.T) {
 	})
 }
 
-// FuzzTarget holds normalization to what everything else relies on: it is done once, it
-// changes nothing about what a bucket reads but dot segments, and its result is a path that
-// net/url reads as it is.
+// FuzzTarget checks what other code relies on: normalization is idempotent, it changes no key
+// that a bucket reads except for dot segments, and net/url parses the normalized path to
+// itself.
 func FuzzTarget(f *testing.F) {
 	for _, s := range []string{
 		"/",
@@ -156,7 +156,7 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-// FuzzConditions holds the parsers of viewers' conditions and ranges to their promises.
+// FuzzConditions checks the parsers of viewers' conditions and ranges.
 func FuzzConditions(f *testing.F) {
 	f.Add(`"a", W/"b"`, "bytes=0-1", int64(10))
 	f.Add(`*`, "bytes=-5", int64(0))
@@ -179,7 +179,7 @@ func FuzzConditions(f *testing.F) {
 	})
 }
 
-// FuzzHost holds the reading of hosts to their promise: a name, or nothing.
+// FuzzHost checks that a host is parsed to a normalized name, or is refused.
 func FuzzHost(f *testing.F) {
 	for _, s := range []string{"a.example", "A.example.:443", "[::1]:80", "a@b", "a b", "[", "*.a", ":80", "a:b"} {
 		f.Add(s)

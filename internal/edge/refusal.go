@@ -30,7 +30,7 @@ func refuse(status int, detail, sentence string) *refusal {
 	return &refusal{status: status, detail: detail, sentence: sentence}
 }
 
-// badRequest refuses what is no request that the edge understands in one way only.
+// badRequest refuses a request that is malformed or ambiguous.
 func badRequest(sentence string) *refusal {
 	r := refuse(http.StatusBadRequest, "ClientRequestInvalid", sentence)
 	r.close = true
@@ -83,8 +83,8 @@ func (x *exchange) refused(r *refusal) *reply {
 	return out
 }
 
-// page is the page that a viewer reads. It has nothing of the request but the id that the
-// edge gave it.
+// page returns the page that a viewer reads. It contains nothing of the request, only the id
+// that the edge made.
 func page(r *refusal, id string) string {
 	var b strings.Builder
 	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">" +

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// reply is an answer before it is sent. Its header is its own.
+// reply is an answer before it is sent. Its header is not shared, and may be changed.
 type reply struct {
 	status int
 	header http.Header
 	body   io.ReadCloser // or nil
 	size   int64         // of body; -1 if it is not known
 	age    time.Duration
-	stored bool // age counts
+	stored bool // it has an Age header
 	result result
 	detail string
 	// final says that the origin answered the viewer's conditions and ranges.
@@ -38,7 +38,7 @@ func (a *reply) close() {
 	}
 }
 
-// drop makes an answer one without a body.
+// drop removes the body of an answer and sets its status.
 func (a *reply) drop(status int) {
 	a.close()
 	a.status, a.body, a.size = status, nil, 0
@@ -47,8 +47,8 @@ func (a *reply) drop(status int) {
 	}
 }
 
-// custom replaces an error by the distribution's own page for it. If that page can't be
-// had, the viewer gets the error of the page.
+// custom replaces an error by the distribution's own error page. If that page can't be
+// fetched, the viewer gets the error of that request.
 func (x *exchange) custom(a *reply) *reply {
 	if a.status < http.StatusBadRequest || x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		return a
@@ -97,7 +97,7 @@ func (x *exchange) conditions(a *reply) {
 	}
 }
 
-// dress gives an answer the headers that every answer of the edge has.
+// dress adds the headers that every answer of the edge has.
 func (x *exchange) dress(a *reply) {
 	h := a.header
 	if x.behavior != nil && x.behavior.headers != nil {
@@ -130,13 +130,13 @@ func (x *exchange) dress(a *reply) {
 	}
 }
 
-// line returns the one value of a header, without another allocation.
+// line returns a header's only value without an allocation.
 func (x *exchange) line(at int, value string) []string {
 	x.lines[at] = value
 	return x.lines[at : at+1 : at+1]
 }
 
-// sampled decides whether an answer is one of a share, in percent: by its random id.
+// sampled uses the random id to decide whether an answer is in a sample of some percent.
 func (x *exchange) sampled(percent float64) bool {
 	if percent <= 0 {
 		return false

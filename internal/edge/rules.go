@@ -47,11 +47,11 @@ type behavior struct {
 	config *distribution.CacheBehavior
 	site   *distribution.Site
 	origin *distribution.Origin
-	// print stands for all of the configuration that responses depend on: what another
-	// configuration cached is not found any more.
+	// print is a hash of all configuration that responses depend on. Responses that were cached
+	// under another configuration are not found.
 	print [sha256.Size]byte
-	// keyed is what the cache policy has in the key and forwards; more is what the origin
-	// request policy forwards besides. Both are in the key here.
+	// keyed is what the cache policy forwards and puts into the key; more is what the origin
+	// request policy forwards in addition. This edge puts both into the key.
 	keyed, more selection
 	cloudFront  []string // headers about the viewer that are made, in lower case
 	gzip        bool     // Accept-Encoding is normalized
@@ -67,8 +67,8 @@ type behavior struct {
 	headers     *headersPolicy // or nil
 }
 
-// newBehavior resolves what a cache behaviour refers to. Something that is missing is an
-// error: the distribution is not served then.
+// newBehavior resolves what a cache behaviour refers to. If something is missing, it returns
+// an error, and the distribution is not served.
 func newBehavior(s *distribution.Site, c *distribution.CacheBehavior) (*behavior, error) {
 	b := &behavior{config: c, site: s, origin: s.Origin(c.TargetOriginId)}
 	if b.origin == nil {
@@ -107,8 +107,7 @@ func newBehavior(s *distribution.Site, c *distribution.CacheBehavior) (*behavior
 	return b, nil
 }
 
-// resolveCache takes the cache policy, or the settings that behaviours had before there
-// were policies.
+// resolveCache reads the cache policy, or the older settings of a behaviour without one.
 func (b *behavior) resolveCache() error {
 	errors := map[int]time.Duration{}
 	for _, r := range b.site.Config.CustomErrorResponses.Items {
@@ -265,7 +264,8 @@ func or(p *int64, usual int64) int64 {
 	return *p
 }
 
-// seconds turns a number of a configuration into a duration, within what one can hold.
+// seconds turns a number of a configuration into a duration. Numbers that are too large for a
+// duration become the largest.
 func seconds(n int64) time.Duration {
 	return time.Duration(min(max(n, 0), 100*365*86400)) * time.Second
 }

@@ -29,8 +29,8 @@ func newSite(s *distribution.Site) (*site, error) {
 	return out, add(&s.Config.DefaultCacheBehavior)
 }
 
-// behavior returns the behaviour of a path. It returns nil for a path that an origin which
-// joins slashes would read as one of another behaviour.
+// behavior returns the behaviour of a path. It returns nil if an origin that joins slashes
+// would read the path as one of another behaviour.
 func (s *site) behavior(path string) *behavior {
 	c := s.Behavior(path)
 	if joined := collapse(path); joined != path && s.Behavior(joined) != c {
@@ -39,7 +39,7 @@ func (s *site) behavior(path string) *behavior {
 	return s.behaviors[c]
 }
 
-// root returns the path that the origin is asked for: the default root object for the root.
+// root returns the default root object for the root, and every other path unchanged.
 func (s *site) root(path string) string {
 	if object := s.Config.DefaultRootObject; path == "/" && object != "" {
 		if p, ok := normalizePath("/" + object); ok {
@@ -104,8 +104,8 @@ func (s *site) channel() (least uint16, http2 bool) {
 	return least, true
 }
 
-// hostName returns the name in a Host header, in lower case and without its port. It
-// reports false for what is no name or address.
+// hostName returns the name in a Host header, in lower case and without its port. It reports
+// false if that is neither a name nor an address.
 func hostName(host string) (string, bool) {
 	name, port, _ := strings.Cut(host, ":")
 	if strings.HasPrefix(host, "[") {

@@ -4,9 +4,9 @@ import (
 	"strings"
 )
 
-// target is what a viewer asks a distribution for, in the one form in which it is matched,
-// is part of the cache key, and is sent to the origin. So a path never means one thing to a
-// path pattern and another to the origin.
+// target is what a viewer asks a distribution for, in normalized form. The same form is
+// matched, is part of the cache key, and is sent to the origin, so that a path means the same
+// to a path pattern and to the origin.
 type target struct {
 	path  string // begins with a slash; percent-encoded
 	query string // without the question mark; percent-encoded
@@ -21,7 +21,7 @@ func (t target) String() string {
 }
 
 // parseTarget normalizes the target of a request: an origin-form, or the rest of an
-// absolute-form after its authority. It reports false for what is no path.
+// absolute-form after its authority. It reports false if the path is not valid.
 //
 // The path is normalized as RFC 3986, section 6.2.2, says: escapes of unreserved characters
 // are undone, the others have upper-case digits, dot segments are removed. Beyond that, an
@@ -65,7 +65,7 @@ func isPlain(s string, stays func(byte) bool) bool {
 
 const upperHex = "0123456789ABCDEF"
 
-// reescape writes each byte of a path in its one form.
+// reescape writes each byte of a path in its normalized form.
 func reescape(path string) (string, bool) {
 	out := make([]byte, 0, len(path)+8)
 	for i := 0; i < len(path); i++ {
@@ -96,8 +96,8 @@ func reescape(path string) (string, bool) {
 	return string(out), true
 }
 
-// normalizeQuery escapes what has no place in a query. Its escapes stay as they are: names
-// and values are compared as they were sent.
+// normalizeQuery escapes bytes that a query may not have. It keeps the escapes that are there,
+// because names and values are compared as they were sent.
 func normalizeQuery(query string) string {
 	if isPlain(query, isQueryByte) {
 		return query
@@ -133,7 +133,7 @@ func removeDots(path string) string {
 			continue
 		}
 		if last {
-			kept = append(kept, "") // the path goes on to end with a slash
+			kept = append(kept, "") // the path still ends with a slash
 		}
 	}
 	return "/" + strings.Join(kept, "/")

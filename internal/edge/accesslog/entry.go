@@ -1,7 +1,7 @@
 // Package accesslog makes CloudFront's standard access logs: what a distribution's viewers
-// asked for, and what they got. It exists so that lines are written in one form and held in
-// bounded memory until they are delivered. It must never know how a file gets into its
-// bucket, nor write one to a disk.
+// asked for, and what they got. It exists so that all lines have one form and are held in
+// bounded memory until they are delivered. It must never know how a file is put into its
+// bucket, and must never write one to a disk.
 package accesslog
 
 import (

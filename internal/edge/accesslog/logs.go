@@ -18,7 +18,7 @@ import (
 
 // File is a log file to deliver.
 type File struct {
-	Site *distribution.Site // as the first of its requests met it
+	Site *distribution.Site // configuration at the file's first request
 	Name string             // the object's key
 	Data []byte             // gzip
 
@@ -35,14 +35,14 @@ type Options struct {
 
 const (
 	fullFile = 1 << 20         // bytes of a file, compressed, at which it is delivered
-	period   = 3 * time.Minute // after which a file is delivered at the latest
+	period   = 3 * time.Minute // greatest age of a file when it is delivered
 	maxHeld  = 32 << 20        // bytes of all files that are written or wait
 	perOpen  = 64 << 10        // what a file that is written takes at least: the compressor's tables
 	again    = time.Hour       // how often a problem of one distribution is logged
 )
 
-// Logs collects entries in memory and delivers them as files. What is not delivered when the
-// process dies is lost, as it may be at CloudFront.
+// Logs collects entries in memory and delivers them as files. Entries that were not delivered
+// when the process dies are lost. CloudFront, too, delivers logs on a best-effort basis.
 type Logs struct {
 	options Options
 
@@ -51,7 +51,7 @@ type Logs struct {
 	waiting []File
 	held    int64
 	holders map[string]int64 // account → its part of held
-	dropped uint64           // lines for which there was no room
+	dropped uint64           // lines that were dropped for lack of room
 	told    map[string]time.Time
 	wake    chan struct{}
 }
@@ -66,7 +66,7 @@ type written struct {
 	counted int64 // of Logs.held
 }
 
-// New returns logs without a file.
+// New returns empty logs.
 func New(o Options) *Logs {
 	return &Logs{
 		options: o, open: map[string]*written{}, holders: map[string]int64{}, told: map[string]time.Time{},
@@ -74,8 +74,8 @@ func New(o Options) *Logs {
 	}
 }
 
-// Dropped is how many lines were dropped because the logs of all distributions took too much
-// memory. They are those of the account whose logs take the most.
+// Dropped returns how many lines were dropped because the logs of all distributions took too
+// much memory. Lines are dropped from the account whose logs take the most.
 func (l *Logs) Dropped() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,9 +112,10 @@ func (l *Logs) Add(e Entry) {
 	}
 }
 
-// makeRoom drops a file of the account that holds the most, so that no account keeps others
-// from having logs: the largest that is being written, else the newest that waits. It returns
-// false if that is the account which needs the room, or if nothing can be dropped.
+// makeRoom drops one file of the account that holds the most, so that no account can keep
+// others from having logs. It drops the largest file that is being written, or else the newest
+// file that waits. It returns false if that account is the one that needs the room, or if
+// there is nothing to drop.
 func (l *Logs) makeRoom(account string) bool {
 	most := account
 	for a, n := range l.holders {
@@ -148,7 +149,7 @@ func (l *Logs) makeRoom(account string) bool {
 	return false
 }
 
-// hold counts bytes that an account holds more, or fewer.
+// hold adds n bytes, or removes them if n is negative, from what an account holds.
 func (l *Logs) hold(account string, n int64) {
 	l.held += n
 	if l.holders[account] += n; l.holders[account] == 0 {
@@ -156,14 +157,14 @@ func (l *Logs) hold(account string, n int64) {
 	}
 }
 
-// count keeps account of what a file takes.
+// count updates how many bytes a file takes.
 func (l *Logs) count(w *written) {
 	n := int64(w.data.Len()) + perOpen
 	l.hold(w.site.Account, n-w.counted)
 	w.counted = n
 }
 
-// finish makes a file wait for its delivery.
+// finish ends a file and queues it for delivery.
 func (l *Logs) finish(w *written) {
 	w.zip.Close()
 	delete(l.open, w.site.ID)

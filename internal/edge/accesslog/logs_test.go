@@ -130,8 +130,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestNoAccountTakesTheOthersLogs: an account that fills the memory with its logs, with files
-// that are written or wait, loses lines. Others lose none.
+// TestNoAccountTakesTheOthersLogs: an account that fills the memory with its logs loses lines,
+// whether its files are being written or wait. Other accounts lose none.
 func TestNoAccountTakesTheOthersLogs(t *testing.T) {
 	for _, waiting := range []bool{false, true} {
 		t.Run(fmt.Sprint("waiting ", waiting), func(t *testing.T) { fillLogs(t, waiting) })

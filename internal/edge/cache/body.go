@@ -119,7 +119,7 @@ type through struct {
 	cut  bool
 }
 
-// Select reads over what it leaves out.
+// Select reads and discards the bytes before off.
 func (t *through) Select(off, n int64) error {
 	if _, err := io.CopyN(io.Discard, t.body, off); err != nil {
 		return err

@@ -1,7 +1,7 @@
-// Package cache keeps what origins answered, for the edge. It exists so that a thousand
-// viewers cost an origin one request, that what lies on the disk is sealed, and that a purge
-// is effective when it returns. It must never know who a viewer is or what a distribution's
-// configuration says: the caller hashes all that an answer depends on into the key.
+// Package cache stores origins' responses for the edge. It exists so that many viewers cost an
+// origin one request, that files on the disk are sealed, and that a purge is effective when it
+// returns. It must never know who a viewer is or what a distribution's configuration says: the
+// caller hashes everything that an answer depends on into the key.
 package cache
 
 import (
@@ -25,8 +25,8 @@ type Options struct {
 	Key         seal.Key
 	MaxBytes    int64 // of all files, those that are removed and still read among them; 0 keeps everything in memory
 	MemoryBytes int64 // of what is held in memory; 0 is 64 MiB
-	// Room takes so many bytes of the disk's room, or reports that there is not enough; nil is
-	// always.
+	// Room reserves bytes on the disk, or returns false if there is not enough room. If it is
+	// nil, there is always enough.
 	Room   func(bytes int64) bool
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -57,8 +57,8 @@ type Rules struct {
 	Pass     bool // nothing is looked up or stored
 }
 
-// Range is the range of bytes that a viewer asks for. The cache only uses it to pass the
-// range through where it doesn't store the whole object; see Body.Select.
+// Range is the range of bytes that a viewer asks for. The cache only forwards it where it does
+// not store the whole object; otherwise the caller uses Body.Select.
 type Range struct {
 	Header  string // Range
 	IfRange string // If-Range, or ""
@@ -284,8 +284,8 @@ func passed(resp *http.Response, done func()) *Answer {
 	}
 }
 
-// ask calls fetch, of which a panic must not end the process: it runs in a goroutine of the
-// cache.
+// ask calls fetch and turns a panic into an error, because a panic in a goroutine of the cache
+// would end the process.
 func ask(ctx context.Context, fetch Fetch, header http.Header) (resp *http.Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {

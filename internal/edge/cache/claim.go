@@ -50,7 +50,8 @@ func Claim(dir string) error {
 	return folder.Replace(folder.OS(), path, []byte(marker), 0o600)
 }
 
-// each calls f for the files that have the path of an entry's. Nothing else is a cache's.
+// each calls f for the files whose paths are those of entries. The cache touches no other
+// file.
 func (d *disk) each(f func(n name) error) error {
 	folders, err := os.ReadDir(d.dir)
 	if err != nil {

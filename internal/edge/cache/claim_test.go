@@ -121,9 +121,9 @@ func TestInterruptedClaim(t *testing.T) {
 	}
 }
 
-// TestAnotherPast: a cache that knows invalidations which its store doesn't, because that was
-// restored from a backup, is dropped, and so is one that is cleared. The numbers that the store
-// gives once more count.
+// TestAnotherPast: a cache may know invalidations that its store does not, because the store
+// was restored from a backup. Such a cache drops everything, and so does one that is cleared.
+// Numbers that the store gives again are then effective.
 func TestAnotherPast(t *testing.T) {
 	for _, c := range []struct {
 		name    string

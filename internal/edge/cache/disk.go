@@ -18,20 +18,20 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// disk keeps one sealed file for each entry: the body as a stream of seal, then what else is
-// stored of the response, sealed, and its length. Both keys are derived from the cache's key
-// and the file's random name, so that no two files share one, and no file passes for
+// disk keeps one sealed file for each entry: the body as a stream of seal, then the sealed
+// record of the response, and the record's length. Both keys are derived from the cache's key
+// and the file's random name, so that no two files share a key, and no file can replace
 // another.
 type disk struct {
 	dir  string // of the folders with files
 	key  seal.Key
 	room func(int64) bool // takes so many bytes of the file system's room, if there is enough
 	now  func() time.Time
-	rest atomic.Int64 // Unix nanoseconds: writing failed, and is not tried before
+	rest atomic.Int64 // Unix nanoseconds: after a failure, nothing is written before this time
 	open *openFiles
 }
 
-// name is a file's name: random, so that it says nothing.
+// name is a file's name. It is random, so that it discloses nothing.
 type name [16]byte
 
 // record is what is stored of a response beside its body.
@@ -79,7 +79,7 @@ func (d *disk) able(n int64) error {
 	return nil
 }
 
-// failed notes that writing failed: a full disk is not tried for every response.
+// failed notes that writing failed, so that a full disk is not tried for every response.
 func (d *disk) failed() { d.rest.Store(d.now().Add(pause).UnixNano()) }
 
 // create makes the file of a new entry.
@@ -94,7 +94,7 @@ func (d *disk) create(n name) (*os.File, error) {
 	return f, err
 }
 
-// remove removes a file. Those who read it go on, as long as there is room.
+// remove removes a file. Readers that have it open may continue while openFiles has room.
 func (d *disk) remove(n name) {
 	os.Remove(d.path(n))
 	d.open.removed(n)

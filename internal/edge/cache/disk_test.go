@@ -192,8 +192,8 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
-// TestFullDisk: viewers get their answers when the disk has no room, and nothing stays of
-// what was begun.
+// TestFullDisk: viewers get their answers when the disk has no room, and no partial file
+// remains.
 func TestFullDisk(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -27,7 +27,7 @@ func (c *Cache) newFill(resp *http.Response, life fresh.Life, joined *atomic.Int
 	}
 }
 
-// far reports whether a range of a large object begins where the fill isn't yet.
+// far reports whether a range of a large object begins beyond the bytes that arrived.
 func (f *fill) far(first int64) bool {
 	return f.size > rangeFill && (first < 0 || first >= f.spool.length())
 }
@@ -44,7 +44,7 @@ func (f *fill) answer(ctx context.Context, now time.Time, done func()) *Answer {
 func ageAt(l *fresh.Life, now time.Time) time.Duration { return l.Age + max(now.Sub(l.Received), 0) }
 
 // fill reads the body of a flight's response to its end and stores it. Readers see the end
-// when it is stored, so that who asks next finds it.
+// only after it is stored, so that the next request finds it.
 func (c *Cache) fill(f *flight, body io.ReadCloser) {
 	defer body.Close()
 	s := f.fill.spool
@@ -120,8 +120,8 @@ func (c *Cache) put(f *flight, e *entry) bool {
 	return true
 }
 
-// renew stores an entry that was revalidated. Its body stays where it is. What is stale again
-// at once stays as it was.
+// renew stores an entry that was revalidated. Its body stays where it is. An entry that would
+// be stale at once is left as it was.
 func (c *Cache) renew(f *flight, e *entry, h *hot) {
 	if !f.shared || !c.claim(f.stale) {
 		return // or somebody else renews it

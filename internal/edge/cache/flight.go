@@ -89,7 +89,7 @@ func (f *flight) full() bool {
 }
 
 // leave ends a reader's part in a flight. A flight that nobody waits for is cancelled, unless
-// little is missing.
+// it is almost complete.
 func (c *Cache) leave(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +126,7 @@ func (c *Cache) endDetached(f *flight) {
 	}
 }
 
-// ground cancels a flight, which nobody joins any more.
+// ground cancels a flight. Nobody can join it any more.
 func (c *Cache) ground(f *flight) {
 	if c.flights[f.key] == f {
 		delete(c.flights, f.key)
@@ -134,7 +134,7 @@ func (c *Cache) ground(f *flight) {
 	f.cancel()
 }
 
-// unlist lets nobody else join a flight.
+// unlist keeps others from joining a flight.
 func (c *Cache) unlist(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,8 +227,8 @@ func (o *ownReply) close() {
 	}
 }
 
-// own hands the leader what is not stored. A range of an object that is too large to be
-// stored is asked for by itself.
+// own gives the leader a response that is not stored. A range of an object that is too large
+// to be stored is requested separately.
 func (c *Cache) own(ctx context.Context, f *flight, rng *Range, fetch Fetch) (*Answer, bool, error) {
 	done := func() { c.leave(f); c.land(f) }
 	if f.own.reply != nil {
@@ -281,7 +281,7 @@ func (c *Cache) refresh(ctx context.Context, r *Request, e *entry, fetch Fetch) 
 	}()
 }
 
-// fly asks the origin and decides what becomes of its answer.
+// fly asks the origin and handles its answer.
 func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
 	header := http.Header{}
 	var stored *hot
@@ -321,7 +321,7 @@ func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
 	c.replied(f, resp, asked, received)
 }
 
-// finish makes an outcome known that has no body under way.
+// finish lands a flight whose answer needs no fill, and wakes those who wait for it.
 func (c *Cache) finish(f *flight) {
 	c.land(f)
 	close(f.ready)

@@ -114,8 +114,8 @@ func (q *queue) remove(e *entry) {
 	q.bytes -= e.cost
 }
 
-// put stores an entry and returns those that are gone for it: the key's old one, and what no
-// longer fits.
+// put stores an entry and returns the entries that it removed: the key's old one, and those
+// that no longer fit.
 func (x *index) put(e *entry) (gone []*entry) {
 	old := x.entries[e.key]
 	to := &x.small
@@ -175,7 +175,8 @@ func ghost(k Key) uint64 {
 	return n
 }
 
-// haunt remembers the key of an entry that was dropped: as many as there are entries.
+// haunt remembers the key of an entry that was dropped. It keeps as many keys as the index has
+// entries.
 func (x *index) haunt(k Key) {
 	x.drops++
 	x.ghosts[ghost(k)] = x.drops

@@ -64,7 +64,7 @@ func TestIndexIsBounded(t *testing.T) {
 	})
 }
 
-// TestIndexResistsScans: entries that are used stay, however many come by once.
+// TestIndexResistsScans: entries that are used again stay, however many others are used once.
 func TestIndexResistsScans(t *testing.T) {
 	x := newIndex(1000)
 	const popular = 50
@@ -88,8 +88,8 @@ func TestIndexResistsScans(t *testing.T) {
 	}
 }
 
-// TestMemory: 100,000 entries on the disk and a full memory tier take less than 256 MB, in
-// which nothing counts but what is live.
+// TestMemory: 100,000 entries on the disk and a full memory tier take less than 256 MB. Only
+// live memory is counted.
 func TestMemory(t *testing.T) {
 	before := live()
 	x := newIndex(1 << 40)

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// openFiles counts the files that take room on the disk without being in the index: those
-// that are being written, and those that were removed while somebody reads them. A slow
-// viewer keeps such a file for as long as it reads, so that they have a budget of their own.
-// Beyond it, nothing more is written, and who reads a removed file is cut off, the file that
-// was removed first before others.
+// openFiles counts the files that take room on the disk but are not in the index: files that
+// are being written, and removed files that somebody still reads. A slow viewer can keep a
+// removed file for a long time, so these files have a budget of their own. When it is used up,
+// nothing more is written, and readers of removed files are cut off, beginning with the file
+// that was removed first.
 type openFiles struct {
 	budget int64
 
@@ -39,7 +39,7 @@ func (o *openFiles) write(n name, f *os.File) {
 	o.files[n] = &openFile{uses: 1, counted: true, handles: map[*os.File]struct{}{f: {}}}
 }
 
-// grow reports whether a file may grow by so many bytes.
+// grow reports whether a file may grow by so many bytes, and counts them.
 func (o *openFiles) grow(n name, bytes int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -51,7 +51,7 @@ func (o *openFiles) grow(n name, bytes int64) bool {
 	return true
 }
 
-// index says that a file that was written is in the index from now on.
+// index moves a file that was written to the index: it no longer counts here.
 func (o *openFiles) index(n name) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -61,8 +61,8 @@ func (o *openFiles) index(n name) {
 	}
 }
 
-// read opens a file of the index. It is counted before it is opened, and removed counts it
-// after its name is gone, so that no file is open that was removed and isn't counted.
+// read opens a file of the index. The file is counted before it is opened, and removed counts
+// it after its name is gone. So every removed file that is open is counted.
 func (o *openFiles) read(n name, path string, size int64) (*os.File, error) {
 	o.mu.Lock()
 	f := o.files[n]
@@ -87,7 +87,7 @@ func (o *openFiles) read(n name, path string, size int64) (*os.File, error) {
 	return file, nil
 }
 
-// removed says that a file has no name any more.
+// removed says that a file was removed from its folder.
 func (o *openFiles) removed(n name) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -104,7 +104,7 @@ func (o *openFiles) removed(n name) {
 	o.cut(0)
 }
 
-// cut cuts off who reads removed files, until there is room for so many bytes more.
+// cut cuts off readers of removed files until there is room for so many more bytes.
 func (o *openFiles) cut(bytes int64) {
 	for o.bytes+bytes > o.budget {
 		var first *openFile

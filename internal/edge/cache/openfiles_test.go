@@ -40,9 +40,9 @@ func taken(t *testing.T, dir string) (bytes int64) {
 	return bytes
 }
 
-// TestSlowViewersTakeNoDisk: whatever many viewers who don't read ask for, the cache takes no
-// more of the disk than it may. Others get their answers, and are served from the cache when
-// the slow ones are gone.
+// TestSlowViewersTakeNoDisk: whatever slow viewers ask for, the cache takes no more of the
+// disk than it may. Other viewers get their answers, and are served from the cache when the
+// slow ones are gone.
 func TestSlowViewersTakeNoDisk(t *testing.T) {
 	const size = 2 << 20
 	for _, c := range []struct {

@@ -6,9 +6,9 @@ import (
 	"watertight/internal/core/distribution"
 )
 
-// purges are the invalidations. None of them touches an entry: a lookup compares the entry's
-// number with those of the invalidations that name its path, so that an invalidation is
-// effective at once, and for fills under way as well.
+// purges holds the invalidations. They do not change entries. A lookup compares the entry's
+// number with the numbers of the invalidations that name its path, so that an invalidation is
+// effective at once, also for fills that are under way.
 type purges struct {
 	sites map[string]*site
 	seen  uint64 // the newest invalidation that was applied
@@ -131,7 +131,7 @@ func (c *Cache) Clear() {
 	c.discard(nil, gone...)
 }
 
-// forget makes everything gone that was asked for, and is asked for now.
+// forget drops everything that was asked for up to now, and what is being asked for.
 func (p *purges) forget() {
 	for _, s := range p.sites {
 		s.gone = true
@@ -140,8 +140,8 @@ func (p *purges) forget() {
 	p.seen, p.floor, p.bytes, p.told = 0, 0, 0, false
 }
 
-// ahead reports whether the newest invalidation that was applied is one that a snapshot's
-// store does not know: it was restored from a backup, and gives its number once more.
+// ahead reports whether a snapshot's store does not know the newest invalidation that was
+// applied. Such a store was restored from a backup, and will give the same number again.
 func (p *purges) ahead(s *distribution.Snapshot) bool {
 	newest := max(s.Oldest, 1) - 1
 	for _, n := range s.Invalidations {
@@ -189,8 +189,8 @@ func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {
 	return gone
 }
 
-// sweep removes the entries that are gone with everything else of their distribution. Others
-// are found when they are looked up.
+// sweep removes the entries of distributions that were purged as a whole or are gone. Other
+// stale entries are removed when they are looked up.
 func (c *Cache) sweep() (gone []*entry) {
 	for _, e := range c.index.entries {
 		if e.site.gone || e.seq < c.purges.floor || e.seq < e.site.floor {

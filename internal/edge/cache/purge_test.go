@@ -8,9 +8,9 @@ import (
 	"watertight/internal/core/distribution"
 )
 
-// What is remembered of paths is bounded, however many distributions there are: beyond it, all
-// of the distribution with the most is purged, and nothing of one that has few. No response that
-// a path named is current again, also after a restart.
+// What is remembered of paths is bounded, however many distributions there are. Beyond the
+// limit, the whole distribution with the most is purged, and one that has few is not affected.
+// A response that an invalidation named never becomes current again, also not after a restart.
 func TestRememberedPathsAreBounded(t *testing.T) {
 	long := strings.Repeat("x", 4000)
 	ids := []string{"E"}

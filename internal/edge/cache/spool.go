@@ -151,7 +151,7 @@ func (s *spool) read(body io.Reader, want int64) error {
 	}
 }
 
-// ended makes sure that a body has no more bytes than it said.
+// ended checks that a body has no more bytes than its length said.
 func ended(body io.Reader) error {
 	var more [1]byte
 	for {

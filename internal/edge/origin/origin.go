@@ -42,8 +42,8 @@ type Origins interface {
 
 // Sender says who sends a request to a bucket.
 type Sender struct {
-	// Signs means that the service principal sends it. Otherwise whoever signed it does, or
-	// nobody.
+	// Signs means that the service principal signs the request. Otherwise the viewer signed it,
+	// or nobody did.
 	Signs         bool
 	SourceARN     string // ARN of the distribution
 	SourceAccount string // the account that owns the distribution
@@ -150,8 +150,8 @@ func (k *Known) toBucket(ctx context.Context, bucket string, hr *http.Request, r
 	return nil, &Failure{Status: http.StatusBadGateway, Reason: "bucket " + bucket + " gave no answer", Err: err}
 }
 
-// signs reports whether the edge signs a request to a bucket; ok is false if that is not
-// known.
+// signs reports whether the edge signs a request to a bucket. ok is false if the access
+// control is missing or unknown.
 func signs(s *distribution.Site, o *distribution.Origin, h http.Header) (signs, ok bool) {
 	if o.OriginAccessControlId == "" {
 		return false, true
@@ -210,7 +210,7 @@ func build(ctx context.Context, r *Request) (*http.Request, error) {
 	switch {
 	case r.Body == nil:
 		hr.Body, hr.ContentLength = http.NoBody, 0
-	case r.Length >= 0: // a bucket tells an empty body from none
+	case r.Length >= 0: // a bucket distinguishes an empty body from no body
 		hr.Header["Content-Length"] = []string{strconv.FormatInt(r.Length, 10)}
 	}
 	return hr, nil

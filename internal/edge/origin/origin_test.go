@@ -42,8 +42,8 @@ func site(behavior string, o distribution.Origin) *distribution.Site {
 	return s
 }
 
-// TestSigning is the table of spec sheet and developer guide ("Restrict access to an Amazon S3
-// origin", "Advanced settings for origin access control"): who sends a request to a bucket.
+// TestSigning is a table of who sends a request to a bucket (developer guide, "Restrict access
+// to an Amazon S3 origin", "Advanced settings for origin access control").
 func TestSigning(t *testing.T) {
 	viewers := http.Header{
 		"Authorization": {"AWS4-HMAC-SHA256 viewer"}, "X-Amz-Date": {"20260101T000000Z"},
@@ -102,7 +102,7 @@ func TestSigning(t *testing.T) {
 	}
 }
 
-// TestUnknownAccessControl: an edge that does not know how to sign asks nothing.
+// TestUnknownAccessControl: an edge that can't tell how to sign a request does not send it.
 func TestUnknownAccessControl(t *testing.T) {
 	for name, change := range map[string]func(*distribution.Site){
 		"missing": func(s *distribution.Site) { s.OriginAccessControls = nil },
@@ -123,7 +123,7 @@ func TestUnknownAccessControl(t *testing.T) {
 	}
 }
 
-// TestServers: requests to servers, and what becomes of those that fail.
+// TestServers: requests to servers, and how failures are reported.
 func TestServers(t *testing.T) {
 	var tries atomic.Int32
 	hang := make(chan struct{})

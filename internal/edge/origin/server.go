@@ -76,7 +76,7 @@ func (k *Known) toServer(hr *http.Request, r *Request) (*http.Response, error) {
 			break
 		}
 	}
-	if err == nil && res.StatusCode < 200 { // 101: nobody asked for another protocol
+	if err == nil && res.StatusCode < 200 { // 101: the edge did not ask for another protocol
 		res.Body.Close()
 		err = errors.New("the server changes the protocol")
 	}

@@ -14,7 +14,7 @@ import (
 	"watertight/internal/core/distribution"
 )
 
-// told writes down what an edge is told.
+// told records the calls that an edge gets.
 type told struct {
 	all  []string
 	last func()
@@ -30,7 +30,8 @@ func (e *told) Apply(_ context.Context, s *distribution.Snapshot) error {
 	return nil
 }
 
-// TestFollow: an edge whose store was restored, or does not know it any more, begins anew.
+// TestFollow: an edge starts again from nothing when its store was restored, or refuses its
+// credential.
 func TestFollow(t *testing.T) {
 	const refused = 0
 	for _, c := range []struct {

@@ -1,7 +1,7 @@
-// Package remote connects an edge on another machine with its store: it gets what the edge
-// serves, and sends the edge's requests to buckets, all signed with the edge's own credential.
-// It exists so that such an edge can do nothing that its credential does not allow. It must
-// never know what is cached, or how a viewer is answered.
+// Package remote connects an edge on another machine with its store. It fetches the snapshots
+// that the edge serves and sends the edge's requests to buckets, all signed with the edge's
+// own credential. It exists so that such an edge can do only what its credential allows. It
+// must never know what is cached, or how a viewer is answered.
 package remote
 
 import (
@@ -212,8 +212,8 @@ const maxSnapshot = 64 << 20
 // errRefused means that the store does not know the credential any more.
 var errRefused = errors.New("remote: the store refuses the credential of this edge")
 
-// Snapshot asks for what the edge serves, and confirms the generation that it has. The store
-// waits for news before it answers.
+// Snapshot asks for what the edge serves, and confirms that the edge has the generation after.
+// The store answers when it has a newer one, or after a while.
 func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snapshot, error) {
 	u := *s.base
 	u.Path, u.RawQuery = SnapshotPath, "after="+strconv.FormatUint(after, 10)
@@ -237,7 +237,7 @@ func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snaps
 		return nil, fmt.Errorf("remote: the store answers %d", res.StatusCode)
 	}
 	d := json.NewDecoder(io.LimitReader(res.Body, maxSnapshot))
-	d.DisallowUnknownFields() // what an edge does not know may say who gets what
+	d.DisallowUnknownFields() // an unknown field could restrict who gets what
 	out := &distribution.Snapshot{}
 	if err := d.Decode(out); err != nil {
 		return nil, fmt.Errorf("remote: the store's answer can't be read: %w", err)
@@ -254,9 +254,10 @@ type Edge interface {
 	Clear() // serve nothing, until a snapshot of whatever generation
 }
 
-// Follow applies every snapshot until ctx ends. While the store is away, the edge keeps what
-// it has. If the store refuses the credential, the edge serves nothing any more. If the store
-// has an older generation, it was restored from a backup: the edge begins anew.
+// Follow applies every snapshot until ctx ends. While the store can't be reached, the edge
+// keeps its configuration. If the store refuses the credential, the edge stops serving. If the
+// store has an older generation, it was restored from a backup, and the edge starts again from
+// nothing.
 func (s *Store) Follow(ctx context.Context, edge Edge) {
 	var have uint64
 	wait, away := firstWait, false

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// maxEncoded bounds an encoded policy or signature, in bytes. A whole URL may have as many.
+// maxEncoded bounds an encoded policy or signature, in bytes. It is also the limit of a whole
+// URL.
 const maxEncoded = 8192
 
 // params are the reserved parameters of a query, or those of the cookies, by their names
@@ -28,8 +29,8 @@ func (p *params) set(name, value string) error {
 }
 
 // split divides a query into the viewer's own parameters, which keep their bytes and their
-// order, and the reserved ones, decoded. A name that is escaped counts for what it means,
-// because an origin reads it so.
+// order, and the reserved ones, decoded. Names are compared after they are unescaped, because
+// an origin unescapes them.
 func split(query string) (own string, p *params, err error) {
 	p = &params{}
 	kept := make([]string, 0, 8)
@@ -42,7 +43,7 @@ func split(query string) (own string, p *params, err error) {
 			kept = append(kept, part)
 			continue
 		}
-		value, err := url.PathUnescape(value) // a plus sign is no space
+		value, err := url.PathUnescape(value) // a plus sign does not mean a space
 		if err != nil {
 			return "", nil, denied()
 		}
@@ -53,9 +54,9 @@ func split(query string) (own string, p *params, err error) {
 	return strings.Join(kept, "&"), p, nil
 }
 
-// readCookies returns the reserved parameters among cookies. Two cookies of one name, which
-// a browser sends if they were set for two paths, are refused: nothing says which of them
-// CloudFront takes.
+// readCookies returns the reserved parameters among cookies. A browser sends two cookies of
+// one name if they were set for two paths. They are refused, because CloudFront does not
+// document which one it uses.
 func readCookies(headers []string) (*params, error) {
 	p := &params{}
 	for _, header := range headers {
@@ -74,9 +75,9 @@ func readCookies(headers []string) (*params, error) {
 	return p, nil
 }
 
-// decode reads CloudFront's form of base64, in which the characters that mean something in
-// a URL are replaced: + by -, = by _ and / by ~. The padding may be missing. Any other
-// character, and any other way to write the same bytes, is refused.
+// decode reads CloudFront's form of base64, which replaces the characters that have a meaning
+// in a URL: + by -, = by _ and / by ~. The padding may be missing. All other characters, and
+// other encodings of the same bytes, are refused.
 func decode(s string) ([]byte, bool) {
 	if len(s) > maxEncoded {
 		return nil, false

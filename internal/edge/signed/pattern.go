@@ -101,7 +101,8 @@ func matches(pattern, url string) bool {
 	return here[len(list)]
 }
 
-// skip passes over each element that any number of characters match, none among them.
+// skip marks the states after elements that match any number of characters, because they may
+// match none.
 func skip(states []bool, list []element) {
 	for j, e := range list {
 		if states[j] && e.many {

@@ -23,8 +23,7 @@ type statement struct {
 // depth of {"Statement":[{"Condition":{"DateLessThan":{}}}]}.
 const depth = 5
 
-// parsePolicy reads a policy. Whatever it does not know could be a restriction, and is
-// refused.
+// parsePolicy reads a policy. It refuses unknown members, because each could be a restriction.
 func parsePolicy(document []byte) (*statement, error) {
 	root, err := strictjson.Read(document, depth)
 	if err != nil {
@@ -120,13 +119,13 @@ func readAddress(v strictjson.Value) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// epoch reads seconds of Unix time, up to 2^63-1, in their one decimal form.
+// epoch reads seconds of Unix time, up to 2^63-1, in canonical decimal form.
 func epoch(s string) (int64, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == s
 }
 
-// one returns the member of an object that has no other.
+// one returns the value of an object's only member.
 func one(v strictjson.Value, name string) (strictjson.Value, error) {
 	members, err := strictjson.Members(v)
 	if err != nil {
@@ -139,7 +138,7 @@ func one(v strictjson.Value, name string) (strictjson.Value, error) {
 	return value, only(members, name)
 }
 
-// only refuses members with other names.
+// only refuses an object with members of other names.
 func only(o strictjson.Object, names ...string) error {
 	known := 0
 	for _, name := range names {
@@ -153,9 +152,9 @@ func only(o strictjson.Object, names ...string) error {
 	return nil
 }
 
-// allows reports whether the statement allows a viewer to request a URL now. Both limits
-// of the time are exclusive, in whole seconds. A restricted address is one of IPv4, so that
-// viewers with IPv6 never match.
+// allows reports whether the statement allows a viewer to request a URL now. Both time limits
+// are exclusive, in whole seconds. A restricted address is an IPv4 address, so viewers with
+// IPv6 never match.
 func (s *statement) allows(url string, viewer netip.Addr, now time.Time) bool {
 	seconds := now.Unix()
 	if seconds >= s.before || s.later && seconds <= s.after {

@@ -134,7 +134,7 @@ func (p *params) document(url string) (document []byte, custom bool, err error) 
 		`","Condition":{"DateLessThan":{"AWS:EpochTime":` + until + `}}}]}`), false, nil
 }
 
-// plain reports whether a URL stands for itself inside a string of JSON. Others could end
+// plain reports whether a URL needs no escapes inside a JSON string. Any other URL could end
 // the string and write the rest of the policy.
 func plain(url string) bool {
 	for i := range len(url) {
@@ -145,8 +145,8 @@ func plain(url string) bool {
 	return true
 }
 
-// denied is the fault that CloudFront has for a signature that does not hold, and for a
-// policy that does not allow the request. It does not say which.
+// denied is CloudFront's error for a signature that is not valid and for a policy that does
+// not allow the request. It does not tell the viewer which of the two it was.
 func denied() error { return fault.New(fault.AccessDenied, "Access denied") }
 
 func malformed(err error) error {

@@ -141,7 +141,7 @@ func TestSDK(t *testing.T) {
 	}
 }
 
-// TestRefused is the table of what CloudFront says to requests that are not signed well.
+// TestRefused is a table of CloudFront's errors for requests without a valid signature.
 func TestRefused(t *testing.T) {
 	private, keys := signers(t)
 	key := private["KRSA"]
@@ -205,7 +205,7 @@ func cookies(parameters string) string {
 	return "a=b; CloudFront-" + strings.ReplaceAll(parameters, "&", ";CloudFront-")
 }
 
-// TestPolicies: what a policy that is well signed allows.
+// TestPolicies: what a correctly signed policy allows.
 func TestPolicies(t *testing.T) {
 	private, keys := signers(t)
 	data, err := os.ReadFile("testdata/policies.txt")
@@ -373,7 +373,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// FuzzQuery: the own query is what is left, in its order, and nothing reserved is in it.
+// FuzzQuery: the viewer's own query keeps its order and has no reserved parameter.
 func FuzzQuery(f *testing.F) {
 	f.Add("a=1&")
 	f.Add("a=1&Expires=2&b=%41&Key-Pair-Id=x&&c")

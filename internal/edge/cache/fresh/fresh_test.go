@@ -61,8 +61,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever a header says, more text never makes a life longer: the directives of
-// two lines are at least as strict as those of each.
+// FuzzParse: more text never makes a lifetime longer. The directives of two lines are at least
+// as strict as those of each line.
 func FuzzParse(f *testing.F) {
 	f.Add("max-age=10, s-maxage=\"5\"", "no-store")
 	f.Add("a=\"b, max-age=7", "max-age=1")
