@@ -22,6 +22,9 @@ type extent struct {
 // compact moves what is needed out of a segment, and removes the segment. After a crash, it
 // begins again: a blob whose record of its new place is not durable is still needed here.
 func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
+	if err := s.segments.Verify(number); err != nil { // its extents may be another segment's
+		return err
+	}
 	s.segments.Moving(number)
 	needed, err := s.needed(ctx, number)
 	if err != nil {

@@ -422,3 +422,36 @@ func TestTornMove(t *testing.T) {
 		t.Errorf("%d places, %v", places, err)
 	}
 }
+
+// TestExchangedSegments: a file that is another segment's is not compacted away: put back
+// under its own name, everything is there.
+func TestExchangedSegments(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, 2)
+	for i, n := range w.names() {
+		if i%8 != 0 {
+			w.delete(t, n)
+		}
+	}
+	w.Close()
+	one, two := segment.Path(segmentsDir(w.dir), 1), segment.Path(segmentsDir(w.dir), 2)
+	exchange := func() {
+		err := errors.Join(os.Rename(one, one+"x"), os.Rename(two, one), os.Rename(one+"x", two))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange()
+	w.open(t)
+	if done, err := w.Tidy(t.Context(), time.Now()); err == nil || done.Moved > 0 || done.Removed > 0 {
+		t.Errorf("exchanged files: %+v, %v", done, err)
+	}
+	w.Close()
+	exchange()
+	w.open(t)
+	w.check(t)
+	if done := w.tidy(t, time.Now()); done.Removed != 2 {
+		t.Errorf("put back: %+v", done)
+	}
+	w.check(t)
+}

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,21 @@ func (e *Engine) Sync(number uint32) error {
 		return err
 	}
 	return errors.Join(s.file.SyncData(), e.release(s))
+}
+
+// Verify returns an error if a segment's file does not begin with the segment's own header,
+// such as when files were exchanged.
+func (e *Engine) Verify(number uint32) error {
+	s, err := e.acquire(number)
+	if err != nil {
+		return err
+	}
+	header := make([]byte, Unit)
+	_, err = s.file.ReadAt(header, 0)
+	if err == nil && !bytes.Equal(header, segmentHeader(number)) {
+		err = fmt.Errorf("segment: the file of segment %d is damaged, or another segment's", number)
+	}
+	return errors.Join(err, e.release(s))
 }
 
 // errBusy is the error for a segment that takes extents.
