@@ -31,10 +31,10 @@ type cdnCreate struct {
 	JSON       bool     `help:"Print JSON." name:"json"`
 }
 
-// errStatement ends a command that made a distribution which can't read its bucket yet.
+// errStatement ends a command that created a distribution which can't read its bucket yet.
 var errStatement = errors.New("the bucket answers the distribution with 403 until its policy has the statement above")
 
-// Run makes a distribution and says how it is reached.
+// Run creates a distribution and shows its URLs.
 func (c *cdnCreate) Run(p process) error {
 	name, err := parseBucket(c.Bucket)
 	if err != nil {
@@ -62,8 +62,8 @@ func (c *cdnCreate) Run(p process) error {
 	return nil
 }
 
-// unmet returns an error for what was asked of a distribution that was there already and does
-// not have it: nothing was changed.
+// unmet returns an error if an existing distribution lacks something that was asked for.
+// Nothing was changed.
 func (c *cdnCreate) unmet(d *operator.CDNBucket) error {
 	for _, alias := range c.Alias {
 		if !slices.ContainsFunc(d.Aliases, func(has string) bool { return strings.EqualFold(has, alias) }) {
@@ -81,7 +81,7 @@ func (c *cdnCreate) unmet(d *operator.CDNBucket) error {
 	return nil
 }
 
-// told says what was made, how it is reached, and what is left to do.
+// told says what was created, its URLs, and the steps that remain.
 func (c *cdnCreate) told(name string, d *operator.CDNBucket) string {
 	var out strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }

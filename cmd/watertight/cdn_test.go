@@ -68,8 +68,8 @@ func (o console) view(host, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// TestCDN: one command serves a private bucket, a purge shows a new page, and the status says
-// what there is.
+// TestCDN: one command serves a private bucket, a purge shows a new page, and cdn status shows
+// the distribution.
 func TestCDN(t *testing.T) {
 	o := cdnConsole(t, "site")
 	before := `{"Version":"2012-10-17","Id":"mine",
@@ -133,7 +133,7 @@ func TestCDN(t *testing.T) {
 	o.says(exitFailure, "InvalidArgument", "cdn", "purge", d.ID, "no-slash")
 }
 
-// TestCDNRefusals: what is refused leaves nothing behind.
+// TestCDNRefusals: a refused command stores nothing.
 func TestCDNRefusals(t *testing.T) {
 	o := cdnConsole(t, "site", "other")
 	o.run(exitOK, "cdn", "create", "--bucket", "other", "--alias", "www.example.com")
@@ -148,8 +148,8 @@ func TestCDNRefusals(t *testing.T) {
 	}
 }
 
-// TestCDNFullPolicy: a policy that has no room for the statement stays as it is; the
-// distribution is made, gets nothing, and the command says which statement it needs.
+// TestCDNFullPolicy: a policy that has no room for the statement stays as it is. The
+// distribution is created without access, and the command prints the statement that it needs.
 func TestCDNFullPolicy(t *testing.T) {
 	o := cdnConsole(t, "site")
 	full := `{"Version":"2012-10-17","Statement":[{"Sid":"` + strings.Repeat("x", 20_250) +
@@ -172,7 +172,7 @@ func TestCDNFullPolicy(t *testing.T) {
 	}
 }
 
-// TestCDNUnderKMS: objects under a key of one's own are served once the key's policy has its
+// TestCDNUnderKMS: objects under a customer's own key are served once the key's policy has its
 // statement.
 func TestCDNUnderKMS(t *testing.T) {
 	for _, c := range []struct {

@@ -6,7 +6,7 @@ import (
 	"watertight/internal/operator"
 )
 
-// TestUnmet: a distribution that was there already and lacks what was asked for is no success.
+// TestUnmet: the command fails if an existing distribution lacks something that was asked for.
 func TestUnmet(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -23,10 +23,10 @@ import (
 	"watertight/internal/outbound"
 )
 
-// DefaultCDNListen is where the CDN listens for plain HTTP if nothing else is said.
+// DefaultCDNListen is where the CDN listens for plain HTTP by default.
 const DefaultCDNListen = "127.0.0.1:9080"
 
-// CDNConfig is the operator's configuration of the CDN. It is off without any address.
+// CDNConfig is the operator's configuration of the CDN. Without an address, the CDN is off.
 type CDNConfig struct {
 	Listen    string // address for plain HTTP, or ""
 	Optional  bool   // Listen is the default: if it is taken, the server starts without it
@@ -40,7 +40,7 @@ type CDNConfig struct {
 // On reports whether the CDN has an address.
 func (c CDNConfig) On() bool { return c.Listen != "" || c.TLSListen != "" }
 
-// check refuses addresses that can't be, and certificates without a use.
+// check refuses addresses that are not valid, and certificates without a TLS address.
 func (c CDNConfig) check() error {
 	if _, _, err := c.Cache.kmsKey(); err != nil {
 		return err
@@ -112,8 +112,8 @@ func (s *Server) openCDN(ctx context.Context) error {
 	return nil
 }
 
-// viewer returns who sent a request, as the API's requests are judged: only trusted proxies
-// may say something else than the connection. nil means that there are none.
+// viewer returns the viewer's address and use of TLS as the API determines them: only trusted
+// proxies may override the connection. It returns nil if there are none.
 func (s *Server) viewer() func(*http.Request) (netip.Addr, bool) {
 	if len(s.config.TrustedProxies) == 0 {
 		return nil
@@ -228,11 +228,12 @@ func (s *Server) newCDN(ctx context.Context, next http.Handler) *http.Server {
 	return h
 }
 
-// maxCDNHeader is where net/http stops reading a header; the edge refuses more than 20 KiB.
+// maxCDNHeader is the size at which net/http refuses a header; the edge refuses more than 20
+// KiB.
 const maxCDNHeader = 24 << 10
 
-// admitted tells a request's connection that it is served: viewers are strangers, and one
-// that is served is closed last.
+// admitted marks a connection as served. Viewers have no credentials, and connections that are
+// served are closed last when there are too many.
 type admitted struct{ next http.Handler }
 
 func (a admitted) ServeHTTP(w http.ResponseWriter, r *http.Request) {

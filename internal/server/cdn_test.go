@@ -11,7 +11,8 @@ import (
 	"watertight/internal/certs"
 )
 
-// The CDN's usual address may be taken; one that the operator chose may not.
+// The server starts if the CDN's default address is taken, and does not if an address that the
+// operator chose is taken.
 func TestCDNAddresses(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

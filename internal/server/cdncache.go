@@ -25,12 +25,12 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// CDNCache says where the CDN's cache lies.
+// CDNCache says where the CDN's cache is.
 type CDNCache struct {
 	Dir   string // "" is cdn-cache in the data directory
 	Bytes int64  // of its files; 0 keeps the cache in memory
-	// Key is "memory" or "" for a random key of this process, which is gone with it, or kms:
-	// and the ARN of a key of this server's KMS.
+	// Key is "memory" or "" for a random key that ends with this process, or kms: and the ARN
+	// of a key of this server's KMS.
 	Key string
 }
 
@@ -46,8 +46,8 @@ func (c CDNCache) kmsKey() (key arn.ARN, ok bool, err error) {
 	return key, true, nil
 }
 
-// folder returns the path of the cache's folder, and whether it shares the disk with what is
-// stored. In the data directory there is one place for it.
+// folder returns the path of the cache's folder, and whether it shares a disk with the store.
+// Inside the data directory, only cdn-cache is allowed.
 func (c CDNCache) folder(data string) (dir string, shared bool, err error) {
 	usual := filepath.Join(data, "cdn-cache")
 	if c.Dir == "" {
@@ -68,7 +68,7 @@ func (c CDNCache) folder(data string) (dir string, shared bool, err error) {
 	}
 }
 
-// settle judges a path without links.
+// settle checks a path without symbolic links.
 func (c CDNCache) settle(dir, data string) (string, bool, error) {
 	home, err := filepath.EvalSymlinks(data)
 	if err == nil {
@@ -95,7 +95,7 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 		return nil, err
 	}
 	o := cache.Options{Dir: dir, Key: seal.NewKey(), MaxBytes: c.Bytes, Now: s.config.Now, Logger: s.log}
-	if shared { // the store must not lack room because of it
+	if shared { // the cache must not take room that the store needs
 		o.Room = s.disk.Spare
 	}
 	on, wrapped, err := c.kmsKey()
@@ -127,8 +127,8 @@ type wrappedKey struct {
 // cacheBinding is what a cache's key is bound to.
 const cacheBinding = "watertight cdn cache"
 
-// cacheKey opens the key of the cache in a folder, or makes one. The key of KMS is used as
-// the CDN's service principal, which only the key's policy can allow it.
+// cacheKey opens the key of the cache in a folder, or makes one. It uses the key of KMS as the
+// CDN's service principal, which only the key's policy can allow.
 func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal.Key, err error) {
 	path := filepath.Join(dir, "key")
 	text, err := os.ReadFile(path)
@@ -162,7 +162,7 @@ func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal
 }
 
 // asCDN decides whether the CDN's service principal may use a key. It acts for the key's
-// account, and for no distribution: the cache holds what all of them serve.
+// account and not for a distribution, because the cache holds responses of all distributions.
 func (s *Server) asCDN(ctx context.Context, on arn.ARN, action policy.Action) (authz.Grant, error) {
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
 	if err != nil {

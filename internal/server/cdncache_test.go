@@ -15,7 +15,8 @@ import (
 )
 
 // TestCDNCacheKey: the key of the CDN's cache is the same after a restart if it is wrapped
-// under a key of KMS whose policy lets the CDN use it. Without that statement nothing opens it.
+// under a key of KMS whose policy lets the CDN use it. Without that statement, the cache's key
+// can't be opened.
 func TestCDNCacheKey(t *testing.T) {
 	s := newBox(t)
 	name := s.kms(t, "CreateKey", `{}`)["KeyMetadata"].(map[string]any)["Arn"].(string)
@@ -60,7 +61,8 @@ func TestCDNCacheKey(t *testing.T) {
 	}
 }
 
-// TestCacheFolder: the data directory has one place for the cache, by whatever path it is named.
+// TestCacheFolder: inside the data directory, only one folder can be the cache, whatever path
+// names it.
 func TestCacheFolder(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"watertight/internal/edge/remote"
 )
 
-// logDelivery is the service principal that puts access logs into buckets. The bucket's
-// policy must let it: nothing else does.
+// logDelivery is the service principal that puts access logs into buckets. Only the bucket's
+// policy can allow it.
 const logDelivery = "delivery.logs.amazonaws.com"
 
 // DeliverAccessLogs delivers the CDN's access logs now.
@@ -50,7 +50,8 @@ func putLogTo(store *remote.Store) putLog {
 	}
 }
 
-// deliverLog returns what puts a file of an access log into the bucket of its distribution.
+// deliverLog returns a function that puts a file of an access log into the bucket of its
+// distribution.
 func (s *Server) deliverLog(put putLog) func(context.Context, accesslog.File) error {
 	return func(ctx context.Context, f accesslog.File) error {
 		bucket, ok := distribution.BucketOf(f.Site.Config.Logging.Bucket, s.config.Domains)

@@ -6,8 +6,8 @@ import (
 	"watertight/internal/edge"
 )
 
-// countCDN adds the metrics of the CDN. No label names a distribution: their number is the
-// users'.
+// countCDN adds the metrics of the CDN. No label names a distribution, because users decide
+// how many there are.
 func (m *metrics) countCDN(c *cdnEdge) {
 	counts := c.edge.Counts()
 	counter := func(name, help string, value func() uint64) {

@@ -19,8 +19,8 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// edgeFeed answers edges on other machines that ask what they serve. It is no operation of
-// CloudFront: no policy can allow it to anybody, and only the credential of an edge gets an
+// edgeFeed answers edges on other machines that ask for their configuration. It is not an
+// operation of CloudFront, so no policy can allow it. Only the credential of an edge gets an
 // answer.
 type edgeFeed struct {
 	next     http.Handler
@@ -29,7 +29,8 @@ type edgeFeed struct {
 	trail    *audit.Log
 	region   string
 	now      func() time.Time
-	// leaving ends when the server begins to stop: no edge has to wait for news then.
+	// leaving ends when the server begins to stop, so that no edge waits for a newer
+	// generation.
 	leaving context.Context
 }
 

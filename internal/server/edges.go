@@ -64,8 +64,8 @@ func (c credentials) Sends(
 // maxLog bounds a file of an access log, in bytes.
 const maxLog = 8 << 20
 
-// putsLog reports whether a request puts a new file of a distribution's access log into the
-// bucket where the distribution's configuration wants it, and does nothing besides.
+// putsLog reports whether a request only puts a new file of a distribution's access log into
+// the bucket and under the prefix that the distribution's configuration names.
 func (c credentials) putsLog(site *distribution.Site, r *protocol.Request) bool {
 	bucket, ok := distribution.BucketOf(site.Config.Logging.Bucket, c.domains)
 	header := r.HTTP.Header

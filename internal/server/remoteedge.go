@@ -20,8 +20,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// EdgeConfig configures an edge on another machine. It has no data directory: what it serves
-// comes from its store, and its cache is sealed under a key that ends with the process.
+// EdgeConfig configures an edge on another machine. It has no data directory: its
+// configuration comes from its store, and its cache is sealed under a key that ends with the
+// process.
 type EdgeConfig struct {
 	Store   remote.Options
 	Domains []string  // base domains of the store's buckets

@@ -61,7 +61,7 @@ func (c edgeCast) change(d *types.Distribution, f func(*types.DistributionConfig
 	c.ok(err)
 }
 
-// lets replaces the bucket's policy by one that lets CloudFront read under a condition.
+// lets replaces the bucket's policy by one that allows CloudFront to read under a condition.
 func (c edgeCast) lets(condition string) {
 	c.Helper()
 	_, err := c.S3.PutBucketPolicy(c.Context(), &s3.PutBucketPolicyInput{
@@ -81,7 +81,7 @@ func (c edgeCast) through(name string, d *types.Distribution, want int) {
 	}
 }
 
-// direct expects that the bucket itself refuses who has no key.
+// direct expects that the bucket itself refuses a request without a key.
 func (c edgeCast) direct(name string) {
 	c.Helper()
 	resp, err := http.Get(c.Endpoint + "/site/k")
@@ -91,7 +91,7 @@ func (c edgeCast) direct(name string) {
 	}
 }
 
-// The bucket's policy decides which distribution reads it, and nobody else does.
+// The bucket's policy decides which distribution reads it, and nobody else can read it.
 func TestCDNAccess(t *testing.T) {
 	c := newEdgeCast(t)
 	guest := c.cdnOf(c.CreateAccount(t, "guest"), "")

@@ -64,9 +64,9 @@ func TestFarEdgeAccessLogs(t *testing.T) {
 	}
 }
 
-// TestStolenEdgeCredentialDeliversLogs: the credential of an edge adds files of its
-// distributions' logs, and does nothing else as the log delivery, though the policies allow
-// that everything.
+// TestStolenEdgeCredentialDeliversLogs: the credential of an edge can add log files of its
+// distributions, and is refused everything else as the log delivery, although the bucket
+// policies allow that service everything.
 func TestStolenEdgeCredentialDeliversLogs(t *testing.T) {
 	s := newOACSite(t)
 	own := *s.own.Distribution.Id

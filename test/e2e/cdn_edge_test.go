@@ -70,7 +70,7 @@ func (s *oacSite) newFarEdge(name string, only ...string) *farEdge {
 func (e *farEdge) get(t *testing.T, d *types.Distribution, path string, want int) (text string) {
 	t.Helper()
 	got := 0
-	for range 200 { // the configuration comes after the listener
+	for range 200 { // the edge listens before it has its configuration
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.addr+path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -91,8 +91,8 @@ func (e *farEdge) get(t *testing.T, d *types.Distribution, path string, want int
 	return text
 }
 
-// TestFarEdge: an edge on another machine serves its distributions as the edge in process does,
-// and follows what is changed. It keeps what it has while the store is away.
+// TestFarEdge: an edge on another machine serves its distributions like the edge in process,
+// and follows changes. It keeps its configuration while the store can't be reached.
 func TestFarEdge(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution
@@ -154,8 +154,8 @@ func TestFarEdge(t *testing.T) {
 	e.stop()
 }
 
-// TestRemovedEdge: an edge whose credential was removed serves nothing, not even what it has
-// in its cache.
+// TestRemovedEdge: an edge whose credential was removed stops serving, including what is in
+// its cache.
 func TestRemovedEdge(t *testing.T) {
 	s := newOACSite(t)
 	cached := s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
@@ -178,8 +178,8 @@ func TestRemovedEdge(t *testing.T) {
 	e.get(t, s.own.Distribution, "/page", 403)
 }
 
-// TestStolenEdgeCredential: the credential of an edge reads what the bucket policies allow its
-// distributions, and does nothing else, though the policy allows everything.
+// TestStolenEdgeCredential: the credential of an edge can read what bucket policies allow its
+// distributions, and is refused everything else, although the bucket policy allows everything.
 func TestStolenEdgeCredential(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution

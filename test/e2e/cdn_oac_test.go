@@ -27,7 +27,8 @@ type oacSite struct {
 	own     *cloudfront.CreateDistributionOutput
 }
 
-// with returns a change that makes a distribution sign by an access control, and cache nothing.
+// with returns a change that makes a distribution sign by an access control and turns caching
+// off.
 func with(control string) func(*types.DistributionConfig) {
 	return func(d *types.DistributionConfig) {
 		d.Enabled = aws.Bool(true)
@@ -105,8 +106,8 @@ func (s *oacSite) behaves(how types.OriginAccessControlSigningBehaviors) {
 	s.ok(err)
 }
 
-// TestOriginAccessControl: a private bucket is read through its distribution and in no other
-// way. All of Block Public Access is on.
+// TestOriginAccessControl: with all of Block Public Access on, a private bucket can be read
+// through its distribution only.
 func TestOriginAccessControl(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution
@@ -145,7 +146,7 @@ func TestOriginAccessControl(t *testing.T) {
 	s.policy("", "", "s3:GetObject")
 	s.get(foreign, "/page", 200) // what the warning of watertight why-public is about
 	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
-	s.get(own, "/none", 403) // S3 does not tell whether it exists
+	s.get(own, "/none", 403) // without s3:ListBucket, S3 does not reveal whether it exists
 	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject", "s3:ListBucket")
 	s.get(own, "/none", 404)
 	if text := s.get(own, "/", 200); !strings.Contains(text, "<Key>page</Key>") {
@@ -153,8 +154,8 @@ func TestOriginAccessControl(t *testing.T) {
 	}
 }
 
-// TestOriginAccessControlNoOverride: a viewer's own signature counts as that of its sender, if
-// a policy forwards it; without one the edge signs.
+// TestOriginAccessControlNoOverride: with a viewer's own signature, if a policy forwards it,
+// the request is the viewer's. Without one, the edge signs.
 func TestOriginAccessControlNoOverride(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution

@@ -57,7 +57,7 @@ func originServer(t *testing.T, h http.Handler, allowed bool) (*harness.Server, 
 	return s, custom
 }
 
-// An origin that echoes what it gets can't be made to say a viewer's words to another.
+// An origin that echoes requests can't be used to show one viewer's input to another.
 func TestCDNReflectingOrigin(t *testing.T) {
 	s, custom := originServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s %s\n", r.Method, r.Host, r.RequestURI)
@@ -101,7 +101,8 @@ func TestCDNUnknownOrigin(t *testing.T) {
 	}
 }
 
-// What an origin sends is passed on piece by piece; what it breaks off is not taken for whole.
+// The edge passes on each piece of a response when it arrives. If the origin breaks off, the
+// viewer notices.
 func TestCDNStreams(t *testing.T) {
 	next := make(chan struct{})
 	s, _ := originServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,8 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
 )
 
-// TestCDNSignedAccess: what AWS's signer signs is served, and nothing else; what is in the
-// cache is no exception, and a key that leaves its group counts no longer.
+// TestCDNSignedAccess: requests with signatures of AWS's signer are served, and all others are
+// refused, whether or not the object is cached. A key that was removed from its group is no
+// longer accepted.
 func TestCDNSignedAccess(t *testing.T) {
 	c := newEdgeCast(t)
 	ctx := t.Context()

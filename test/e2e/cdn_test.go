@@ -244,9 +244,9 @@ func TestCDNOverTLS(t *testing.T) {
 	}
 }
 
-// TestCDNChannel: a distribution that demands TLS 1.3 or HTTP/1.1 gets it, in the handshake
-// for its name, and on connections that named none or were made before it demanded that.
-// Others have TLS 1.2 at least, whatever they accept.
+// TestCDNChannel: a distribution that demands TLS 1.3 or HTTP/1.1 gets it: in a handshake with
+// its name, and also on connections without a server name or from before the change. All other
+// distributions get at least TLS 1.2, whatever they accept.
 func TestCDNChannel(t *testing.T) {
 	s, site := cdnServer(t, func(c *server.Config) {
 		c.CDN.TLSListen = "127.0.0.1:0"
@@ -324,7 +324,7 @@ func TestCDNChannel(t *testing.T) {
 	}
 }
 
-// Behind a proxy that the operator trusts, its word counts; others' does not.
+// Headers of a proxy count only if the operator trusts the proxy.
 func TestCDNBehindAProxy(t *testing.T) {
 	for _, c := range []struct {
 		name, network string
@@ -349,7 +349,7 @@ func TestCDNBehindAProxy(t *testing.T) {
 	}
 }
 
-// HTTP/2 has ways of its own to say things twice.
+// Requests that only HTTP/2 can make ambiguous.
 func TestCDNSmugglingHTTP2(t *testing.T) {
 	s, _ := cdnServer(t, func(c *server.Config) {
 		c.CDN.TLSListen = "127.0.0.1:0"
@@ -516,7 +516,7 @@ func TestCDNMetrics(t *testing.T) {
 	}
 }
 
-// Requests whose bytes two servers could read in two ways.
+// Requests that two servers could read differently.
 func TestCDNSmuggling(t *testing.T) {
 	s, _ := cdnServer(t)
 	const end = "\r\n\r\n"

@@ -30,8 +30,8 @@ func (a *API) distributionRows() []dispatch.Row {
 	}
 }
 
-// mayCreateWithTags needs two actions: there is no action of the operation's name (service
-// authorization reference).
+// mayCreateWithTags needs two actions, because there is no action with the operation's name
+// (service authorization reference).
 func mayCreateWithTags(
 	_ context.Context, c authz.Caller, _ policy.Action, in *shape.CreateDistributionWithTagsInput,
 ) ([]authz.Need, error) {

@@ -18,8 +18,8 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// needs returns what a request needs. action is that of the operation. It is called for each
-// request, because condition keys depend on the distribution and the input.
+// needs returns the permissions that a request needs. action is that of the operation. It is
+// called for each request, because condition keys depend on the distribution and the input.
 type needs[In any] func(ctx context.Context, c authz.Caller, action policy.Action, in *In) ([]authz.Need, error)
 
 // define is dispatch.Define for this service. The action has the operation's name, and the
@@ -43,13 +43,13 @@ func define[In, Out any](
 // keys are condition keys with their values.
 type keys = map[string][]string
 
-// onAny needs the action on "*", for listings and for kinds that are no resources in
-// policies.
+// onAny needs the action on "*", for listings and for kinds that policies can't name as
+// resources.
 func onAny[In any](_ context.Context, _ authz.Caller, action policy.Action, _ *In) ([]authz.Need, error) {
 	return []authz.Need{{Action: action, Resource: arn.Any()}}, nil
 }
 
-// onNew needs the action on a new resource of a kind. Its id is not known yet: "*" stands
+// onNew needs the action on a new resource of a kind. Its id is not known yet, so "*" stands
 // for it.
 func onNew[In any](kind string) needs[In] {
 	return func(_ context.Context, c authz.Caller, action policy.Action, _ *In) ([]authz.Need, error) {
@@ -63,8 +63,8 @@ type target[In any] interface {
 	shape.Target
 }
 
-// on needs the action on the resource of a kind that the input names. The resource is one
-// of the caller's account: nobody learns what exists in another one.
+// on needs the action on the resource of a kind that the input names. The resource is always
+// in the caller's account, so that nobody learns what exists in another one.
 func on[In any, P target[In]](kind string) needs[In] {
 	return func(_ context.Context, c authz.Caller, action policy.Action, in *In) ([]authz.Need, error) {
 		return []authz.Need{{Action: action, Resource: own(c, kind, P(in).ID())}}, nil
@@ -79,8 +79,8 @@ func onDistribution[In any, P target[In]](a *API) needs[In] {
 	}
 }
 
-// distributionNeed is the need for an action on a distribution. One that does not exist is
-// authorized as if it did.
+// distributionNeed is the need for an action on a distribution. A distribution that does not
+// exist is authorized like one without tags.
 func (a *API) distributionNeed(
 	ctx context.Context, c authz.Caller, action policy.Action, id string, conditions keys,
 ) (authz.Need, error) {

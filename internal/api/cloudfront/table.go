@@ -36,7 +36,8 @@ func (a *API) Table() dispatch.Table {
 	}
 }
 
-// absent says what the second element of a path is about, for operations that are not here.
+// absent names the features of operations that are not supported here, by the second element
+// of a path.
 func absent() map[string]string {
 	const (
 		functions  = "CloudFront Functions and what belongs to them"

@@ -50,8 +50,8 @@ func (s *Store) GetOriginAccessControl(
 	return get[distribution.OriginAccessControlConfig](ctx, s, g, accessControls(), id)
 }
 
-// GetOriginAccessControlConfig is GetOriginAccessControl for another permission. It needs
-// cloudfront:GetOriginAccessControlConfig on it. Error: NoSuchOriginAccessControl.
+// GetOriginAccessControlConfig is like GetOriginAccessControl, with a permission of its own.
+// It needs cloudfront:GetOriginAccessControlConfig on it. Error: NoSuchOriginAccessControl.
 func (s *Store) GetOriginAccessControlConfig(
 	ctx context.Context, g authz.Grant, id string,
 ) (out OriginAccessControl, err error) {

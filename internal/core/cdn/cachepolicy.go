@@ -38,7 +38,7 @@ func (s *Store) CreateCachePolicy(
 	return create(ctx, s, g, cachePolicies(), d)
 }
 
-// GetCachePolicy returns a cache policy, a managed one as well. It needs
+// GetCachePolicy returns a cache policy, which may be a managed one. It needs
 // cloudfront:GetCachePolicy on it. Error: NoSuchCachePolicy.
 func (s *Store) GetCachePolicy(ctx context.Context, g authz.Grant, id string) (out CachePolicy, err error) {
 	if err := g.Demand("cloudfront:GetCachePolicy", ofCachePolicy(g, id)); err != nil {
@@ -47,7 +47,7 @@ func (s *Store) GetCachePolicy(ctx context.Context, g authz.Grant, id string) (o
 	return getPolicy(ctx, s, g, cachePolicies(), id, distribution.ManagedCachePolicies())
 }
 
-// GetCachePolicyConfig is GetCachePolicy for another permission. It needs
+// GetCachePolicyConfig is like GetCachePolicy, with a permission of its own. It needs
 // cloudfront:GetCachePolicyConfig on it. Error: NoSuchCachePolicy.
 func (s *Store) GetCachePolicyConfig(
 	ctx context.Context, g authz.Grant, id string,

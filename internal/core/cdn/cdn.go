@@ -1,8 +1,8 @@
 // Package cdn keeps the configuration of the content delivery network: distributions, origin
 // access controls, policies, public keys, key groups and invalidations. It exists so that only
-// one package decides who may change them and what may be stored, and so that a change counts
-// at the edge of this process before the caller gets an answer. It must never know how an edge
-// serves a request, nor what lies in a bucket.
+// one package decides who may change them and what may be stored, and so that a change is in
+// effect at the edge of this process before the caller gets an answer. It must never know how
+// an edge serves a request, or what a bucket contains.
 package cdn
 
 import (
@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// Domains are those below which this store's buckets have names, such as "s3.example.com".
 	Domains []string
-	Now     func() time.Time // tells which edges on other machines are away
+	Now     func() time.Time // for the time since an edge on another machine last asked
 }
 
 // Store manages the configuration. It is safe for concurrent use. Its methods are those of the
@@ -32,7 +32,7 @@ type Store struct {
 	store   kv.Store
 	domains []string
 
-	publishing sync.Mutex // snapshots reach the edge one by one, each newer than the one before
+	publishing sync.Mutex // held while a snapshot is applied, so that they are applied in order
 	serve      func(context.Context, *distribution.Snapshot) error
 	serves     atomic.Bool
 	applied    atomic.Uint64 // the newest generation that the edge of this process has
@@ -40,7 +40,7 @@ type Store struct {
 	now        func() time.Time
 }
 
-// New returns a Store of what is in store.
+// New returns a Store of the configuration in store.
 func New(store kv.Store, o Options) *Store {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Time{} }
@@ -52,10 +52,10 @@ func New(store kv.Store, o Options) *Store {
 type Resource[C any] struct {
 	ID       string
 	ARN      string
-	ETag     string // another one after every change
+	ETag     string // changes with every change of the resource
 	Created  time.Time
 	Modified time.Time
-	Managed  bool // it exists in every account, and nobody changes it
+	Managed  bool // it exists in every account and can't be changed
 	Config   C
 }
 
@@ -87,8 +87,8 @@ type transaction struct {
 	state      *state
 }
 
-// commit runs fn in a transaction for the grant's caller, and makes the change count at the
-// edge of this process.
+// commit runs fn in a transaction for the grant's caller, and puts the change into effect at
+// the edge of this process.
 func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(t *transaction) error) error {
 	owner, err := account(g)
 	if err != nil {
@@ -101,7 +101,8 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(t *transactio
 	return s.Publish(ctx)
 }
 
-// modify runs fn with the next generation. All changes are made one after the other.
+// modify runs fn with the next generation. Changes of all accounts are made one after the
+// other.
 func modify(tx kv.Tx, account string, at time.Time, fn func(t *transaction) error) error {
 	if err := tx.Lock([]byte(statePrefix), kv.Exclusive); err != nil {
 		return err
@@ -121,7 +122,7 @@ func modify(tx kv.Tx, account string, at time.Time, fn func(t *transaction) erro
 	return nil
 }
 
-// create demands nothing; the exported methods did.
+// create stores a resource. It demands no permission; the exported methods did.
 func create[C any](ctx context.Context, s *Store, g authz.Grant, k kind, in *draft[C]) (out Resource[C], err error) {
 	return out, s.commit(ctx, g, func(t *transaction) error {
 		i, err := add(t, k, in)
@@ -134,7 +135,8 @@ func create[C any](ctx context.Context, s *Store, g authz.Grant, k kind, in *dra
 	})
 }
 
-// get reads a resource of the grant's account. The exported methods demanded it.
+// get reads a resource of the grant's account. It demands no permission; the exported methods
+// did.
 func get[C any](ctx context.Context, s *Store, g authz.Grant, k kind, id string) (out Resource[C], err error) {
 	owner, err := account(g)
 	if err != nil {
@@ -229,7 +231,7 @@ func resource[C any](k kind, i *item, config C) Resource[C] {
 }
 
 // matches compares an If-Match header with a resource's ETag. Errors: InvalidIfMatchVersion if
-// there is none or it is no ETag, PreconditionFailed.
+// the header is missing or is not an ETag, PreconditionFailed.
 func matches(i *item, ifMatch string) error {
 	switch {
 	case !isID(ifMatch, 'E'):

@@ -18,7 +18,7 @@ type Distribution struct {
 	DomainName string
 	// Deployed says that every edge serves this configuration.
 	Deployed bool
-	// Invalidating is how many invalidations are not complete yet.
+	// Invalidating is the number of invalidations that are not complete.
 	Invalidating int
 	// KeyGroups are the public keys that its behaviours trust.
 	KeyGroups []ActiveKeyGroup
@@ -64,7 +64,8 @@ func unmanaged[C any](ids []string, managed map[string]C) (own []string) {
 	return own
 }
 
-// distributionDraft checks a configuration. What it names is looked up when it is stored.
+// distributionDraft checks a configuration. Resources that it names are looked up when it is
+// stored.
 func (s *Store) distributionDraft(c distribution.Config, tags []tag.Tag) (*draft[distribution.Config], error) {
 	if err := c.Complete(s.domains); err != nil {
 		return nil, err
@@ -75,7 +76,8 @@ func (s *Store) distributionDraft(c distribution.Config, tags []tag.Tag) (*draft
 	}, nil
 }
 
-// checkReferences refuses a configuration that names what the account does not have.
+// checkReferences refuses a configuration that names a resource that the account does not
+// have.
 func checkReferences(t *transaction, c *distribution.Config) error {
 	r := c.References()
 	for _, of := range []struct {
@@ -148,7 +150,7 @@ func (s *Store) GetDistribution(ctx context.Context, g authz.Grant, id string) (
 	return s.described(ctx, g, id)
 }
 
-// GetDistributionConfig returns a distribution for its configuration alone. It needs
+// GetDistributionConfig returns a distribution, whose configuration the caller shows. It needs
 // cloudfront:GetDistributionConfig on it. Error: NoSuchDistribution.
 func (s *Store) GetDistributionConfig(
 	ctx context.Context, g authz.Grant, id string,
@@ -159,9 +161,10 @@ func (s *Store) GetDistributionConfig(
 	return get[distribution.Config](ctx, s, g, distributions(), id)
 }
 
-// UpdateDistribution replaces the whole configuration of a distribution; what is left out gets
-// its default. It needs cloudfront:UpdateDistribution on it. Errors: NoSuchDistribution,
-// InvalidIfMatchVersion, PreconditionFailed, IllegalUpdate, and those of CreateDistribution.
+// UpdateDistribution replaces the whole configuration of a distribution. Members that are left
+// out get their defaults. It needs cloudfront:UpdateDistribution on it. Errors:
+// NoSuchDistribution, InvalidIfMatchVersion, PreconditionFailed, IllegalUpdate, and those of
+// CreateDistribution.
 func (s *Store) UpdateDistribution(
 	ctx context.Context, g authz.Grant, id, ifMatch string, in distribution.Config,
 ) (out Distribution, err error) {

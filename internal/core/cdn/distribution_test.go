@@ -12,8 +12,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestLifeOfADistribution: every change has another ETag and counts at the edge before the
-// caller has the answer, and nothing is left of a deleted distribution.
+// TestLifeOfADistribution: every change gives another ETag and is in effect at the edge before
+// the caller has the answer. No record of a deleted distribution remains.
 func TestLifeOfADistribution(t *testing.T) {
 	e := newEnv(t)
 	d := e.made(configOf("a", "www.example.com"))
@@ -58,7 +58,7 @@ func TestLifeOfADistribution(t *testing.T) {
 	e.made(configOf("a", "www.example.com")) // everything may be used again
 }
 
-// TestAccountsAreApart: nobody sees, changes or names what another account has.
+// TestAccountsAreApart: no account can see, change or name a resource of another account.
 func TestAccountsAreApart(t *testing.T) {
 	e := newEnv(t)
 	oac := e.accessControl("mine")
@@ -77,7 +77,7 @@ func TestAccountsAreApart(t *testing.T) {
 	e.is(err, fault.NoSuchDistribution)
 	_, err = e.create(other, c)
 	e.is(err, fault.InvalidOriginAccessControl)
-	_, err = e.create(other, configOf("a")) // caller references are of an account
+	_, err = e.create(other, configOf("a")) // each account has its own caller references
 	e.ok(err)
 	all, _, err := e.s.ListDistributions(t.Context(), e.grant(other, "ListDistributions", "*"), Page{})
 	e.ok(err)
@@ -88,7 +88,8 @@ func TestAccountsAreApart(t *testing.T) {
 	e.is(e.s.TagResource(t.Context(), g, "arn:aws:cloudfront::"+other+":distribution/"+d.ID, nil), fault.AccessDenied)
 }
 
-// TestReferences: a distribution names only what there is, and what it names can't be deleted.
+// TestReferences: a distribution can name only existing resources, and they can't be deleted
+// while it names them.
 func TestReferences(t *testing.T) {
 	e := newEnv(t)
 	for _, c := range []struct {
@@ -173,7 +174,7 @@ func TestAliases(t *testing.T) {
 	})
 }
 
-// TestReferenceIsUsedOnce: a caller reference makes one distribution.
+// TestReferenceIsUsedOnce: a caller reference creates only one distribution.
 func TestReferenceIsUsedOnce(t *testing.T) {
 	e := newEnv(t)
 	e.made(configOf("a"))

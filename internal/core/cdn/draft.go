@@ -14,10 +14,11 @@ type draft[C any] struct {
 	config C
 	links
 	tags  []tag.Tag
-	check func(t *transaction) error // compares it with what else is stored; may be nil
+	check func(t *transaction) error // checks it against other records; may be nil
 }
 
-// links is what the store finds a resource by, besides its id. They follow from its document.
+// links are the properties, besides its id, by which the store finds a resource. They follow
+// from its document.
 type links struct {
 	name      string   // "" for kinds without names
 	reference string   // caller reference, "" for kinds without
@@ -50,7 +51,7 @@ func add[C any](t *transaction, k kind, in *draft[C]) (*item, error) {
 	return i, put(t, k, i, in)
 }
 
-// replace stores another document of a resource.
+// replace stores a new document of a resource.
 func replace[C any](t *transaction, k kind, i *item, in *draft[C]) error {
 	old, err := linksOf(k, i)
 	if err != nil {
@@ -60,7 +61,7 @@ func replace[C any](t *transaction, k kind, i *item, in *draft[C]) error {
 	return put(t, k, i, in)
 }
 
-// put stores a resource's document, and what leads to it.
+// put stores a resource's document, and the records that lead to it.
 func put[C any](t *transaction, k kind, i *item, in *draft[C]) error {
 	if in.check != nil {
 		if err := in.check(t); err != nil {
@@ -87,7 +88,7 @@ func put[C any](t *transaction, k kind, i *item, in *draft[C]) error {
 	return nil
 }
 
-// drop deletes a resource and what leads to it.
+// drop deletes a resource and the records that lead to it.
 func drop(t *transaction, k kind, i *item) error {
 	l, err := linksOf(k, i)
 	if err != nil {

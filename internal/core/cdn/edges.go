@@ -25,16 +25,16 @@ const Service = "cloudfront.amazonaws.com"
 // EdgePrefix begins the access key ids of edges on other machines.
 const EdgePrefix = "WTED"
 
-// Edge is an edge on another machine that the operator enrolled. Its credential gets the
-// configuration of its distributions, and sends their requests to buckets. It is for nothing
-// else.
+// Edge is an edge on another machine that the operator enrolled. Its credential can only fetch
+// the configuration of its distributions, send their requests to buckets and deliver their
+// access logs.
 type Edge struct {
 	AccessKeyID string
 	Name        string
 	Account     string   // the account that owns the distributions
 	Only        []string // ids of distributions; nil means all of the account
 	Created     time.Time
-	Seen        time.Time // when it asked last; zero if not since the start
+	Seen        time.Time // its last request; zero if it sent none since the start
 	Confirmed   uint64    // the generation that it serves
 }
 
@@ -206,7 +206,7 @@ func (o *Operator) RemoveEdge(ctx context.Context, rec authz.Record, name string
 	})
 	if err == nil {
 		o.remote.forget(removed.AccessKeyID)
-		o.remote.announce() // the edge asks again, and is refused
+		o.remote.announce() // the edge's next request is refused
 	}
 	return removed, err
 }
@@ -248,12 +248,12 @@ func (s *Store) EdgeSite(ctx context.Context, accessKeyID, id string) (site *dis
 	return site, err
 }
 
-// pollTime is how long EdgeSnapshot waits for something new.
+// pollTime is how long EdgeSnapshot waits for a newer generation.
 const pollTime = 10 * time.Second
 
 // EdgeSnapshot returns what an edge on another machine serves, as soon as it is newer than the
 // generation that the edge confirms with its request, or after ten seconds. It needs no
-// permission, but the credential of an edge: AccessDenied.
+// permission, but the credential of an edge. Error: AccessDenied.
 func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) (*distribution.Snapshot, error) {
 	if p := c.Principal(); p.Kind != policy.Service || p.Name != Service || c.AccessKeyID() == "" {
 		return nil, fault.Of(fault.AccessDenied)
@@ -279,8 +279,9 @@ func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) 
 	}
 }
 
-// confirm records that an edge has a generation, and returns the newest one. A generation that
-// is yet to come confirms nothing: the edge had it before the store was restored.
+// confirm records that an edge has a generation, and returns the newest one. A generation
+// above the newest confirms nothing: the edge got it before the store was restored from a
+// backup.
 func (s *Store) confirm(ctx context.Context, c authz.Caller, has uint64) (newest uint64, err error) {
 	return newest, s.store.View(ctx, func(r kv.Reader) error {
 		st, err := readState(r)

@@ -26,8 +26,8 @@ func sender(accessKeyID string, at time.Time) authz.Caller {
 		authz.Situation{At: at, AccessKeyID: accessKeyID})
 }
 
-// TestEdges: an edge gets its own distributions, as soon as they change, and nothing after it
-// was removed.
+// TestEdges: an edge gets its own distributions as soon as they change, and gets nothing after
+// it was removed.
 func TestEdges(t *testing.T) {
 	e := newEnv(t)
 	now := time.UnixMicro(1_700_000_000_000_001)
@@ -163,8 +163,8 @@ func (e *env) others(of Edge) (others []Edge) {
 	return others
 }
 
-// TestEdgesHoldUpTheirOwn: an edge that does not confirm a change holds up the distributions that
-// it serves, and no others; a generation that is yet to come confirms nothing.
+// TestEdgesHoldUpTheirOwn: an edge that does not confirm a change holds up only the
+// distributions that it serves. A generation above the newest confirms nothing.
 func TestEdgesHoldUpTheirOwn(t *testing.T) {
 	e := newEnv(t)
 	now := time.UnixMicro(1_700_000_000_000_001)

@@ -24,7 +24,7 @@ type env struct {
 	kv     kv.Store
 	s      *Store
 	edge   *distribution.Snapshot // what the edge serves
-	refuse bool                   // the edge takes nothing
+	refuse bool                   // the edge refuses every snapshot
 }
 
 func newEnv(t *testing.T) *env {

@@ -61,8 +61,9 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
-// TestUnknown: what may say who gets what refuses the record, and a note is kept. A
-// distribution that can't be read is not served, and hinders no other.
+// TestUnknown: an unknown field that may restrict access makes a record unreadable, and an
+// ancillary one is kept. A distribution that can't be read is not served, and does not affect
+// others.
 func TestUnknown(t *testing.T) {
 	d, _, _, _, _ := samples(t)
 	plain := d.encode()
@@ -101,8 +102,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// FuzzConfig: no stored document makes a panic, and one that is read is written again as it was
-// understood.
+// FuzzConfig: no stored document causes a panic, and one that is read is written again with
+// the same meaning.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"CallerReference":"a","Origins":{"Quantity":1,"Items":[{"Id":"o"}]}}`))
 	f.Fuzz(func(t *testing.T, document []byte) {

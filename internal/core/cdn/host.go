@@ -8,8 +8,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// hostKey is the key of a domain name. The labels stand in reverse, so that a scan finds all
-// names below one.
+// hostKey is the key of a domain name. The labels are in reverse order, so that a scan finds
+// all names below a domain.
 func hostKey(host string) []byte { return record.Key(hostPrefix, reversed(host)) }
 
 func reversed(host string) string {
@@ -18,9 +18,9 @@ func reversed(host string) string {
 	return strings.Join(labels, ".")
 }
 
-// takeHosts makes domain names those of a distribution. A name, or a wildcard that covers it or
-// that it covers, must not be another account's: who has *.example.com decides what is served
-// as a.example.com. Error: CNAMEAlreadyExists.
+// takeHosts assigns domain names to a distribution. No other account may have such a name, a
+// wildcard that covers it or a name that it covers, because the owner of *.example.com decides
+// what is served as a.example.com. Error: CNAMEAlreadyExists.
 func takeHosts(t *transaction, i *item, hosts []string) error {
 	for _, host := range hosts {
 		key := hostKey(host)
@@ -42,8 +42,8 @@ func orTaken(err error) error {
 	return fault.Of(fault.CNAMEAlreadyExists)
 }
 
-// checkCover refuses a domain name whose wildcards another account has, and a wildcard for
-// names that another account has.
+// checkCover refuses a domain name that a wildcard of another account covers, and a wildcard
+// that covers a name of another account.
 func checkCover(t *transaction, i *item, host string) error {
 	below := host
 	for {
@@ -74,7 +74,7 @@ func checkCover(t *transaction, i *item, host string) error {
 	return nil
 }
 
-// own refuses what leads to a distribution of another account than i's. id may be "".
+// own returns an error if id is a distribution of another account than i's. id may be "".
 func (t *transaction) own(i *item, id string, err error) error {
 	if err != nil || id == "" || id == i.id {
 		return err

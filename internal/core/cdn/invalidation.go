@@ -19,16 +19,16 @@ import (
 // Limits of what is kept of invalidations.
 const (
 	maxKept       = 100     // of a distribution: the newest ones
-	maxKeptLength = 4 << 20 // bytes of their paths, the newest one's among them
+	maxKeptLength = 4 << 20 // bytes of their paths, including the newest one's
 	maxTold       = 100     // of all that edges are told: the newest ones
-	maxToldLength = 1 << 20 // bytes of their paths, unless one alone has more
+	maxToldLength = 1 << 20 // bytes of their paths, unless a single one has more
 )
 
 // Invalidation is an invalidation and its state.
 type Invalidation struct {
 	ID        string
 	Created   time.Time
-	Completed bool // no edge has what it removes
+	Completed bool // no edge still serves what it removes
 	Batch     distribution.InvalidationBatch
 }
 
@@ -147,7 +147,7 @@ func parseInvalidationID(id string) (number uint64, ok bool) {
 	return number, err == nil
 }
 
-// invalidations returns those of a distribution that are kept, the newest first.
+// invalidations returns the stored invalidations of a distribution, newest first.
 func invalidations(r kv.Reader, id string) (all []*batch, err error) {
 	prefix := record.Key(batchPrefix, id, "/")
 	for p, err := range r.Scan(prefix, record.After(prefix)) {
@@ -166,11 +166,11 @@ func invalidations(r kv.Reader, id string) (all []*batch, err error) {
 	return all, nil
 }
 
-// CreateInvalidation removes paths from the caches of a distribution. When it returns, the edge
-// of this process has none of them any more. A batch with the caller reference and the paths of
-// an earlier one is that one. It needs cloudfront:CreateInvalidation on the distribution.
-// Errors: NoSuchDistribution, InvalidationBatchAlreadyExists, and those of
-// distribution.InvalidationBatch.Complete.
+// CreateInvalidation removes paths from the caches of a distribution. When it returns, the
+// edge of this process no longer serves the cached responses. If the caller reference and the
+// paths are those of an earlier batch, that batch is returned. It needs
+// cloudfront:CreateInvalidation on the distribution. Errors: NoSuchDistribution,
+// InvalidationBatchAlreadyExists, and those of distribution.InvalidationBatch.Complete.
 func (s *Store) CreateInvalidation(
 	ctx context.Context, g authz.Grant, id string, in distribution.InvalidationBatch,
 ) (out Invalidation, err error) {
@@ -201,7 +201,7 @@ func (s *Store) invalidation(owner, of string, b *batch, in distribution.Invalid
 	}
 }
 
-// invalidate stores an invalidation, and forgets old ones.
+// invalidate stores an invalidation and deletes old ones.
 func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (*batch, error) {
 	if _, err := readItem(t, distributions(), t.account, id); err != nil {
 		return nil, err
@@ -240,8 +240,8 @@ func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (
 	return b, t.tellNewest()
 }
 
-// keptOf returns how many of a distribution's invalidations, newest first, are kept beside a
-// new one.
+// keptOf returns how many of a distribution's old invalidations, newest first, are kept when a
+// new one is stored.
 func keptOf(r kv.Reader, old []*batch, length int) (n int, err error) {
 	for n < min(len(old), maxKept-1) {
 		v, err := r.Get(pathsKey(old[n].number))
@@ -256,8 +256,8 @@ func keptOf(r kv.Reader, old []*batch, length int) (n int, err error) {
 	return n, nil
 }
 
-// tellNewest moves the oldest invalidation that edges are told, so that they are told a bounded
-// number.
+// tellNewest drops the oldest invalidations from those that edges are told, so that their
+// number and length are bounded.
 func (t *transaction) tellNewest() error {
 	type told struct {
 		number uint64
@@ -280,7 +280,7 @@ func (t *transaction) tellNewest() error {
 	return nil
 }
 
-// dropInvalidations deletes those of a distribution.
+// dropInvalidations deletes the invalidations of a distribution.
 func dropInvalidations(t *transaction, id string) error {
 	all, err := invalidations(t, id)
 	for _, b := range all {
@@ -336,7 +336,7 @@ func (s *Store) GetInvalidation(
 // ListInvalidations returns a page of the invalidations of a distribution, the newest first,
 // without their paths, and the marker of the next page. The newest 100 are kept. It needs
 // cloudfront:ListInvalidations on the distribution. Errors: NoSuchDistribution,
-// InvalidArgument for a marker that is no id.
+// InvalidArgument if the marker is not an invalidation's id.
 func (s *Store) ListInvalidations(
 	ctx context.Context, g authz.Grant, id string, p Page,
 ) (all []Invalidation, next string, err error) {

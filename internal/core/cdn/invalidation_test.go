@@ -9,8 +9,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestInvalidations: each has a number, a repeated one is the earlier one, and edges are told
-// before the caller has the answer.
+// TestInvalidations: each invalidation has a number, a repeated one returns the earlier one,
+// and edges are told before the caller has the answer.
 func TestInvalidations(t *testing.T) {
 	e := newEnv(t)
 	d := e.made(configOf("a"))
@@ -50,8 +50,8 @@ func TestInvalidations(t *testing.T) {
 	}
 }
 
-// TestInvalidationsAreForgotten: what edges are told, and what is kept, is bounded; an edge
-// learns what it can't have been told.
+// TestInvalidationsAreForgotten: the invalidations that are kept and that edges are told are
+// bounded. An edge learns that it has missed some.
 func TestInvalidationsAreForgotten(t *testing.T) {
 	e := newEnv(t)
 	d := e.made(configOf("a"))
@@ -85,8 +85,8 @@ func TestInvalidationsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestEdgeThatRefuses: a change that the edge does not have is no success, is not deployed, and
-// is made good by the next one.
+// TestEdgeThatRefuses: if the edge refuses a change, the caller gets an error and the change
+// is not deployed. The next change hands it over.
 func TestEdgeThatRefuses(t *testing.T) {
 	e := newEnv(t)
 	d := e.made(configOf("a"))

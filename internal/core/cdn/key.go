@@ -9,8 +9,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// AWS knows no resources for the permissions of public keys and key groups (service
-// authorization reference): all of them are on "*".
+// AWS defines no resource types for the permissions of public keys and key groups (service
+// authorization reference), so they are all for "*".
 
 func publicKeyLinks(c *distribution.PublicKeyConfig) links {
 	return links{name: c.Name, reference: c.CallerReference}
@@ -47,7 +47,7 @@ func (s *Store) GetPublicKey(ctx context.Context, g authz.Grant, id string) (out
 	return get[distribution.PublicKeyConfig](ctx, s, g, publicKeys(), id)
 }
 
-// GetPublicKeyConfig is GetPublicKey for another permission. It needs
+// GetPublicKeyConfig is like GetPublicKey, with a permission of its own. It needs
 // cloudfront:GetPublicKeyConfig on every resource. Error: NoSuchPublicKey.
 func (s *Store) GetPublicKeyConfig(ctx context.Context, g authz.Grant, id string) (out PublicKey, err error) {
 	if err := g.Demand("cloudfront:GetPublicKeyConfig", arn.Any()); err != nil {
@@ -56,7 +56,7 @@ func (s *Store) GetPublicKeyConfig(ctx context.Context, g authz.Grant, id string
 	return get[distribution.PublicKeyConfig](ctx, s, g, publicKeys(), id)
 }
 
-// UpdatePublicKey replaces the comment of a public key; nothing else may change. It needs
+// UpdatePublicKey replaces the comment of a public key. No other member may change. It needs
 // cloudfront:UpdatePublicKey on every resource. Errors: NoSuchPublicKey,
 // InvalidIfMatchVersion, PreconditionFailed, CannotChangeImmutablePublicKeyFields,
 // InvalidArgument.
@@ -150,7 +150,7 @@ func (s *Store) GetKeyGroup(ctx context.Context, g authz.Grant, id string) (out 
 	return get[distribution.KeyGroupConfig](ctx, s, g, keyGroups(), id)
 }
 
-// GetKeyGroupConfig is GetKeyGroup for another permission. It needs
+// GetKeyGroupConfig is like GetKeyGroup, with a permission of its own. It needs
 // cloudfront:GetKeyGroupConfig on every resource. Error: NoSuchResource.
 func (s *Store) GetKeyGroupConfig(ctx context.Context, g authz.Grant, id string) (out KeyGroup, err error) {
 	if err := g.Demand("cloudfront:GetKeyGroupConfig", arn.Any()); err != nil {
@@ -159,8 +159,8 @@ func (s *Store) GetKeyGroupConfig(ctx context.Context, g authz.Grant, id string)
 	return get[distribution.KeyGroupConfig](ctx, s, g, keyGroups(), id)
 }
 
-// UpdateKeyGroup replaces a key group. A key that it no longer has verifies nothing from the
-// next request on. It needs cloudfront:UpdateKeyGroup on every resource. Errors:
+// UpdateKeyGroup replaces a key group. From the next request on, signatures with a key that
+// was removed are refused. It needs cloudfront:UpdateKeyGroup on every resource. Errors:
 // NoSuchResource, InvalidIfMatchVersion, PreconditionFailed, and those of CreateKeyGroup.
 func (s *Store) UpdateKeyGroup(
 	ctx context.Context, g authz.Grant, id, ifMatch string, in distribution.KeyGroupConfig,

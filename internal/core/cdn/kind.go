@@ -78,13 +78,12 @@ const (
 	idLength  = 13 // characters after the first one
 )
 
-// newID returns an id in AWS's form: a letter that says what it is of, and 13 random letters
-// and digits.
+// newID returns an id in AWS's form: a letter for the kind, and 13 random letters and digits.
 func newID(first byte) string { return string(first) + random(idLetters, idLength) }
 
 // random returns n random characters of an alphabet.
 func random(alphabet string, n int) string {
-	most := 256 - 256%len(alphabet) // bytes from here on would favour some characters
+	most := 256 - 256%len(alphabet) // larger bytes would favour some characters
 	out := make([]byte, 0, n)
 	var b [32]byte
 	for len(out) < n {

@@ -21,8 +21,8 @@ type model struct {
 	stale map[string]string // older ETags
 }
 
-// TestModel: whatever callers do, in any order, the store and its edge are as a map from ids to
-// configurations says, and nothing is left when all of it is deleted.
+// TestModel: after any sequence of operations, the store and its edge agree with a map from
+// ids to configurations. When everything is deleted, no record remains.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{env: newEnv(t), have: map[string]Distribution{}, stale: map[string]string{}}
@@ -45,7 +45,8 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// want reports whether an operation should have succeeded, and fails if it did otherwise.
+// want reports whether an operation should have succeeded, and fails the test if its outcome
+// was different.
 func (m *model) want(rt *rapid.T, err error, code fault.Code) bool {
 	if code == "" && err != nil || code != "" && !fault.Is(err, code) {
 		rt.Fatalf("got %v, want %q", err, code)

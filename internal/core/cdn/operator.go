@@ -28,8 +28,8 @@ type BucketInput struct {
 	RootObject     string // default root object, or ""
 	ViewerProtocol string // ViewerProtocolPolicy
 	At             time.Time
-	// Allow lets the distribution, which its ARN names, read the bucket. They run in the
-	// transaction, and say why something is not allowed, or "".
+	// Allow lets the distribution, which its ARN names, read the bucket. The functions run in
+	// the transaction, and return why access can't be allowed, or "".
 	Allow []func(tx kv.Tx, source string) (problem string, err error)
 }
 
@@ -41,10 +41,10 @@ type BucketOutput struct {
 	Problems []string // of BucketInput.Allow, in its order, "" where there is none
 }
 
-// CreateForBucket makes an origin access control and a distribution for a bucket, and what
-// Allow does, in one transaction: all of it or nothing. If a distribution of the account serves
-// the bucket already, it is returned, and nothing is changed. event is the audit event. Errors:
-// those of Store.CreateDistribution and Store.CreateOriginAccessControl.
+// CreateForBucket creates an origin access control and a distribution for a bucket and runs
+// Allow, all in one transaction. If a distribution of the account already serves the bucket,
+// it is returned, and nothing is changed. event is the audit event. Errors: those of
+// Store.CreateDistribution and Store.CreateOriginAccessControl.
 func (o *Operator) CreateForBucket(
 	ctx context.Context, event authz.Record, in BucketInput,
 ) (out BucketOutput, err error) {
@@ -147,8 +147,9 @@ func (o *Operator) addForBucket(t *transaction, in *BucketInput) (id string, err
 	return i.id, nil
 }
 
-// Distributions returns the distribution with an id, or all of every account, with their
-// owners. Those that can't be read are left out of all, and counted. Error: NoSuchDistribution.
+// Distributions returns the distribution with an id, or all distributions of every account,
+// with their owners. From a list of all, those that can't be read are left out and counted.
+// Error: NoSuchDistribution.
 func (o *Operator) Distributions(ctx context.Context, id string) (all []BucketOutput, unreadable int, err error) {
 	return all, unreadable, o.store.View(ctx, func(r kv.Reader) error {
 		all, unreadable = nil, 0

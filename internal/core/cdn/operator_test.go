@@ -19,8 +19,8 @@ func (event) Entry() (key, value []byte, err error) { return []byte("a/event"), 
 func (e event) Note(name string, values ...string)  { e[name] = values }
 func (event) Committed()                            {}
 
-// TestCreateForBucket: all is done or nothing, the distribution that is allowed is the one that is
-// made, and a bucket gets one distribution of an account.
+// TestCreateForBucket: everything is created or nothing is, the created distribution is the
+// one that gets access, and an account gets one distribution for a bucket.
 func TestCreateForBucket(t *testing.T) {
 	e := newEnv(t)
 	o := NewOperator(e.s)

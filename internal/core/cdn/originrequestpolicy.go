@@ -42,8 +42,8 @@ func (s *Store) CreateOriginRequestPolicy(
 	return create(ctx, s, g, originRequestPolicies(), d)
 }
 
-// GetOriginRequestPolicy returns an origin request policy, a managed one as well. It needs
-// cloudfront:GetOriginRequestPolicy on it. Error: NoSuchOriginRequestPolicy.
+// GetOriginRequestPolicy returns an origin request policy, which may be a managed one. It
+// needs cloudfront:GetOriginRequestPolicy on it. Error: NoSuchOriginRequestPolicy.
 func (s *Store) GetOriginRequestPolicy(
 	ctx context.Context, g authz.Grant, id string,
 ) (out OriginRequestPolicy, err error) {
@@ -53,8 +53,8 @@ func (s *Store) GetOriginRequestPolicy(
 	return getPolicy(ctx, s, g, originRequestPolicies(), id, distribution.ManagedOriginRequestPolicies())
 }
 
-// GetOriginRequestPolicyConfig is GetOriginRequestPolicy for another permission. It needs
-// cloudfront:GetOriginRequestPolicyConfig on it. Error: NoSuchOriginRequestPolicy.
+// GetOriginRequestPolicyConfig is like GetOriginRequestPolicy, with a permission of its own.
+// It needs cloudfront:GetOriginRequestPolicyConfig on it. Error: NoSuchOriginRequestPolicy.
 func (s *Store) GetOriginRequestPolicyConfig(
 	ctx context.Context, g authz.Grant, id string,
 ) (out OriginRequestPolicy, err error) {

@@ -17,7 +17,7 @@ import (
 // managedETag is the ETag of managed policies, which never change.
 const managedETag = "E23ZP02F085DFQ"
 
-// getPolicy is get for policies, of which some are managed.
+// getPolicy is like get, and also finds managed policies.
 func getPolicy[C any](
 	ctx context.Context, s *Store, g authz.Grant, k kind, id string, managed map[string]C,
 ) (Resource[C], error) {
@@ -34,7 +34,7 @@ func managedPolicy[C any](g authz.Grant, k kind, id string, config C) Resource[C
 	}
 }
 
-// listPolicies is list for policies, of which some are managed.
+// listPolicies is like list, and includes managed policies.
 func listPolicies[C any](
 	ctx context.Context, s *Store, g authz.Grant, k kind, typ string, p Page, managed map[string]C,
 ) (out []Resource[C], next string, err error) {

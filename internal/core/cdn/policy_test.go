@@ -20,8 +20,8 @@ func caching(name string) distribution.CachePolicyConfig {
 	return p
 }
 
-// TestCachePolicies: managed policies are in every account and never change; customers' own are
-// unique by name, and edges get a change of one that they serve with.
+// TestCachePolicies: managed policies exist in every account and never change. Customers'
+// policies have unique names. A change of a policy reaches edges that serve with it.
 func TestCachePolicies(t *testing.T) {
 	e := newEnv(t)
 	make := func(account, name string) (CachePolicy, error) {
@@ -97,8 +97,8 @@ func publicKey(t *testing.T, reference string) distribution.PublicKeyConfig {
 	}
 }
 
-// TestKeys: a key lives as long as a group names it, a group as long as a distribution does, and
-// a key that is taken out of its group is gone from the edge.
+// TestKeys: a key can't be deleted while a group names it, nor a group while a distribution
+// names it. A key that is removed from its group is removed from the edge.
 func TestKeys(t *testing.T) {
 	e := newEnv(t)
 	ctx := t.Context()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRandom: alphabets of every length give their own characters, those whose length divides
-// 256 among them.
+// TestRandom: random uses every character of an alphabet and no other, also if the alphabet's
+// length divides 256.
 func TestRandom(t *testing.T) {
 	var all strings.Builder
 	for c := range 128 {

@@ -132,8 +132,8 @@ func decodeItem(id string, value []byte) (*item, error) {
 
 func (i *item) write(tx kv.Tx, k kind) { tx.Set(itemKey(k, i.id), i.encode()) }
 
-// config decodes a resource's configuration. A member that this program does not know refuses
-// it: it may say who gets what.
+// config decodes a resource's configuration. It refuses a document with an unknown member,
+// which may restrict access.
 func config[C any](i *item) (c C, err error) {
 	d := json.NewDecoder(bytes.NewReader(i.document))
 	d.DisallowUnknownFields()
@@ -156,7 +156,7 @@ func (i *item) set(config any, generation uint64, at time.Time) error {
 	return nil
 }
 
-// readItem returns a resource of an account. Error: the kind's for a missing one.
+// readItem returns a resource of an account. If there is none, the error is the kind's.
 func readItem(r kv.Reader, k kind, account, id string) (*item, error) {
 	i, err := readAnyItem(r, k, id)
 	if err != nil {
@@ -168,7 +168,7 @@ func readItem(r kv.Reader, k kind, account, id string) (*item, error) {
 	return i, nil
 }
 
-// readAnyItem is readItem whoever owns the resource, for the operator alone.
+// readAnyItem is readItem for every account. Only the operator may use it.
 func readAnyItem(r kv.Reader, k kind, id string) (*item, error) {
 	v, err := r.Get(itemKey(k, id))
 	if err != nil {

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// away is how long after its last request an edge on another machine still counts for what
-// is deployed.
+// away is how long an edge on another machine can delay the status Deployed after its last
+// request.
 const away = time.Minute
 
-// remote is what this process knows about the edges on other machines. After a restart each
-// of them counts again with its first request.
+// remote is what this process knows about the edges on other machines. After a restart, an
+// edge counts again from its first request on.
 type remote struct {
 	mu   sync.Mutex
 	seen map[string]confirmation // by access key id
@@ -47,7 +47,7 @@ func (r *remote) last(accessKeyID string) (at time.Time, generation uint64) {
 }
 
 // have reports whether every edge that serves a distribution, and that asked within the last
-// minute, has a generation. Edges of others can't hold it up.
+// minute, has a generation. Edges that do not serve it are not waited for.
 func (r *remote) have(account, id string, generation uint64, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

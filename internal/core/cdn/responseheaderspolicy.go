@@ -42,8 +42,8 @@ func (s *Store) CreateResponseHeadersPolicy(
 	return create(ctx, s, g, responseHeadersPolicies(), d)
 }
 
-// GetResponseHeadersPolicy returns a response headers policy, a managed one as well. It needs
-// cloudfront:GetResponseHeadersPolicy on it. Error: NoSuchResponseHeadersPolicy.
+// GetResponseHeadersPolicy returns a response headers policy, which may be a managed one. It
+// needs cloudfront:GetResponseHeadersPolicy on it. Error: NoSuchResponseHeadersPolicy.
 func (s *Store) GetResponseHeadersPolicy(
 	ctx context.Context, g authz.Grant, id string,
 ) (out ResponseHeadersPolicy, err error) {
@@ -53,8 +53,9 @@ func (s *Store) GetResponseHeadersPolicy(
 	return getPolicy(ctx, s, g, responseHeadersPolicies(), id, distribution.ManagedResponseHeadersPolicies())
 }
 
-// GetResponseHeadersPolicyConfig is GetResponseHeadersPolicy for another permission. It needs
-// cloudfront:GetResponseHeadersPolicyConfig on it. Error: NoSuchResponseHeadersPolicy.
+// GetResponseHeadersPolicyConfig is like GetResponseHeadersPolicy, with a permission of its
+// own. It needs cloudfront:GetResponseHeadersPolicyConfig on it. Error:
+// NoSuchResponseHeadersPolicy.
 func (s *Store) GetResponseHeadersPolicyConfig(
 	ctx context.Context, g authz.Grant, id string,
 ) (out ResponseHeadersPolicy, err error) {

@@ -11,8 +11,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Snapshot returns all that an edge serves. It asks for no grant: only the server's own edges
-// may have it, because it contains what every account configured.
+// Snapshot returns everything that an edge serves. It takes no grant: only the server's own
+// edges may have it, because it contains the configuration of every account.
 func (s *Store) Snapshot(ctx context.Context) (out *distribution.Snapshot, err error) {
 	return out, s.store.View(ctx, func(r kv.Reader) (err error) {
 		out, err = snapshot(r)
@@ -31,10 +31,10 @@ func (s *Store) Generation(ctx context.Context) (generation uint64, err error) {
 	})
 }
 
-// Serve sets the edge of this process. From now on every change is handed to apply before its
-// caller gets an answer. apply must make the snapshot count, invalidations included, before it
-// returns; its calls do not overlap. The server calls Publish afterwards, for what is stored
-// already.
+// Serve sets the edge of this process. From now on, every change is handed to apply before its
+// caller gets an answer. When apply returns, the snapshot and its invalidations must be in
+// effect. Its calls do not overlap. The server then calls Publish for the configuration that
+// is already stored.
 func (s *Store) Serve(apply func(ctx context.Context, s *distribution.Snapshot) error) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
@@ -42,9 +42,9 @@ func (s *Store) Serve(apply func(ctx context.Context, s *distribution.Snapshot) 
 	s.serves.Store(apply != nil)
 }
 
-// Publish hands what is stored to the edge of this process, if there is one. A request that its
-// client has given up goes on here: what is committed must count. An error means that the
-// change is stored, and that the edge does not have it.
+// Publish hands the stored configuration to the edge of this process, if there is one. It
+// continues when the client has gone away, because a committed change must take effect. An
+// error means that the change is stored but not in effect at the edge.
 func (s *Store) Publish(ctx context.Context) error {
 	defer s.remote.announce()
 	s.publishing.Lock()

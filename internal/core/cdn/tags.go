@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TagsOf returns the tags of a distribution, by which policies decide; nil if there is none. It
-// asks for no grant, because the laws of requests are made from it.
+// TagsOf returns the tags of a distribution, for conditions of policies. They are nil if there
+// is no such distribution. It takes no grant, because authorization itself needs the tags.
 func (s *Store) TagsOf(ctx context.Context, account, id string) (tags map[string]string, err error) {
 	return tags, s.store.View(ctx, func(r kv.Reader) error {
 		i, err := readItem(r, distributions(), account, id)

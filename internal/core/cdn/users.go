@@ -63,8 +63,8 @@ func (s *Store) ListDistributionsByKeyGroup(
 		func(r distribution.References) []string { return r.KeyGroups })
 }
 
-// users returns a page of the ids of the distributions of the grant's account whose references
-// have an id. An account has few distributions.
+// users returns a page of the ids of the distributions of the grant's account that refer to an
+// id. It reads all of them, because an account has few.
 func users[C any](
 	ctx context.Context, s *Store, g authz.Grant, k kind, id string, managed map[string]C, p Page,
 	of func(distribution.References) []string,

@@ -6,9 +6,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// checkAliases checks the alternate domain names. Certificates are the operator's, so that an
-// alias needs none of its own. Nobody can take a name that is not a customer's to give: an
-// address, which every client of this machine may use, and names of AWS and of this server.
+// checkAliases checks the alternate domain names. The operator manages certificates, so an
+// alias does not need one of its own. Names that can't belong to a customer are refused: IP
+// addresses, which every client of this machine may use, and names of AWS and of this server.
 func (c *Config) checkAliases(domains []string) error {
 	if c.Aliases.Quantity > maxAliases {
 		return fault.Of(fault.TooManyDistributionCNAMEs)
@@ -25,7 +25,7 @@ func (c *Config) checkAliases(domains []string) error {
 		}
 		for _, own := range domains {
 			_, above, _ := strings.Cut(own, ".")
-			if isBelow(host, own) || strings.EqualFold(alias, "*."+above) { // the star stands for it, too
+			if isBelow(host, own) || strings.EqualFold(alias, "*."+above) { // the wildcard covers this server's name
 				return invalid("The alias %.255q stands for a name of this server, %s or one below it.", alias, own)
 			}
 		}
@@ -36,14 +36,14 @@ func (c *Config) checkAliases(domains []string) error {
 	return nil
 }
 
-// isBelow reports whether a host is a domain or below it. Case does not count.
+// isBelow reports whether a host is a domain or below it, regardless of case.
 func isBelow(host, domain string) bool {
 	host, domain = strings.ToLower(host), strings.ToLower(domain)
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
-// IsAddress reports whether a host is an IP address or is read as one: its last label is a
-// number (the "ends in a number checker" of the URL standard), or it is in brackets. Such a
+// IsAddress reports whether a host is an IP address or would be read as one: its last label is
+// a number (the "ends in a number checker" of the URL standard), or it is in brackets. Such a
 // host is never the name of a distribution.
 func IsAddress(host string) bool {
 	host = strings.TrimSuffix(host, ".")

@@ -33,7 +33,7 @@ type CacheBehavior struct {
 	MaxTTL                     *int64                     `json:",omitzero"`
 }
 
-// TrustedSigners are accounts whose keys sign URLs. There are only key groups here.
+// TrustedSigners are accounts whose keys sign URLs. They are not supported here.
 type TrustedSigners struct {
 	Enabled  bool     `emit:"always" json:",omitzero"`
 	Quantity int      `emit:"always" json:",omitzero"`
@@ -61,7 +61,7 @@ type CachedMethods struct {
 	Items    []string `xml:"Items>Method" json:",omitzero"`
 }
 
-// LambdaFunctionAssociations are functions of Lambda@Edge. There are none here.
+// LambdaFunctionAssociations are functions of Lambda@Edge. They are not supported here.
 type LambdaFunctionAssociations struct {
 	Quantity int                         `emit:"always" json:",omitzero"`
 	Items    []LambdaFunctionAssociation `xml:"Items>LambdaFunctionAssociation" json:",omitzero"`
@@ -74,7 +74,7 @@ type LambdaFunctionAssociation struct {
 	IncludeBody       bool   `json:",omitzero"`
 }
 
-// FunctionAssociations are CloudFront functions. There are none here.
+// FunctionAssociations are CloudFront functions. They are not supported here.
 type FunctionAssociations struct {
 	Quantity int                   `emit:"always" json:",omitzero"`
 	Items    []FunctionAssociation `xml:"Items>FunctionAssociation" json:",omitzero"`
@@ -124,8 +124,8 @@ type QueryStringNames struct {
 	Items    []string `xml:"Items>Name" json:",omitzero"`
 }
 
-// QueryStringCacheKeys are the parameters of the query that are in the cache key; without
-// any, all are.
+// QueryStringCacheKeys are the parameters of the query that are in the cache key. If none is
+// listed, all are.
 type QueryStringCacheKeys struct {
 	Quantity int      `emit:"always" json:",omitzero"`
 	Items    []string `xml:"Items>Name" json:",omitzero"`

@@ -9,12 +9,12 @@ import (
 	"watertight/internal/fault"
 )
 
-// invalid is the error for what no other code is for.
+// invalid returns InvalidArgument, for problems without a code of their own.
 func invalid(format string, args ...any) error {
 	return fault.New(fault.InvalidArgument, fmt.Sprintf(format, args...))
 }
 
-// oneOf refuses a value that is none of those that the member may have.
+// oneOf refuses a value that is not among those that the member may have.
 func oneOf(member, value string, values ...string) error {
 	if !slices.Contains(values, value) {
 		return invalid("%s is %.64q, but must be one of %s.", member, value, strings.Join(values, ", "))
@@ -22,7 +22,7 @@ func oneOf(member, value string, values ...string) error {
 	return nil
 }
 
-// between refuses a number that is given and not from a minimum to a maximum.
+// between refuses a number that is given and lies outside a range.
 func between(code fault.Code, member string, value *int, minimum, maximum int) error {
 	if value != nil && (*value < minimum || *value > maximum) {
 		return fault.New(code, fmt.Sprintf("%s is %d, but must be from %d to %d.", member, *value, minimum, maximum))
@@ -90,8 +90,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isHeaderValue reports whether s can be the value of a header: no character of it ends a
-// line or is another control character, and it is ASCII.
+// isHeaderValue reports whether s can be the value of a header: ASCII without control
+// characters.
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] >= 0x7f {

@@ -49,8 +49,8 @@ func (c *Config) Complete(domains []string) error {
 	return nil
 }
 
-// refuseAbsent refuses what would change what viewers get, or who gets it, and does not exist
-// here.
+// refuseAbsent refuses settings that are not supported here and would change what viewers get,
+// or who gets it.
 func (c *Config) refuseAbsent() error {
 	geo := &c.Restrictions.GeoRestriction
 	switch {
@@ -79,7 +79,7 @@ func (c *Config) refuseAbsent() error {
 
 func unsupported(what string) error { return invalid("%s not supported here.", what) }
 
-// checkGeneral checks members that nothing else depends on.
+// checkGeneral checks the members that are independent of others.
 func (c *Config) checkGeneral() error {
 	if len(c.Comment) > maxComment {
 		return invalid("Comment has at most %d characters.", maxComment)
@@ -118,7 +118,7 @@ func (c *Config) checkRootObject() error {
 	return nil
 }
 
-// defaultErrorTTL is how long errors are cached if nothing says how long, in seconds.
+// defaultErrorTTL is how long errors are cached by default, in seconds.
 const defaultErrorTTL = 10
 
 // completeErrors checks the custom error responses.
@@ -164,8 +164,8 @@ func (r *CustomErrorResponse) complete() error {
 	return nil
 }
 
-// complete checks which certificate is asked for. Which one viewers see is the operator's
-// decision, by the name that they ask for.
+// complete checks the requested certificate. The operator decides which certificate viewers
+// see, by the server name.
 func (v *ViewerCertificate) complete() error {
 	if v.MinimumProtocolVersion != "" && !slices.Contains([]string{
 		"SSLv3", "TLSv1", "TLSv1_2016", "TLSv1.1_2016", "TLSv1.2_2018", "TLSv1.2_2019", "TLSv1.2_2021", "TLSv1.3_2025",

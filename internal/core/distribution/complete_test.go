@@ -32,8 +32,8 @@ func sample() *Config {
 	}
 }
 
-// TestDefaults: what was left out is what AWS echoes, and a configuration that was completed
-// stays as it is.
+// TestDefaults: omitted members get the values that AWS returns, and completing a
+// configuration again does not change it.
 func TestDefaults(t *testing.T) {
 	c := sample()
 	if err := c.Complete(nil); err != nil {

@@ -40,8 +40,8 @@ func (c *Config) completeBehaviors() error {
 	return nil
 }
 
-// checkPattern refuses path patterns with characters that none may have ("Path pattern" in the
-// developer guide).
+// checkPattern refuses path patterns with characters that are not allowed ("Path pattern" in
+// the developer guide).
 func checkPattern(pattern string) error {
 	if pattern == "" || len(pattern) > 255 {
 		return invalid("PathPattern has 1 to 255 characters.")
@@ -78,7 +78,7 @@ func (c *Config) completeBehavior(b *CacheBehavior) error {
 	return nil
 }
 
-// refuseAbsent refuses what would change what viewers get and does not exist here.
+// refuseAbsent refuses settings that are not supported here and would change what viewers get.
 func (b *CacheBehavior) refuseAbsent() error {
 	switch {
 	case b.LambdaFunctionAssociations.Quantity > 0:
@@ -144,7 +144,8 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// completeCaching checks that a behaviour has a cache policy, or all that stands for one.
+// completeCaching checks that a behaviour has a cache policy, or all the settings that replace
+// one.
 func (b *CacheBehavior) completeCaching() error {
 	if b.CachePolicyId != "" {
 		for _, ttl := range []*int64{b.MinTTL, b.DefaultTTL, b.MaxTTL} {
@@ -190,7 +191,7 @@ func completeTTLs(code fault.Code, minimum int64, usual, maximum **int64) error 
 	return nil
 }
 
-// maxForwarded is how many headers, cookies or parameters a behaviour or policy names.
+// maxForwarded is how many headers, cookies or parameters a behaviour or policy may name.
 const maxForwarded = 10
 
 // complete checks what a behaviour without a cache policy forwards.

@@ -184,7 +184,7 @@ func ofConnection(name string) bool {
 	}, name)
 }
 
-// ofOtherConfig reports whether another part of the policy is for a header.
+// ofOtherConfig reports whether another part of the policy sets a header.
 func ofOtherConfig(name string) bool {
 	return strings.HasPrefix(name, "access-control-") || slices.Contains([]string{
 		"content-security-policy", "referrer-policy", "server-timing", "set-cookie", "strict-transport-security",

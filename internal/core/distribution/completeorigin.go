@@ -57,7 +57,7 @@ func (o *Origin) complete(domains []string) error {
 	return err
 }
 
-// completeKind checks what an origin is: a bucket, or another server.
+// completeKind checks whether an origin is a bucket or another server.
 func (o *Origin) completeKind(domains []string) error {
 	switch s := o.S3OriginConfig; {
 	case o.VpcOriginConfig != nil:
@@ -93,7 +93,7 @@ func (o *Origin) completeKind(domains []string) error {
 
 // BucketOf returns the bucket that an origin's domain name means: BUCKET.s3.amazonaws.com,
 // BUCKET.s3.REGION.amazonaws.com, BUCKET.s3-REGION.amazonaws.com, or BUCKET.DOMAIN for one of
-// domains. Website endpoints are no bucket. Case does not count.
+// domains, regardless of case. Website endpoints are not buckets.
 func BucketOf(host string, domains []string) (bucket string, ok bool) {
 	host = strings.ToLower(host)
 	for _, d := range domains {
@@ -129,7 +129,8 @@ func isRegion(s string) bool {
 	return n >= 2 && len(parts[n]) == 1 && parts[n] >= "0" && parts[n] <= "9" && parts[0] != "website"
 }
 
-// complete checks a custom origin. Old versions of TLS are echoed, but never used.
+// complete checks a custom origin. Old versions of TLS are returned to the caller, but never
+// used.
 func (o *CustomOriginConfig) complete() error {
 	for _, port := range []int{o.HTTPPort, o.HTTPSPort} {
 		if port != 80 && port != 443 && (port < 1024 || port > 65535) {
@@ -166,7 +167,7 @@ func (o *CustomOriginConfig) complete() error {
 	return err
 }
 
-// check refuses headers that would change what a request to an origin is, or who it is from
+// check refuses headers that would change the meaning or the sender of a request to an origin
 // ("Custom headers that CloudFront can't add to origin requests" in the developer guide).
 func (h *CustomHeaders) check() error {
 	if h.Quantity > maxOriginHeaders {
@@ -190,7 +191,7 @@ func (h *CustomHeaders) check() error {
 	return nil
 }
 
-// maxHeaderValue is the length of a header that a configuration adds, in bytes.
+// maxHeaderValue bounds the value of a header that a configuration adds, in bytes.
 const maxHeaderValue = 1783
 
 func badValue(header string) error {

@@ -62,7 +62,7 @@ func (h *CachePolicyHeaders) check() error {
 	return checkHeaders(h.Headers.Items)
 }
 
-// withList refuses a list where the behaviour takes none, and the other way round.
+// withList refuses a list if the behaviour takes none, and a missing list if it needs one.
 func withList(member string, wanted, given bool) error {
 	switch {
 	case wanted && !given:
@@ -132,7 +132,7 @@ func checkHeaders(names []string) error {
 	return nil
 }
 
-// checkCookies refuses names that no cookie has (RFC 6265, section 4.1.1).
+// checkCookies refuses names that can't be cookie names (RFC 6265, section 4.1.1).
 func checkCookies(names []string) error {
 	for _, name := range names {
 		if !isToken(name) || len(name) > 128 {
@@ -197,7 +197,7 @@ func (h *OriginRequestHeaders) check() error {
 	return checkHeaders(h.Headers.Items)
 }
 
-// Complete checks an origin access control. Only origins of type s3 exist here. Error:
+// Complete checks an origin access control. Only origins of type s3 are supported here. Error:
 // InvalidArgument.
 func (c *OriginAccessControlConfig) Complete() error {
 	switch {

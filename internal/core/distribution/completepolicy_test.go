@@ -13,8 +13,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestManaged: every managed policy satisfies the rules of customers' policies, under an id of
-// its own.
+// TestManaged: every managed policy has a different id and satisfies the rules for customers'
+// policies.
 func TestManaged(t *testing.T) {
 	seen := map[string]bool{}
 	check := func(id string, err error) {

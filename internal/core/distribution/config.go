@@ -1,7 +1,7 @@
 package distribution
 
-// Config is DistributionConfig. One that the store returns is valid, and complete: what a
-// caller left out has AWS's default.
+// Config is DistributionConfig. A configuration that the store returns is valid and complete:
+// members that a caller left out have AWS's defaults.
 type Config struct {
 	CallerReference      string               `emit:"always" json:",omitzero"`
 	Aliases              Aliases              `emit:"always" json:",omitzero"`
@@ -79,7 +79,7 @@ type S3OriginConfig struct {
 	OriginReadTimeout    *int   `json:",omitzero"` // seconds
 }
 
-// CustomOriginConfig says how an origin that is no bucket is reached.
+// CustomOriginConfig says how an origin that is not a bucket is reached.
 type CustomOriginConfig struct {
 	HTTPPort               int                `json:",omitzero"`
 	HTTPSPort              int                `json:",omitzero"`
@@ -102,7 +102,7 @@ type OriginMtlsConfig struct {
 	ClientCertificateArn string `json:",omitzero"`
 }
 
-// VpcOriginConfig says that an origin lies in a private network.
+// VpcOriginConfig names an origin in a private network.
 type VpcOriginConfig struct {
 	VpcOriginId            string `json:",omitzero"`
 	OwnerAccountId         string `json:",omitzero"`
@@ -116,13 +116,13 @@ type OriginShield struct {
 	OriginShieldRegion string `json:",omitzero"`
 }
 
-// OriginGroups are origins that stand in for each other.
+// OriginGroups are groups of origins for failover.
 type OriginGroups struct {
 	Quantity int           `emit:"always" json:",omitzero"`
 	Items    []OriginGroup `xml:"Items>OriginGroup" json:",omitzero"`
 }
 
-// OriginGroup is origins that stand in for each other.
+// OriginGroup is two origins, of which the second is asked if the first fails.
 type OriginGroup struct {
 	Id                string             `json:",omitzero"`
 	FailoverCriteria  FailoverCriteria   `json:",omitzero"`
@@ -152,13 +152,13 @@ type OriginGroupMember struct {
 	OriginId string `json:",omitzero"`
 }
 
-// CustomErrorResponses says what is answered instead of errors.
+// CustomErrorResponses are answers that replace errors.
 type CustomErrorResponses struct {
 	Quantity int                   `emit:"always" json:",omitzero"`
 	Items    []CustomErrorResponse `xml:"Items>CustomErrorResponse" json:",omitzero"`
 }
 
-// CustomErrorResponse says what is answered instead of an error.
+// CustomErrorResponse is an answer that replaces an error.
 type CustomErrorResponse struct {
 	ErrorCode          int    `json:",omitzero"`
 	ResponsePagePath   string `emit:"always" json:",omitzero"`

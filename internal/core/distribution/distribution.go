@@ -1,8 +1,8 @@
-// Package distribution is what CloudFront's documents say: configurations of distributions,
-// origin access controls, policies and keys, their rules and defaults, and the Site that an
-// edge serves from. It exists so that the store, the wire and every edge read one set of
-// structs and one set of rules. It must never know where a document is stored, who sent it,
-// or what time it is.
+// Package distribution defines CloudFront's documents: configurations of distributions, origin
+// access controls, policies and keys, with their rules and defaults, and the Site that an edge
+// serves from. It exists so that the store, the API and every edge use one set of structs and
+// one set of rules. It must never know where a document is stored, who sent it, or what time
+// it is.
 //
 // The members have AWS's names and their order. A list is a Quantity and its Items, as on the
 // wire. Source of the shapes: the CloudFront API reference, version 2020-05-31. The tags say
@@ -16,9 +16,9 @@ func ARN(account, kind, id string) string {
 	return "arn:aws:cloudfront::" + account + ":" + kind + "/" + id
 }
 
-// Site is all that an edge needs to serve one enabled distribution. Remote edges get it as
-// JSON. The maps hold what the behaviours and origins of Config name, and managed policies
-// among it.
+// Site is everything that an edge needs to serve one enabled distribution. Remote edges get it
+// as JSON. The maps hold what the behaviours and origins of Config name, including managed
+// policies.
 type Site struct {
 	ID         string
 	Account    string
@@ -47,13 +47,13 @@ type Snapshot struct {
 	Generation uint64
 	// Sites are those of enabled distributions.
 	Sites []Site
-	// Unreadable are the ids of distributions whose records this program can't read, such as
-	// those that a later one wrote. They are not served.
+	// Unreadable are the ids of distributions whose records this program can't read, for
+	// example because a later version wrote them. They are not served.
 	Unreadable []string
-	// Invalidations are those that may still matter, oldest first.
+	// Invalidations are the newest invalidations, oldest first.
 	Invalidations []Invalidation
 	// Oldest says that invalidations with a smaller number are no longer listed. An edge that
-	// has applied none since then drops everything that it cached.
+	// has not applied the invalidation before Oldest drops everything that it cached.
 	Oldest uint64
 }
 
@@ -63,14 +63,14 @@ type Invalidation struct {
 	Number       uint64
 	Distribution string
 	ID           string
-	Paths        []string // begin with a slash; a star at the end stands for any rest
+	Paths        []string // begin with a slash; a * at the end stands for any characters
 }
 
 // ARN returns the distribution's ARN, which is the aws:SourceArn of its origin requests.
 func (s *Site) ARN() string { return ARN(s.Account, "distribution", s.ID) }
 
 // Behavior returns the first cache behaviour whose pattern matches, else the default one. path
-// is that of the viewer's request, normalized, with its slash and without the query.
+// is that of the viewer's request: normalized, beginning with a slash, without the query.
 func (s *Site) Behavior(path string) *CacheBehavior {
 	for i := range s.Config.CacheBehaviors.Items {
 		if b := &s.Config.CacheBehaviors.Items[i]; Matches(b.PathPattern, path) {

@@ -41,8 +41,8 @@ type AllowMethods struct {
 	Items    []string `xml:"Items>Method" json:",omitzero"`
 }
 
-// SecurityHeadersConfig is headers that browsers protect users by. With Override a header
-// replaces that of the origin, else it is added if the origin sent none.
+// SecurityHeadersConfig is headers that make browsers protect users. With Override, a header
+// replaces the origin's. Without it, the header is added if the origin sent none.
 type SecurityHeadersConfig struct {
 	XSSProtection           *XSSProtection           `json:",omitzero"`
 	FrameOptions            *FrameOptions            `json:",omitzero"`

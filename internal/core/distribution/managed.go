@@ -7,8 +7,8 @@ const (
 )
 
 // The managed policies, by id ("Use managed cache policies", "Use managed origin request
-// policies" and "Use managed response headers policies" in the developer guide). AWS's others
-// are for services that do not exist here.
+// policies" and "Use managed response headers policies" in the developer guide). AWS's other
+// managed policies are for services that are not supported here.
 
 // ManagedCachePolicies returns the managed cache policies, by id.
 func ManagedCachePolicies() map[string]CachePolicyConfig {

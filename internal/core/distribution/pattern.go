@@ -2,13 +2,13 @@ package distribution
 
 import "strings"
 
-// Matches reports whether a path pattern matches a path, which begins with a slash. A star
-// stands for any number of characters, a question mark for exactly one. Case counts. The
-// pattern's first slash may be missing. Source: "Path pattern" in the developer guide.
+// Matches reports whether a path pattern matches a path, which begins with a slash. * matches
+// any number of characters, and ? matches exactly one. Case is significant. The pattern's
+// first slash may be missing. Source: "Path pattern" in the developer guide.
 func Matches(pattern, path string) bool {
 	pattern, path = strings.TrimPrefix(pattern, "/"), strings.TrimPrefix(path, "/")
 	p, s := 0, 0
-	star, from := -1, 0 // the last star, and where the rest after it is tried
+	star, from := -1, 0 // the last *, and where the rest after it is tried
 	for s < len(path) {
 		switch {
 		case p < len(pattern) && pattern[p] == '*':

@@ -38,8 +38,8 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// FuzzMatches: no pattern makes matching panic, and a path matches itself, its prefix with a
-// star, and a star.
+// FuzzMatches: no pattern causes a panic, and a path matches itself, its prefix followed by *,
+// and * alone.
 func FuzzMatches(f *testing.F) {
 	f.Add("a*b?c", "/aXbYc")
 	f.Add(strings.Repeat("*a", 50), "/"+strings.Repeat("a", 100))

@@ -73,7 +73,7 @@ type PublicKeyConfig struct {
 	Comment         string `json:",omitzero"`
 }
 
-// KeyGroupConfig is keys that one behaviour trusts alike.
+// KeyGroupConfig is a list of keys that a behaviour trusts together.
 type KeyGroupConfig struct {
 	Name    string   `json:",omitzero"`
 	Items   []string `xml:"Items>PublicKey" json:",omitzero"` // ids

@@ -2,7 +2,7 @@ package distribution
 
 import "slices"
 
-// References are the ids of all that a configuration names, sorted, each once.
+// References are the ids that a configuration names, sorted and without duplicates.
 type References struct {
 	OriginAccessControls    []string
 	CachePolicies           []string

@@ -24,7 +24,7 @@ func BucketStatement(bucket, source string) string {
 func KeyStatement(source string) string { return allow("kms:Decrypt", "*", source) }
 
 func allow(action, resource, source string) string {
-	b, _ := json.Marshal(statement{ // a struct of strings always has a form
+	b, _ := json.Marshal(statement{ // encoding strings can't fail
 		Sid: "Allow" + sid(source), Effect: "Allow", Action: action, Resource: resource,
 		Principal: map[string]string{"Service": "cloudfront.amazonaws.com"},
 		Condition: map[string]map[string]string{"StringEquals": {"AWS:SourceArn": source}},

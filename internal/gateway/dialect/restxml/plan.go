@@ -142,8 +142,8 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 	return m, nil
 }
 
-// checkQuery refuses parameters that the operation does not have, because they could ask
-// for something else, and parameters that are repeated.
+// checkQuery refuses repeated parameters, and parameters that the operation does not have,
+// because they could change what is asked for.
 func (p *plan) checkQuery(r *protocol.Request) error {
 	for i, q := range r.Query {
 		known := protocol.IsAmzHeader(q.Name) // those of a presigned URL

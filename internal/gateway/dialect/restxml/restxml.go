@@ -1,8 +1,8 @@
 // Package restxml is the dialect of CloudFront: an operation is a method and a path with
 // labels, and documents are XML (Smithy, "AWS restXml protocol"). S3 and S3 Control have a
-// dialect of their own, because buckets, keys and streams are theirs alone. It exists so
-// that a parameter or an element that it does not know is refused and never passed over. It
-// must never know what an operation does or who may do it.
+// separate dialect, because only they have buckets, keys and streams. This one exists so that
+// unknown parameters and elements are refused, and never ignored. It must never know what an
+// operation does or who may do it.
 package restxml
 
 import (
@@ -28,8 +28,8 @@ const (
 type API struct {
 	Version   string // first element of every path, "2020-05-31"
 	Namespace string // of documents
-	// Absent says what requests are about whose paths have one of these second elements, for
-	// those that no route is for: "CloudFront functions".
+	// Absent names the features that are not supported, such as "CloudFront functions", by the
+	// second element of a path. It is used for requests that no route matches.
 	Absent map[string]string
 }
 
@@ -70,8 +70,8 @@ func (a API) Compile(ops []dialect.Operation) (dialect.Dialect, error) {
 
 func bin(method string, elements int) string { return fmt.Sprint(method, elements) }
 
-// Recognizes implements dialect.Dialect. The credential scope alone says that a request is
-// for this service, because a bucket could have the name that its paths begin with.
+// Recognizes implements dialect.Dialect. Only the credential scope says that a request is for
+// this service, because a bucket could have the same name as the first element of its paths.
 func (s *service) Recognizes(*protocol.Request) bool { return false }
 
 // Read implements dialect.Dialect: the signature covers the hash of the document.
@@ -105,8 +105,8 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 	return best, s.plans[best].checkQuery(r)
 }
 
-// notHere is the error for an operation that no route is for. It says what the request is
-// about, so that nobody takes it for a wrong path.
+// notHere is the error for an operation without a route. It names the feature, so that nobody
+// takes the cause for a wrong path.
 func (s *service) notHere(elements []string) error {
 	what := ""
 	if len(elements) > 1 && elements[0] == s.Version {
@@ -118,8 +118,7 @@ func (s *service) notHere(elements []string) error {
 // Streams implements dialect.Dialect. No operation streams.
 func (s *service) Streams(int) bool { return false }
 
-// WriteError implements dialect.Dialect. The page is that of services with the Query
-// protocol.
+// WriteError implements dialect.Dialect. The document has the form of the Query protocol.
 func (s *service) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	query.WriteError(w, r, s.Namespace, f)
 }

@@ -180,7 +180,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMatch: the most specific route gets a request, and nothing that is not known passes.
+// TestMatch: the most specific route gets a request, and unknown requests are refused.
 func TestMatch(t *testing.T) {
 	s := compiled(t)
 	for _, c := range []struct {
@@ -234,7 +234,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestEncode: headers, the address of what is new, and the status of the route.
+// TestEncode: headers, the Location of a new resource, and the status of the route.
 func TestEncode(t *testing.T) {
 	s := compiled(t)
 	w := httptest.NewRecorder()
@@ -269,7 +269,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestHeaderTwice: a header that counts is sent once.
+// TestHeaderTwice: a header that has a meaning may be sent only once.
 func TestHeaderTwice(t *testing.T) {
 	r := request(t, "PUT", "/2020-05-31/kitchen/E1/config", "<Kitchen/>")
 	r.HTTP.Header["If-Match"] = []string{"a", "b"}
@@ -282,7 +282,7 @@ func TestHeaderTwice(t *testing.T) {
 	}
 }
 
-// TestTooLarge: an unsigned document may have 64 KiB, because it is refused in the end.
+// TestTooLarge: an unsigned document is limited to 64 KiB, because it is refused in any case.
 func TestTooLarge(t *testing.T) {
 	r := request(t, "POST", "/2020-05-31/kitchen", strings.Repeat("a", maxUnsigned+1))
 	if err := compiled(t).Read(r); !fault.Is(err, fault.RequestEntityTooLarge) {
@@ -320,8 +320,8 @@ func TestUnsupportedShapes(t *testing.T) {
 	}
 }
 
-// FuzzDecode: no document makes a panic or an internal error; what was read is written as a
-// document that is read as the same.
+// FuzzDecode: no document causes a panic or an internal error. A document that was read is
+// written as one that reads the same.
 func FuzzDecode(f *testing.F) {
 	f.Add("<Kitchen><Text>a</Text><Names><Quantity>1</Quantity><Items><Name>b</Name></Items></Names></Kitchen>")
 	f.Add(`<x:Kitchen xmlns:x="http://cloudfront.amazonaws.com/doc/2020-05-31/"><x:Zero>0</x:Zero></x:Kitchen>`)
@@ -344,7 +344,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzMatch: no target makes a panic, and one that matches has the elements of its route.
+// FuzzMatch: no target causes a panic, and one that matches has the elements of its route.
 func FuzzMatch(f *testing.F) {
 	f.Add("PUT", "/2020-05-31/kitchen/E1/config")
 	f.Fuzz(func(t *testing.T, method, path string) {

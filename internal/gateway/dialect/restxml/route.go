@@ -19,7 +19,7 @@ type Route struct {
 }
 
 // At parses "POST /2020-05-31/tagging?Operation=Tag" or "GET
-// /2020-05-31/distribution/{Id}/config". A parameter without a value may have any.
+// /2020-05-31/distribution/{Id}/config". A parameter without a value matches any value.
 func At(pattern string) Route {
 	method, target, _ := strings.Cut(pattern, " ")
 	path, query, _ := strings.Cut(target, "?")
