@@ -121,7 +121,7 @@ const markInterval = 5 * time.Second
 // KeepMarked brings the markers up to date with the store every few seconds in which it
 // changed, until ctx ends, so that an older store beside the blobs of today is refused. What
 // a marker says is durable in the store before, and the marker beside the blobs is written
-// first: whatever a crash leaves is accepted. told is called with the result of each writing;
+// first, so whatever a crash leaves is accepted. told is called with the result of each writing;
 // after an error the older markers stay, which are still true.
 func (p *Parts) KeepMarked(ctx context.Context, store kv.Store, told func(error)) {
 	tick := time.NewTicker(markInterval)

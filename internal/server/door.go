@@ -176,7 +176,7 @@ func (d *door) displace(g *guest) {
 	d.remove(g)
 }
 
-// count returns how many connections are in a phase, and how many of it were closed for others.
+// count returns how many connections are in a phase, and how many in it were closed for others.
 func (d *door) count(p phase) (now int, displaced uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -114,7 +114,7 @@ func (c *Config) checkMetrics() error {
 	return nil
 }
 
-// observer returns what counts requests: nothing, if nobody can ask.
+// observer returns the function that counts requests, nil without a listener for metrics.
 func (s *Server) observer() func(*dispatch.Observation) {
 	if s.config.MetricsListen == "" {
 		return nil

@@ -126,7 +126,7 @@ func TestReadsPerRequest(t *testing.T) {
 			if step.method == http.MethodPut {
 				body = []byte("text")
 			}
-			for range 3 { // the store keeps records opened that were read twice
+			for range 3 { // the store keeps values in memory that were read twice
 				s.send(http.MethodPut, "/box/k", []byte("text"))()
 			}
 			if step.reads[:1] == "b" && step.method == http.MethodDelete {

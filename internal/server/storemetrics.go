@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// The metrics below are read when somebody scrapes: they cost requests nothing.
+// The metrics below are read when somebody scrapes them, so that requests pay nothing for them.
 
 // countStore adds the metrics of what the server stores and holds.
 func (s *Server) countStore() {
@@ -127,7 +127,7 @@ func (m *metrics) countAudit(trail *audit.Log) {
 		func() float64 { return truth(trail.Stats().Failing) })
 }
 
-// countMemory adds the budgets of memory: what strangers hold never takes what callers may hold.
+// countMemory adds the budgets of memory: of strangers, of callers and of root users.
 func (m *metrics) countMemory(memory *limit.Memory) {
 	for c, name := range map[limit.Class]string{
 		limit.Stranger: "strangers", limit.Caller: "callers", limit.Root: "root",
@@ -168,7 +168,7 @@ func phaseNames() [phases]string {
 	}
 }
 
-// hits adds how often a cache had what was asked for.
+// hits adds how many reads a cache answered, and how many it did not.
 func (m *metrics) hits(cache string, count func() limit.Count) {
 	m.counter("watertight_cache_hits_total", "Values that a cache had.", "cache", cache,
 		func() uint64 { return count().Hits })
@@ -183,7 +183,7 @@ func (m *metrics) counter(name, help, label, value string, count func() uint64) 
 	}, func() float64 { return float64(count()) }))
 }
 
-// gauge is counter for what can go down, too.
+// gauge is like counter, for values that can also decrease.
 func (m *metrics) gauge(name, help, label, value string, now func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: name, Help: help, ConstLabels: labelled(label, value),

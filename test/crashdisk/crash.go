@@ -12,7 +12,7 @@ type Random interface {
 type Loss struct {
 	Names float64 // that a change of names is lost
 	Pages float64 // that a changed page is lost
-	Torn  float64 // that of a page that was not lost only the first sectors were written
+	Torn  float64 // that only the first sectors of a page that was not lost were written
 }
 
 // AnyLoss returns a random Loss: nothing at all, everything, or a part of it.
@@ -135,7 +135,7 @@ func (c *crash) content(n *node) content {
 	return out
 }
 
-// cut makes zero what lies behind the end, where a later write may find it.
+// cut clears the bytes after the end, because a later write may make the file longer.
 func (c *content) cut() {
 	last := int(c.size / pageSize)
 	if last < len(c.pages) && c.size%pageSize != 0 && c.pages[last] != nil {

@@ -1,6 +1,6 @@
-// Package crashdisk is a file system in memory that a power failure can take at any moment.
-// After it only that is sure which was synced: the content of a file by its Sync, a name by
-// that of its folder. Of everything else a random part is there: pages of 4 KiB in any
+// Package crashdisk is a file system in memory whose power can fail at any moment. Afterwards
+// only what was synced is certain: the content of a file by its Sync, a name by that of its
+// folder. Of everything else a random part remains: pages of 4 KiB in any
 // order, a page torn between two sectors, a name with or without its file's content. It
 // exists so that every room with durable files is tested against the same rules. It must
 // never know what the files are for.
@@ -25,7 +25,7 @@ type Disk struct {
 	// Watch, if it is set, is called before and after each call that changes something. It
 	// may call Crash. It must be set before the disk is used.
 	Watch func(Point)
-	// Lies, if it is set, says whose Sync does nothing: a test must notice that. It must be set
+	// Lies, if it is set, chooses files whose Sync does nothing: a test must notice that. It must be set
 	// before the disk is used.
 	Lies func(path string) bool
 
@@ -51,7 +51,7 @@ type node struct {
 
 	now, synced content      // of a file
 	dirty       map[int]bool // pages of now that are private to it
-	floor       int64        // smallest size since the last sync: what lay behind it is gone
+	floor       int64        // smallest size since the last sync: what lay beyond it is gone
 }
 
 // content is what a file holds. A nil page is zero.

@@ -106,7 +106,7 @@ func (d *disk) put(key string, size int) error {
 	return err
 }
 
-// once turns off the client's own attempts.
+// once turns off the client's repeated attempts.
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 func (d *disk) fill(n, size int) {

@@ -171,8 +171,8 @@ func chunks(name string, key, sealed []byte) (plain []byte, err error) {
 	}
 }
 
-// frames reads frames up to the first bytes that are none: nothing was torn, so they are
-// zeros or what an older log left.
+// frames reads frames up to the first bytes that are not a frame. The server was stopped, so
+// these bytes are zeros or the rest of an older log.
 func (s *Store) frames(name string, key, sealed []byte) (plain []byte, err error) {
 	checks, err := hkdf.Expand(sha256.New, key, "watertight kv frame header", 32)
 	if err != nil {

@@ -58,8 +58,8 @@ func newWorld(n uint64) *world {
 
 func (w *world) newRand() *rand.Rand { return rand.New(rand.NewPCG(w.r.Uint64(), w.r.Uint64())) }
 
-// weight says how likely a cut is at a point: more likely where something becomes durable,
-// and seldom at one of the many folders of a first start.
+// weight returns how likely a cut is at a point: more likely where something becomes durable,
+// and less likely at one of the many folders of a first start.
 func (w *world) weight(p crashdisk.Point) int {
 	switch p.Op {
 	case "sync", "rename":
@@ -197,7 +197,7 @@ func (w *world) examine(c cut, watched bool) ([]state, error) {
 		return nil, fmt.Errorf("it does not start: %w", err)
 	}
 	if w.r.IntN(3) == 0 {
-		time.Sleep(15 * time.Second) // what the server tidies up must not be missed
+		time.Sleep(15 * time.Second) // so that a loss by the server's own tidying is found, too
 	}
 	var found []state
 	var errs []error

@@ -100,8 +100,8 @@ func everything(ctx context.Context, m *machine) (all []string, err error) {
 	return all, nil
 }
 
-// TestMigrationIsCutOff: a data directory of an older version has everything, at whichever
-// moments its first starts under this program are cut off.
+// TestMigrationIsCutOff: a data directory of an older version loses nothing, whenever its first
+// starts under this program are cut off.
 func TestMigrationIsCutOff(t *testing.T) {
 	for _, version := range []int{2, 3} {
 		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {

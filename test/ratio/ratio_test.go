@@ -317,7 +317,7 @@ type ratioLine struct {
 
 // BenchmarkRatio prints the CPU time, user and system, that a server needs for a small
 // request, as a ratio to what a bare handler of net/http needs for the same transfer in the
-// same process. Turns of both alternate, so that both meet the same moods of the machine.
+// same process. Turns of both alternate, so that a change of the machine's speed affects both.
 //
 //	go test ./test/ratio -run '^$' -bench Ratio -benchtime 10x
 func BenchmarkRatio(b *testing.B) {

@@ -107,7 +107,7 @@ func records(dir string) (out map[string][]byte, err error) {
 	return out, i.Close()
 }
 
-// silent is a logger of Pebble's that says nothing, and does not end the process.
+// silent is a logger for Pebble that logs nothing and does not end the process.
 type silent struct{}
 
 // Infof implements pebble.Logger.
@@ -119,9 +119,9 @@ func (silent) Errorf(string, ...any) {}
 // Fatalf implements pebble.Logger.
 func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// TestRawPebble: what records of users, buckets and objects are put back or taken away with
-// Pebble and without the root key does not count. Pebble does not read the files; whatever it
-// leaves when it tries to write there, and a store that it makes anew in their place, is refused.
+// TestRawPebble: nobody can put back or remove records of users, buckets and objects with
+// Pebble alone, without the root key. Pebble can't read the files. A start refuses what Pebble
+// leaves when it tries to write there, and a store that it makes anew in their place.
 func TestRawPebble(t *testing.T) {
 	c := chronicleOf(t, t.TempDir())
 	last := len(c.moments) - 1

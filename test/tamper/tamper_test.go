@@ -19,7 +19,7 @@ var (
 	only    = flag.Int("edit", -1, "number of the only edit to try")
 )
 
-// bench is a place where one edited image after another is served.
+// bench serves one edited image after another.
 type bench struct {
 	t   *testing.T
 	c   *chronicle

@@ -102,7 +102,7 @@ func (s *Store) needed(ctx context.Context, number uint32) (all []extent, err er
 			return err
 		}
 		if p, _, _ := segment.Parse(name); p.Segment == number {
-			return nil // it is moved away and back: the loop above found it
+			return nil // it was moved away and back: the loop above found it
 		}
 		if b, err := r.Get(referenceKey(name)); b == nil || err != nil {
 			return err
@@ -145,7 +145,7 @@ func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
 	}
 	for i, x := range all {
 		if err != nil || !kept[i] {
-			_ = s.segments.Drop(to[i].Place()) // without the mark, it counts as one of a crash
+			_ = s.segments.Drop(to[i].Place()) // without the mark, the extent counts as left by a crash
 			continue
 		}
 		s.segments.Settle(to[i].Place(), x.size)
@@ -256,10 +256,10 @@ func (s *Store) retire(ctx context.Context, number uint32, now time.Time, t *Tid
 	if needed > 0 {
 		return errNeeded(number, needed)
 	}
-	s.mu.Lock() // no backup begins meanwhile
+	s.mu.Lock() // so that no backup begins meanwhile
 	defer s.mu.Unlock()
 	switch {
-	case s.held: // the next time
+	case s.held: // a backup needs it: the next call tries again
 		return nil
 	case stray > 0:
 		t.SetAside++
@@ -306,7 +306,7 @@ type pace struct {
 	debt time.Duration
 }
 
-// leastSleep is the shortest pause: shorter ones are added up.
+// leastSleep is the shortest pause; shorter ones are added up until they reach it.
 const leastSleep = 20 * time.Millisecond
 
 func (p *pace) wait(ctx context.Context, n int64) error {

@@ -106,7 +106,7 @@ func (s *Store) openBlob(name string) (blob.Reader, error) {
 			b, err = s.segments.Open(p, name, false)
 		}
 	}
-	if errors.Is(err, blob.ErrNotExist) { // of a backup that was restored
+	if errors.Is(err, blob.ErrNotExist) { // restore and recover make a file of each extent
 		b, err = s.engine.Open(name)
 	}
 	if errors.Is(err, blob.ErrNotExist) && (s.putBack(first) || s.exists(first)) { // or the header is damaged
@@ -146,7 +146,7 @@ func (s *Store) settle(name string) {
 // drop removes a blob whose record was not committed.
 func (s *Store) drop(name string) {
 	if p, _, ok := s.inSegment(name); ok {
-		_ = s.segments.Drop(p) // without the mark, it counts as one of a crash
+		_ = s.segments.Drop(p) // without the mark, the extent counts as left by a crash
 		return
 	}
 	s.engine.Remove(name)
@@ -164,7 +164,7 @@ func (s *Store) remove(name string) {
 				p, exists = at, s.exists(at)
 			}
 		}
-		_ = s.segments.Free(p, size) // without the mark, it counts as one of a crash
+		_ = s.segments.Free(p, size) // without the mark, the extent counts as left by a crash
 		if exists {
 			return
 		}

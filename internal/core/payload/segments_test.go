@@ -169,7 +169,7 @@ func (w *world) segmentFiles(t testing.TB) []string {
 	return files(t, segmentsDir(w.dir))
 }
 
-// TestWhereBlobsLie: the size that is announced decides.
+// TestWhereBlobsLie: the announced size decides whether a blob lies in a segment.
 func TestWhereBlobsLie(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {

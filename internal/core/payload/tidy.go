@@ -21,7 +21,7 @@ import (
 // are still needed are copied into another segment, and then the segment is removed. Records
 // decide what is needed: no damage of a segment can make a needed extent look free.
 
-// tidying is the state of this work.
+// tidying is the state of the compaction of segments.
 type tidying struct {
 	sync.Mutex                     // one at a time
 	rate       int64               // bytes that are copied in a second

@@ -121,7 +121,7 @@ type Place interface {
 	Put(ctx context.Context, s State, text []byte) error
 	// Every is how often a running server puts an anchor at most.
 	Every() time.Duration
-	// String is how the operator named the place.
+	// String returns the place's name as the operator gave it.
 	String() string
 }
 

@@ -33,7 +33,7 @@ type objects struct {
 const (
 	defaultEvery = time.Minute
 	callTimeout  = 20 * time.Second
-	// maxForeign bounds the objects that are no anchors of this store and are passed over.
+	// maxForeign is how many objects that are no anchors of this store are passed over at most.
 	maxForeign = 1000
 )
 

@@ -1,5 +1,5 @@
-// Package folder is the one way to the file system for rooms with durable files, so that a
-// test can lose what was not synced. It creates folders and small files that survive a power
+// Package folder gives packages with durable files the file system. It exists so that a test
+// can lose what was not synced, on a file system of its own. It creates folders and small files that survive a power
 // failure: a name is durable only after the folder that contains it was synced. It must
 // never know what the files are for.
 package folder

@@ -21,8 +21,8 @@ func (s *Sample) Add(t Sample) {
 	s.Busy += t.Busy
 }
 
-// Rate is operations a second of so many clients. It takes each client's own time: those that end first don't wait
-// for the others, as they would not in a longer run.
+// Rate returns the operations a second of so many clients. It takes each client's own time: those that end first don't
+// wait for the others, as they would not in a longer run.
 func (s *Sample) Rate(clients int) float64 {
 	if s.Busy <= 0 {
 		return 0

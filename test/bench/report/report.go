@@ -151,7 +151,7 @@ func (r *Run) floorOf(p Part, cell string) *Result {
 	return nil
 }
 
-// number prints a value with three digits or more.
+// number prints a value with at least three digits.
 func number(v float64) string {
 	switch {
 	case v >= 100:

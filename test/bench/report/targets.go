@@ -137,8 +137,8 @@ func (r *Run) ours() string {
 	return ""
 }
 
-// best is the quickest peer in a cell, whichever of its variants is; or the named peer. Of a peer that is named
-// against, all that begin with its name count.
+// best returns the fastest peer in a cell, in whichever of its variants, or the fastest of the peers whose names begin
+// with the name that a target is against.
 func (r *Run) best(p Part, cell, against string) (best *Result) {
 	for _, s := range r.Servers {
 		if s.Ours || s.Floor || s.Build || against != "best" && !strings.HasPrefix(s.Name, against) {

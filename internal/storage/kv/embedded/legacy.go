@@ -16,7 +16,7 @@ import (
 // sealed one by one. Nothing writes these formats any more: such a store is migrated when
 // it is opened (migrate.go).
 //
-// Its records of its own are \0v, the format and the store's id, wrapped; \0e and a number,
+// Its own records are \0v, the format and the store's id, wrapped; \0e and a number,
 // the wrapped key of an epoch; and \0c, the chain. A value is: format 1, commit number,
 // epoch, counter, then AES-256-GCM's ciphertext and tag. Epoch and counter are the nonce;
 // the header and the record's key are authenticated.

@@ -140,7 +140,7 @@ func (m *migration) copy(ctx context.Context) (_ contents, err error) {
 	return all, nil
 }
 
-// each calls fn with every record of a store.
+// each calls fn with every record of a store, in the order of keys.
 func (m *migration) each(ctx context.Context, s *store, fn func(kv.Pair) error) error {
 	return s.View(ctx, func(r kv.Reader) error {
 		for p, err := range r.Scan(nil, nil) {

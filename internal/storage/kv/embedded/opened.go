@@ -8,8 +8,8 @@ import (
 	"watertight/internal/limit"
 )
 
-// opened caches values of records that are read repeatedly, such as those of a bucket and
-// of the key that signs, so that reading them again needs no search in the engine. It never
+// opened caches values of records that are read repeatedly, such as those of a bucket and of
+// the key that signs, because a search in the engine takes longer than a comparison. It never
 // returns a value that differs from the one in the state that is read. For each key, by its
 // hash, it knows the newest commit that wrote the key; the committer reports a commit before
 // any state contains it. If two states are not older than that commit, no commit between

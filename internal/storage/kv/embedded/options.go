@@ -175,7 +175,7 @@ type Stats struct {
 	Groups    uint64 // batches they were put into
 	Conflicts uint64 // runs of transactions that had to be repeated
 	Syncs     uint64 // syncs of the engine's log
-	// Opened counts reads of values that are kept opened.
+	// Opened counts the reads that the cache of values (opened) answered, and those it did not.
 	Opened limit.Count
 
 	Pressure float64 // how much writes are slowed down: 0 is not at all, from 1 on they wait

@@ -26,8 +26,8 @@ const (
 	migrated   = ".migrated" // the store of the older format, after the migration
 )
 
-// locate finds the store. A migration that ended between its two renames left none under
-// the final name; then both stores are complete, and the new one is taken.
+// locate finds the store. If a migration was interrupted between its two renames, no store
+// has the final name; both are complete then, and the new one is taken.
 func locate(o Options) (at place, err error) {
 	at.dir, at.exists, err = whereabouts(o.disk(), o.Dir)
 	if err != nil || !at.exists {

@@ -12,8 +12,8 @@ import (
 )
 
 // Shares of the engine's backlog between which writes become slower. Below, they are not
-// touched; above, they wait, and are refused if that does not help. What is left up to a
-// full backlog is for deletions and for what is under way.
+// delayed; above, they wait, and are refused if the backlog stays. What is left up to a full
+// backlog is for deletions and for transactions that run already.
 const (
 	memoryLow, memoryHigh = 0.625, 0.9 // one memtable is filled, one is flushed, and half of another one waits
 	tablesLow, tablesHigh = 0.25, 1
@@ -56,7 +56,7 @@ func (p *pressure) now() float64 {
 	return level
 }
 
-// watch looks at the backlog while there are commits, or one is left.
+// watch looks at the backlog while there are commits, and until the backlog is gone.
 func (s *store) watch() {
 	defer close(s.watched)
 	tick := time.NewTicker(lookInterval)
@@ -103,10 +103,10 @@ func (s *store) pace(t *tx) error {
 	return errSlower
 }
 
-// errPause is errSlower without a refusal.
+// errPause asks for a pause as errSlower does, for a transaction that is never refused.
 var errPause = errors.New("kv: a pause") // never leaves the package
 
-// slow waits as the pressure demands it. Error: SlowDown.
+// slow waits as long as the pressure requires. Error: SlowDown, if refusable is true.
 func (s *store) slow(ctx context.Context, refusable bool) error {
 	p := &s.pressure
 	p.delayed.Add(1)

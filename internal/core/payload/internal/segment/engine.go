@@ -124,7 +124,7 @@ func (e *Engine) found(n uint32) (*segment, error) {
 	return &segment{number: n, end: end, reserved: end, limit: e.limit}, nil
 }
 
-// resume lets the newest segment take extents again, behind everything that is in it.
+// resume lets the newest segment take extents again, after everything that is in it.
 func (e *Engine) resume() error {
 	s := e.current
 	if s == nil {
@@ -234,7 +234,7 @@ func (e *Engine) release(s *segment) error {
 	for e.idle.Len() > maxIdle {
 		old := e.idle.Remove(e.idle.Front()).(*segment)
 		old.idle = nil
-		if old.growing { // its unsynced bytes, if any, are the system's
+		if old.growing { // it stays open: it may have unsynced bytes
 			old.idle = e.idle.PushBack(old)
 			break
 		}

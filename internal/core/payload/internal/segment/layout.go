@@ -28,7 +28,7 @@ func units(size int64) uint32 { return uint32((size + headerSize + Unit - 1) / U
 // Offset returns where the blob's bytes begin in the segment.
 func (p Place) Offset() int64 { return int64(p.Unit)*Unit + headerSize }
 
-// checksum detects damage; it protects against nobody. A header decides nothing that a
+// checksum detects damage, and does not protect against changes on purpose. A header decides nothing that a
 // record decides, and the bytes authenticate under their data key.
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 

@@ -68,7 +68,7 @@ func (e *Engine) beginPunch(x extent) *segment {
 		return nil
 	}
 	if e.reading[x.Place] > 0 {
-		s.refs-- // the reader uses it, too
+		s.refs-- // the reader has a use of its own
 		if len(e.freed) < maxFreed {
 			e.freed = append(e.freed, x)
 		}

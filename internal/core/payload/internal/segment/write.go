@@ -263,7 +263,7 @@ func (w *Writer) Commit() error {
 
 // Abort gives the extent back.
 func (w *Writer) Abort() {
-	// Without the mark, the extent counts as one of a crash.
+	// Without the mark, the extent counts as left by a crash.
 	_ = w.engine.mark(w.segment, w.place.Unit, true)
 	e := w.engine
 	e.mu.Lock()
@@ -297,11 +297,11 @@ func (e *Engine) sync(s *segment) error {
 	}
 	s.syncing.Lock()
 	s.group.Lock()
-	s.next = nil // who comes now may have written after the sync has begun
+	s.next = nil // later commits may have written after this sync began
 	s.group.Unlock()
 	e.syncs.Add(1)
 	g.err = s.file.SyncData()
-	if g.err != nil { // what a failed sync has written is not known: nothing more goes here
+	if g.err != nil { // it is not known what a failed sync wrote, so nothing more is written here
 		e.mu.Lock()
 		s.failed = true
 		e.mu.Unlock()

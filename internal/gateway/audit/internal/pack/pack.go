@@ -17,7 +17,7 @@ const (
 const (
 	eventHeader  = 12 // commit number (8), length (4)
 	dictionaryID = 1
-	leastText    = 256 // shorter texts are not compressed: that makes few of them shorter
+	leastText    = 256 // shorter texts are not compressed, because few of them would become shorter
 )
 
 // Packer packs events. It must not be used concurrently.

@@ -135,7 +135,7 @@ func eachChange(batch []byte, yield func(engine.Change) error) error {
 		case pebble.InternalKeyKindSet:
 		case pebble.InternalKeyKindDelete:
 			c.Value = nil
-		case pebble.InternalKeyKindLogData: // a checkpoint leaves one, which changes nothing
+		case pebble.InternalKeyKindLogData: // a checkpoint writes one, which changes no record
 			continue
 		default:
 			return fmt.Errorf("pebblekv: a log holds a change of kind %d", kind)

@@ -7,8 +7,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// corrections puts single wrong bits right, in salvage: a changed bit is what an ageing disk
-// or memory leaves most often, and the tag shows which one it is. A chunk that is wrong in
+// corrections corrects single wrong bits in salvage: an ageing disk or memory changes single
+// bits most often, and the tag shows which one it is. A chunk that is wrong in
 // other ways costs one attempt for each of its bits, so there is a limit.
 type corrections struct {
 	mu    sync.Mutex

@@ -9,8 +9,8 @@ import (
 // parts of files, but syncs the whole file each time. Every system call with it fails.
 const noDescriptor = vfs.InvalidFd - 1
 
-// sealedFile is what files of all kinds share: what they can't do. Pebble's interface is
-// implemented method by method, so that a new method can't pass by.
+// sealedFile has the methods that files of all kinds refuse. Pebble's interface is implemented
+// method by method, so that a method that a later Pebble adds cannot go past this package.
 type sealedFile struct {
 	inner vfs.File
 	path  string

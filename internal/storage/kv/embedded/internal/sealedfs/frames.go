@@ -133,7 +133,7 @@ func (w *frameWriter) frame(p []byte) error {
 	return nil
 }
 
-// synced syncs, and notes that the frames up to number are durable.
+// synced calls sync, and notes that the frames up to number are durable.
 func (w *frameWriter) synced(number uint32, sync func() error) error {
 	err := sync()
 	if err == nil {

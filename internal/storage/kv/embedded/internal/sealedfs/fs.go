@@ -15,8 +15,8 @@ import (
 
 // Options of a FS.
 type Options struct {
-	// Salvage reads what can be read: of a part that is damaged, a single wrong bit is put
-	// right, and anything else reads as zeros. A table is opened whatever the catalogue says.
+	// Salvage reads what can be read: a single wrong bit is corrected, and any other damaged
+	// part reads as zeros. A table is opened even if it has another id than the catalogue says.
 	Salvage bool
 	// Damaged is called with each part that is damaged, from any goroutine. It may be nil.
 	Damaged func(Damage)
