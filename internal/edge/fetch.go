@@ -36,7 +36,7 @@ func (x *exchange) fetch(b *behavior, path, query string) (*reply, error) {
 
 // errRestricted means that an error page is under signed access. The viewer's signature covers
 // only the path that it asked for.
-var errRestricted = errors.New("edge: page for errors is under signed access")
+var errRestricted = errors.New("edge: the error page is under signed access")
 
 // page gets a page of the distribution itself for a viewer's request: without its body, its
 // conditions and its ranges.
@@ -219,7 +219,7 @@ const maxAnswerHeader = 32 << 10
 // says, and what the edge can't pass on unchanged.
 func (b *behavior) clean(resp *http.Response) error {
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
-		return &origin.Failure{Status: http.StatusBadGateway, Reason: "the origin's status is none"}
+		return &origin.Failure{Status: http.StatusBadGateway, Reason: "the origin's status is not valid"}
 	}
 	h := resp.Header
 	for _, list := range h["Connection"] {

@@ -81,8 +81,8 @@ func (c CDNCache) settle(dir, data string) (string, bool, error) {
 		return dir, true, nil
 	}
 	if rest, err := filepath.Rel(home, dir); err == nil && filepath.IsLocal(rest) {
-		return "", false, fmt.Errorf("--cdn-cache %s: in the data directory, the cache lies in cdn-cache and nowhere "+
-			"else", c.Dir)
+		return "", false, fmt.Errorf("--cdn-cache %s: inside the data directory, only cdn-cache "+
+			"can be the cache", c.Dir)
 	}
 	return dir, false, nil
 }

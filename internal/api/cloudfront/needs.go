@@ -137,7 +137,7 @@ func pageOf(marker, maxItems string) (cdn.Page, error) {
 	}
 	n, err := strconv.Atoi(maxItems)
 	if err != nil || n < 1 {
-		return p, fault.New(fault.InvalidArgument, "MaxItems is no positive number.")
+		return p, fault.New(fault.InvalidArgument, "MaxItems is not a positive number.")
 	}
 	p.Max = n
 	return p, nil

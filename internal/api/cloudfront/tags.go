@@ -29,7 +29,7 @@ func (a *API) taggingNeed(
 ) ([]authz.Need, error) {
 	r, err := arn.Parse(resource)
 	if err != nil || r.Service != "cloudfront" || !arn.IsAccountID(r.Account) {
-		return nil, fault.New(fault.InvalidArgument, "Resource is no ARN of CloudFront.")
+		return nil, fault.New(fault.InvalidArgument, "Resource is not an ARN of CloudFront.")
 	}
 	with := keys{}
 	if id, ok := strings.CutPrefix(r.Resource, "distribution/"); ok && r.Account == c.Principal().Account {

@@ -150,7 +150,7 @@ func (s *Store) GetDistribution(ctx context.Context, g authz.Grant, id string) (
 	return s.described(ctx, g, id)
 }
 
-// GetDistributionConfig returns a distribution, whose configuration the caller shows. It needs
+// GetDistributionConfig is like GetDistribution, with a permission of its own. It needs
 // cloudfront:GetDistributionConfig on it. Error: NoSuchDistribution.
 func (s *Store) GetDistributionConfig(
 	ctx context.Context, g authz.Grant, id string,

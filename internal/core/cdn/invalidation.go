@@ -358,7 +358,7 @@ func (s *Store) ListInvalidations(
 		if p.Marker != "" {
 			after, ok := parseInvalidationID(p.Marker)
 			if !ok {
-				return fault.New(fault.InvalidArgument, "The marker is no id of an invalidation.")
+				return fault.New(fault.InvalidArgument, "The marker is not an invalidation's id.")
 			}
 			kept = slices.DeleteFunc(kept, func(b *batch) bool { return b.number >= after })
 		}

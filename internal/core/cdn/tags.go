@@ -99,7 +99,7 @@ func tagged(resource string) (arn.ARN, error) {
 	a, err := arn.Parse(resource)
 	if err != nil || a.Partition != "aws" || a.Service != "cloudfront" || a.Region != "" ||
 		!arn.IsAccountID(a.Account) {
-		return arn.ARN{}, fault.New(fault.InvalidArgument, "Resource is no ARN of CloudFront.")
+		return arn.ARN{}, fault.New(fault.InvalidArgument, "Resource is not an ARN of CloudFront.")
 	}
 	if id, ok := strings.CutPrefix(a.Resource, "distribution/"); !ok || !isID(id, 'E') {
 		return arn.ARN{}, fault.Of(fault.NoSuchResource)

@@ -139,7 +139,7 @@ func (c *Config) completeErrors() error {
 
 func (r *CustomErrorResponse) complete() error {
 	if !slices.Contains([]int{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}, r.ErrorCode) {
-		return fault.New(fault.InvalidErrorCode, fmt.Sprintf("%d is no error code that can have a custom response.",
+		return fault.New(fault.InvalidErrorCode, fmt.Sprintf("%d is not an error code that can have a custom response.",
 			r.ErrorCode))
 	}
 	if (r.ResponsePagePath == "") != (r.ResponseCode == "") {
@@ -148,7 +148,7 @@ func (r *CustomErrorResponse) complete() error {
 	if r.ResponseCode != "" && !slices.Contains([]string{
 		"200", "400", "403", "404", "405", "414", "416", "500", "501", "502", "503", "504",
 	}, r.ResponseCode) {
-		return fault.New(fault.InvalidResponseCode, fmt.Sprintf("%.64q is no code that a custom response can have.",
+		return fault.New(fault.InvalidResponseCode, fmt.Sprintf("%.64q is not a code that a custom response can have.",
 			r.ResponseCode))
 	}
 	if p := r.ResponsePagePath; p != "" && (!strings.HasPrefix(p, "/") || len(p) > maxPath || !isPath(p)) {
@@ -171,7 +171,7 @@ func (v *ViewerCertificate) complete() error {
 		"SSLv3", "TLSv1", "TLSv1_2016", "TLSv1.1_2016", "TLSv1.2_2018", "TLSv1.2_2019", "TLSv1.2_2021", "TLSv1.3_2025",
 		"TLSv1.2_2025",
 	}, v.MinimumProtocolVersion) {
-		return fault.New(fault.InvalidMinimumProtocolVersion, fmt.Sprintf("%.64q is no minimum protocol version.",
+		return fault.New(fault.InvalidMinimumProtocolVersion, fmt.Sprintf("%.64q is not a minimum protocol version.",
 			v.MinimumProtocolVersion))
 	}
 	own := v.IAMCertificateId != "" || v.ACMCertificateArn != ""

@@ -61,12 +61,12 @@ func (c *CorsConfig) check() error {
 	}
 	for _, name := range append(slices.Clone(headers), exposed...) {
 		if !isToken(name) || len(name) > 128 {
-			return invalid("%.64q is no name of a header.", name)
+			return invalid("%.64q is not a header name.", name)
 		}
 	}
 	for _, o := range origins {
 		if o == "" || len(o) > 256 || !isHeaderValue(o) || strings.ContainsAny(o, " ,") {
-			return invalid("%.64q is no origin.", o)
+			return invalid("%.64q is not an origin.", o)
 		}
 	}
 	if c.AccessControlAllowCredentials && (slices.Contains(origins, "*") || slices.Contains(headers, "*") ||
@@ -135,7 +135,7 @@ func (c *CustomHeadersConfig) check() error {
 	for _, h := range c.Items {
 		switch {
 		case !isToken(h.Header) || len(h.Header) > 256:
-			return invalid("%.64q is no name of a header.", h.Header)
+			return invalid("%.64q is not a header name.", h.Header)
 		case ofConnection(strings.ToLower(h.Header)) || ofOtherConfig(strings.ToLower(h.Header)):
 			return invalid("The header %.64q can't be a custom header.", h.Header)
 		case len(h.Value) > maxHeaderValue || !isHeaderValue(h.Value):

@@ -28,7 +28,7 @@ func (k *PublicKeyConfig) Complete() error {
 		return err
 	}
 	if _, err := ParseKey(k.EncodedKey); err != nil {
-		return invalid("EncodedKey is no public key in PEM, of RSA with 2048 bits or ECDSA on P-256.")
+		return invalid("EncodedKey is not a public key in PEM, of RSA with 2048 bits or ECDSA on P-256.")
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func ParseKey(encoded string) (any, error) {
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, invalid("The key is no SubjectPublicKeyInfo.")
+		return nil, invalid("The key is not a SubjectPublicKeyInfo.")
 	}
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -89,8 +89,8 @@ func (b *InvalidationBatch) Complete() error {
 	wildcards, length := 0, 0
 	for _, p := range b.Paths.Items {
 		if !strings.HasPrefix(p, "/") || len(p) > maxPath || !isInvalidationPath(p) {
-			return invalid("%.255q is no path of an invalidation: one begins with a slash, is URL-encoded and has at "+
-				"most %d characters.", p, maxPath)
+			return invalid("%.255q is not a path of an invalidation: a path begins with a slash, is URL-encoded and "+
+				"has at most %d characters.", p, maxPath)
 		}
 		length += len(p)
 		if strings.HasSuffix(p, "*") {

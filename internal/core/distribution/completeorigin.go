@@ -177,7 +177,7 @@ func (h *CustomHeaders) check() error {
 	for _, header := range h.Items {
 		switch name := header.HeaderName; {
 		case !isToken(name) || len(name) > 256:
-			return invalid("%.64q is no name of a header.", name)
+			return invalid("%.64q is not a header name.", name)
 		case reservedToOrigin(strings.ToLower(name)):
 			return invalid("The header %.64q can't be a custom header of an origin.", name)
 		case !isHeaderValue(header.HeaderValue) || len(header.HeaderValue) > maxHeaderValue:

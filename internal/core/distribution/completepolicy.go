@@ -114,7 +114,7 @@ func (q *PolicyQueryStrings) check(tooMany fault.Code) error {
 func checkHeaders(names []string) error {
 	for _, name := range names {
 		if !isToken(name) || len(name) > 128 {
-			return invalid("%.64q is no name of a header.", name)
+			return invalid("%.64q is not a header name.", name)
 		}
 		lower := strings.ToLower(name)
 		if strings.HasPrefix(lower, "x-edge-") || strings.HasPrefix(lower, "x-amz-cf-") ||
@@ -136,7 +136,7 @@ func checkHeaders(names []string) error {
 func checkCookies(names []string) error {
 	for _, name := range names {
 		if !isToken(name) || len(name) > 128 {
-			return invalid("%.64q is no name of a cookie.", name)
+			return invalid("%.64q is not a cookie name.", name)
 		}
 	}
 	if name, twice := repeated(names, false); twice {
@@ -148,7 +148,7 @@ func checkCookies(names []string) error {
 func checkParameters(names []string) error {
 	for _, name := range names {
 		if name == "" || len(name) > 128 || !isHeaderValue(name) || strings.ContainsAny(name, "&=#?") {
-			return invalid("%.64q is no name of a parameter.", name)
+			return invalid("%.64q is not a parameter name.", name)
 		}
 	}
 	if name, twice := repeated(names, false); twice {

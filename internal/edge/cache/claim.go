@@ -43,7 +43,7 @@ func Claim(dir string) error {
 		case markerName + ".new": // a start was interrupted
 		case "lost+found": // of a file system of its own
 		default:
-			return fmt.Errorf("%s is not empty, and it is no cache of watertight (there is %s in it): name an empty "+
+			return fmt.Errorf("%s is not empty, and it is not a cache of watertight (it contains %s): name an empty "+
 				"folder", dir, e.Name())
 		}
 	}

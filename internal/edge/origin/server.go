@@ -78,7 +78,7 @@ func (k *Known) toServer(hr *http.Request, r *Request) (*http.Response, error) {
 	}
 	if err == nil && res.StatusCode < 200 { // 101: the edge did not ask for another protocol
 		res.Body.Close()
-		err = errors.New("the server changes the protocol")
+		err = errors.New("the server switched the protocol")
 	}
 	if err == nil {
 		return res, nil

@@ -106,7 +106,7 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.New("the store's address is not https://HOST or https://HOST:PORT")
 	}
 	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
-		return nil, errors.New("plain HTTP shows objects to anyone on the network; use https")
+		return nil, errors.New("plain HTTP would show objects to anyone on the network; use https")
 	}
 	if u.Port() == "" {
 		u.Host += map[string]string{"https": ":443", "http": ":80"}[u.Scheme]

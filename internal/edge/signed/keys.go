@@ -21,7 +21,7 @@ type Keys struct{ byID map[string]publicKey }
 func (k *Keys) Add(id, encoded string) error {
 	block, rest := pem.Decode([]byte(encoded))
 	if block == nil || block.Type != "PUBLIC KEY" || len(trimSpace(rest)) != 0 {
-		return errors.New("signed: not one public key in PEM")
+		return errors.New("signed: not exactly one public key in PEM")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
@@ -30,14 +30,14 @@ func (k *Keys) Add(id, encoded string) error {
 	switch p := parsed.(type) {
 	case *rsa.PublicKey:
 		if p.N.BitLen() != 2048 {
-			return errors.New("signed: an RSA key has 2048 bits")
+			return errors.New("signed: an RSA key must have 2048 bits")
 		}
 	case *ecdsa.PublicKey:
 		if p.Curve != elliptic.P256() {
-			return errors.New("signed: a key of ECDSA is one of P-256")
+			return errors.New("signed: an ECDSA key must be on P-256")
 		}
 	default:
-		return errors.New("signed: a key is one of RSA or ECDSA")
+		return errors.New("signed: a key must be RSA or ECDSA")
 	}
 	if k.byID == nil {
 		k.byID = map[string]publicKey{}

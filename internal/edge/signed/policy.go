@@ -52,7 +52,7 @@ func parsePolicy(document []byte) (*statement, error) {
 			return nil, err
 		}
 		if !validPattern(s.resource) {
-			return nil, errors.New("signed: the resource is no URL with wildcards")
+			return nil, errors.New("signed: the resource is not a URL with wildcards")
 		}
 	} else {
 		s.anywhere = true
@@ -114,7 +114,7 @@ func readAddress(v strictjson.Value) (netip.Prefix, error) {
 		prefix = netip.PrefixFrom(addr, addr.BitLen())
 	}
 	if !prefix.Addr().Is4() {
-		return netip.Prefix{}, errors.New("signed: not an address of IPv4")
+		return netip.Prefix{}, errors.New("signed: not an IPv4 address")
 	}
 	return prefix, nil
 }

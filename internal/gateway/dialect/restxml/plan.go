@@ -87,7 +87,7 @@ func (p *plan) compileInput(namespace string, t reflect.Type) (err error) {
 		case inQuery:
 			p.names = append(p.names, name)
 		case inLocation:
-			return fmt.Errorf("%s is no input", f.Name)
+			return fmt.Errorf("%s is not for an input", f.Name)
 		}
 		p.in = append(p.in, m)
 	}
@@ -115,7 +115,7 @@ func (p *plan) compileOutput(namespace string, t reflect.Type) (err error) {
 			return err
 		}
 		if m.at != inHeader && m.at != inLocation {
-			return fmt.Errorf("%s is no output", f.Name)
+			return fmt.Errorf("%s is not for an output", f.Name)
 		}
 		p.out = append(p.out, m)
 	}
