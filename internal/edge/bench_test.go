@@ -80,7 +80,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// discarded is a response that nobody reads.
+// discarded is a response writer that drops the body.
 type discarded struct {
 	header http.Header
 	n      int

@@ -36,7 +36,7 @@ type exchange struct {
 	bare   bool   // the listener only redirects
 	host   string // name, in lower case
 	local  bool   // by the path /_/ID/ on loopback
-	target target // as the viewer sent it, in its one form; without the prefix if local
+	target target // what the viewer sent, normalized; without the prefix if local
 
 	site     *site
 	behavior *behavior

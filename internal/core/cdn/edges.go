@@ -251,7 +251,7 @@ func (s *Store) EdgeSite(ctx context.Context, accessKeyID, id string) (site *dis
 // pollTime is how long EdgeSnapshot waits for a newer generation.
 const pollTime = 10 * time.Second
 
-// EdgeSnapshot returns what an edge on another machine serves, as soon as it is newer than the
+// EdgeSnapshot returns the configuration of an edge on another machine, as soon as it is newer than the
 // generation that the edge confirms with its request, or after ten seconds. It needs no
 // permission, but the credential of an edge. Error: AccessDenied.
 func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) (*distribution.Snapshot, error) {

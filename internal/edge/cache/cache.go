@@ -117,13 +117,13 @@ type Cache struct {
 	index    index
 	flights  map[Key]*flight
 	purges   purges
-	detached int // fills that nobody reads
+	detached int // fills without readers
 
 	results   [Stale + 1]atomic.Uint64
 	collapsed atomic.Uint64
 }
 
-// Stats counts since the cache was opened, and what it holds now.
+// Stats are counters since the cache was opened, and what the cache holds now.
 type Stats struct {
 	Hits, Misses, RefreshHits, Stales uint64
 	Collapsed                         uint64 // requests that waited for another's origin request

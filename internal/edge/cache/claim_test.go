@@ -68,7 +68,7 @@ func TestForeignFolder(t *testing.T) {
 	}
 }
 
-// TestOnlyEntriesAreRemoved: what lies in a cache and is no entry stays, under any key.
+// TestOnlyEntriesAreRemoved: files in a cache's folder that are not entries stay, under any key.
 func TestOnlyEntriesAreRemoved(t *testing.T) {
 	dir, key := t.TempDir(), seal.NewKey()
 	first := open(t, onDisk(t, dir, key))

@@ -46,7 +46,7 @@ const (
 	// patience for how long.
 	background = 16 << 20
 	patience   = 30 * time.Second
-	// maxDetached is how many fills go on that nobody reads.
+	// maxDetached is how many fills without readers may go on.
 	maxDetached = 64
 )
 
@@ -157,7 +157,7 @@ func (c *Cache) land(f *flight) {
 	}
 }
 
-// close frees what only readers of the flight need: it landed, and nobody reads it.
+// close frees what readers of the flight need. The flight has landed and has no readers.
 func (f *flight) close() {
 	if f.fill != nil {
 		f.fill.spool.close()
@@ -248,7 +248,7 @@ func (c *Cache) own(ctx context.Context, f *flight, rng *Range, fetch Fetch) (*A
 	return a, false, nil
 }
 
-// refresh asks the origin for a newer response in the background, if nobody does.
+// refresh asks the origin for a newer response in the background, unless a flight already does.
 func (c *Cache) refresh(ctx context.Context, r *Request, e *entry, fetch Fetch) {
 	c.mu.RLock()
 	busy := c.flights[r.Key] != nil

@@ -122,7 +122,7 @@ func (s *spool) take(body io.Reader, want int64) error {
 	return nil
 }
 
-// end tells readers that there is no more, because of err or because everything arrived.
+// end tells readers that the body has ended, with err or because everything arrived.
 func (s *spool) end(err error) {
 	if err == nil {
 		err = io.EOF
@@ -254,7 +254,7 @@ func (s *spool) remove() {
 	}
 }
 
-// close closes the file, when nobody writes or reads it any more.
+// close closes the file when it has no writer and no readers.
 func (s *spool) close() {
 	if s.sink != nil {
 		s.disk.open.close(s.sink.name, s.sink.file)

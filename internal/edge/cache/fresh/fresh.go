@@ -157,8 +157,8 @@ func heuristic(status int) bool {
 	return false
 }
 
-// lifetime returns the lifetime that the origin sent (RFC 9111, section 4.2.1). Expires in
-// several lines or that is no date has already passed.
+// lifetime returns the lifetime that the origin sent (RFC 9111, section 4.2.1). An Expires
+// that is repeated or is not a date counts as passed.
 func lifetime(h http.Header, d *Directives, received time.Time) (time.Duration, bool) {
 	switch expires := h["Expires"]; {
 	case d.SMaxAge.Sent:

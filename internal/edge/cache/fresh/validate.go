@@ -35,8 +35,8 @@ func Selects(answer, stored http.Header) bool {
 	return true
 }
 
-// Refresh returns the headers of a stored response after a 304 (RFC 9111, section 3.2). What
-// describes the stored bytes stays as it is, and so does an ETag that is only weaker.
+// Refresh returns the headers of a stored response after a 304 (RFC 9111, section 3.2). Headers
+// that describe the stored bytes are kept, and so is an ETag of which the new one is a weaker form.
 func Refresh(stored, answer http.Header) http.Header {
 	next := stored.Clone()
 	for name, lines := range Storable(answer) {
