@@ -14,6 +14,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
 	"watertight/internal/core/payload"
@@ -114,7 +115,7 @@ func (s *scrubbing) operator() *Operator {
 func (s *scrubbing) records(prefix string, fn func(tx kv.Tx, k, v []byte)) {
 	s.tb.Helper()
 	err := s.store.Update(s.tb.Context(), func(tx kv.Tx) error {
-		for p, err := range tx.Scan([]byte(prefix), []byte(prefix+"\xff")) {
+		for p, err := range tx.Scan([]byte(prefix), record.After([]byte(prefix))) {
 			if err != nil {
 				return err
 			}
