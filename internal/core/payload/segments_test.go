@@ -427,7 +427,10 @@ func TestTornMove(t *testing.T) {
 // under its own name, everything is there.
 func TestExchangedSegments(t *testing.T) {
 	w := newWorld(t)
-	w.fill(t, 2)
+	w.put(t, 20_000)
+	for size := 21_300; len(w.segmentFiles(t)) <= 2; size += 1_300 { // so that places differ
+		w.put(t, size)
+	}
 	for i, n := range w.names() {
 		if i%8 != 0 {
 			w.delete(t, n)
