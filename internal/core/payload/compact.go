@@ -21,6 +21,8 @@ type extent struct {
 
 // compact moves what is needed out of a segment, and removes the segment. After a crash, it
 // begins again: a blob whose record of its new place is not durable is still needed here.
+// A segment that does not hold what records say is left as it is: parts of its file may be
+// older, or another segment's, and the right ones may be put back.
 func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
 	if err := s.segments.Verify(number); err != nil { // its extents may be another segment's
 		return err
@@ -38,6 +40,11 @@ func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Ti
 	if !s.segments.Worth(number) { // the survey counted too little
 		return nil
 	}
+	for _, x := range needed { // all, before one of them is moved
+		if err := s.segments.Check(x.at, x.name); err != nil {
+			return errLeft(number, err)
+		}
+	}
 	for len(needed) > 0 {
 		n := batch(needed)
 		if err := s.move(ctx, needed[:n], t); err != nil {
@@ -49,6 +56,10 @@ func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Ti
 		return errors.Join(err, errNeeded(number, len(needed)))
 	}
 	return s.retire(ctx, number, now, t)
+}
+
+func errLeft(number uint32, err error) error {
+	return fmt.Errorf("payload: segment %d is not compacted until its file is right: %w", number, err)
 }
 
 func errNeeded(number uint32, n int) error {
@@ -149,7 +160,7 @@ func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
 			continue
 		}
 		s.segments.Settle(to[i].Place(), x.size)
-		_ = s.segments.Free(x.at, x.size)
+		_ = s.segments.Free(x.at, x.name)
 		t.Moved, t.Bytes = t.Moved+1, t.Bytes+x.size
 		s.tidying.moved.Add(1)
 		s.tidying.movedBytes.Add(uint64(x.size))
@@ -158,7 +169,7 @@ func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
 }
 
 func (s *Store) copyExtent(x extent) (_ *segment.Writer, err error) {
-	b, err := s.segments.Open(x.at, x.name, false)
+	b, err := s.segments.Open(x.at, x.name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -198,30 +209,24 @@ func replace(tx kv.Tx, all []extent, to []*segment.Writer) (kept []bool, err err
 	return kept, nil
 }
 
-// explain counts the extents in the file of a segment that are needed there, and those that
-// neither a mark nor a record explains: after a crash there may be some. Many of them show
-// that the records are older than the segment.
+// explained is what records say about the extents in the file of a segment.
+type explained struct {
+	needed int              // they are needed there, or there only
+	stray  []segment.Extent // neither a mark nor a record explains them
+}
+
+// explain asks the records about the extents in the file of a segment. After a crash there
+// may be some that nothing explains. Many of them show that the records are older than the
+// segment. An extent that records name somewhere else is needed if it is not found there.
 func (s *Store) explain(
-	ctx context.Context, number uint32, extents iter.Seq2[segment.Extent, error],
-) (needed, stray int, err error) {
+	ctx context.Context, extents iter.Seq2[segment.Extent, error],
+) (all explained, err error) {
 	var some []segment.Extent
 	look := func() error {
 		return s.records.View(ctx, func(r kv.Reader) error {
 			for _, x := range some {
-				b, err := r.Get(referenceKey(x.Name))
-				if err != nil {
+				if err := s.judge(r, x, &all); err != nil {
 					return err
-				}
-				if b == nil {
-					stray++
-					continue
-				}
-				at, err := placeOf(r, x.Name)
-				if err != nil {
-					return err
-				}
-				if at == x.Place {
-					needed++
 				}
 			}
 			return nil
@@ -232,38 +237,60 @@ func (s *Store) explain(
 			err = ctx.Err()
 		}
 		if err != nil {
-			return 0, 0, err
-		}
-		if x.Freed {
-			continue
+			return all, err
 		}
 		if some = append(some, x); len(some) == surveyBatch {
 			if err := look(); err != nil {
-				return 0, 0, err
+				return all, err
 			}
 			some = some[:0]
 		}
 	}
-	return needed, stray, look()
+	return all, look()
 }
 
-// retire removes a segment of which nothing is needed, or sets it aside.
-func (s *Store) retire(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
-	needed, stray, err := s.explain(ctx, number, s.segments.Extents(number))
+func (s *Store) judge(r kv.Reader, x segment.Extent, all *explained) error {
+	b, err := r.Get(referenceKey(x.Name))
 	if err != nil {
 		return err
 	}
-	if needed > 0 {
-		return errNeeded(number, needed)
+	if b == nil {
+		if !x.Freed {
+			all.stray = append(all.stray, x)
+		}
+		return nil
+	}
+	at, err := placeOf(r, x.Name)
+	if err != nil {
+		return err
+	}
+	if at == x.Place || s.segments.Check(at, x.Name) != nil { // whatever its mark says
+		all.needed++
+	}
+	return nil
+}
+
+// retire removes a segment of which nothing is needed, or sets it aside with what nothing
+// explains.
+func (s *Store) retire(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
+	all, err := s.explain(ctx, s.segments.Extents(number))
+	if err != nil {
+		return err
+	}
+	if all.needed > 0 {
+		return errLeft(number, errNeeded(number, all.needed))
 	}
 	s.mu.Lock() // so that no backup begins meanwhile
 	defer s.mu.Unlock()
 	switch {
 	case s.held: // a backup needs it: the next call tries again
 		return nil
-	case stray > 0:
-		t.SetAside++
-		return s.segments.SetAside(number, now)
+	case len(all.stray) > 0:
+		err := s.segments.SetAside(number, now, all.stray)
+		if err == nil {
+			t.SetAside++
+		}
+		return err
 	}
 	t.Removed++
 	s.tidying.removed.Add(1)

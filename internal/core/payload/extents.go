@@ -156,7 +156,7 @@ func (s *Store) drop(name string) {
 // remove removes a blob whose record was deleted. In a segment, only a mark is written, so
 // that a backup under way still finds the bytes.
 func (s *Store) remove(name string) {
-	p, size, ok := s.inSegment(name)
+	p, _, ok := s.inSegment(name)
 	if ok {
 		exists, moving := s.segments.Has(p.Segment)
 		if moving || !exists {
@@ -164,7 +164,7 @@ func (s *Store) remove(name string) {
 				p, exists = at, s.exists(at)
 			}
 		}
-		_ = s.segments.Free(p, size) // without the mark, the extent counts as left by a crash
+		_ = s.segments.Free(p, name) // without the mark, the extent counts as left by a crash
 		if exists {
 			return
 		}

@@ -11,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/payload/internal/disk"
 	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
@@ -45,6 +47,7 @@ type world struct {
 	dir     string
 	keys    testKeys
 	records kv.Store
+	files   folder.FS
 	blobs   map[string]held // those that have a record
 }
 
@@ -57,6 +60,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		dir: t.TempDir(), keys: testKeys{{}: seal.NewKey()}, records: coretest.Store(t), blobs: map[string]held{},
+		files: unsynced{folder.OS()},
 	}
 	w.open(t)
 	t.Cleanup(func() { w.Store.Close() })
@@ -66,7 +70,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) open(t testing.TB) {
 	t.Helper()
 	s, err := Open(Options{
-		Dir: w.dir, Keys: w.keys, Records: w.records, Files: unsynced{folder.OS()}, SegmentUnits: 512,
+		Dir: w.dir, Keys: w.keys, Records: w.records, Files: w.files, SegmentUnits: 512,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -343,6 +347,11 @@ func TestLostSegments(t *testing.T) {
 func TestSegmentsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
+		if rapid.Bool().Draw(rt, "punching") {
+			w.Close()
+			w.files = punching{folder.OS()}
+			w.open(t)
+		}
 		for range rapid.IntRange(1, 5).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 5).Draw(rt, "step") {
 			case 0, 1:
@@ -457,4 +466,181 @@ func TestExchangedSegments(t *testing.T) {
 		t.Errorf("put back: %+v", done)
 	}
 	w.check(t)
+}
+
+// TestMixedSegments: segments with parts that are another one's, or older, stay as they are:
+// with the right files, everything is there.
+func TestMixedSegments(t *testing.T) {
+	const half = 256 * segment.Unit
+	for _, c := range []struct {
+		name string
+		mix  func(one, two, old []byte)
+	}{
+		{"exchanged halves", func(one, two, _ []byte) {
+			first := bytes.Clone(one[half:])
+			copy(one[half:], two[half:])
+			copy(two[half:], first)
+		}},
+		{"second half of another", func(one, two, _ []byte) { copy(one[half:], two[half:]) }},
+		{"first half of another", func(one, two, _ []byte) { copy(one[segment.Unit:half], two[segment.Unit:]) }},
+		{"older second half", func(one, _, old []byte) { copy(one[half:], old[half:]) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			paths := []string{segment.Path(segmentsDir(w.dir), 1), segment.Path(segmentsDir(w.dir), 2)}
+			w.put(t, 20_000)
+			old := readFile(t, paths[0])
+			for size := 21_300; len(w.segmentFiles(t)) <= 2; size += 1_300 { // so that places differ
+				w.put(t, size)
+			}
+			for i, n := range w.names() {
+				if i%4 != 3 {
+					w.delete(t, n)
+				}
+			}
+			w.Close()
+			rights := [][]byte{readFile(t, paths[0]), readFile(t, paths[1])}
+			mixed := [][]byte{bytes.Clone(rights[0]), bytes.Clone(rights[1])}
+			c.mix(mixed[0], mixed[1], old)
+			for i := range paths {
+				writeFile(t, paths[i], mixed[i])
+			}
+			w.open(t)
+			if _, err := w.Tidy(t.Context(), time.Now()); err == nil {
+				t.Error("no error")
+			}
+			w.Close()
+			for i := range paths { // the one that is right may have been compacted
+				if !bytes.Equal(mixed[i], rights[i]) {
+					if !bytes.Equal(readFile(t, paths[i]), mixed[i]) {
+						t.Errorf("%s was changed", paths[i])
+					}
+					writeFile(t, paths[i], rights[i])
+				}
+			}
+			w.open(t)
+			w.check(t)
+			if done := w.tidy(t, time.Now()); done.Removed == 0 {
+				t.Errorf("with the right files: %+v", done)
+			}
+			w.check(t)
+		})
+	}
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func writeFile(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestForeignHalf: a segment of which records need nothing stays if another one's extents,
+// which are not where records say, lie in it.
+func TestForeignHalf(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, 2)
+	one, two := segment.Prefix(1), segment.Prefix(2)
+	for i, n := range w.names() {
+		if n[:len(one)] == one || n[:len(two)] == two && i%4 != 0 {
+			w.delete(t, n)
+		}
+	}
+	w.Close()
+	paths := []string{segment.Path(segmentsDir(w.dir), 1), segment.Path(segmentsDir(w.dir), 2)}
+	contents := [][]byte{readFile(t, paths[0]), readFile(t, paths[1])}
+	writeFile(t, paths[0], append(bytes.Clone(contents[0][:segment.Unit]), contents[1][segment.Unit:]...))
+	writeFile(t, paths[1], append(bytes.Clone(contents[1][:segment.Unit]), contents[0][segment.Unit:]...))
+	w.open(t)
+	if done, err := w.Tidy(t.Context(), time.Now()); err == nil || done != (Tidied{}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.Close()
+	writeFile(t, paths[0], contents[0])
+	writeFile(t, paths[1], contents[1])
+	w.open(t)
+	w.check(t)
+	if done := w.tidy(t, time.Now()); done.Removed != 2 {
+		t.Errorf("with the right files: %+v", done)
+	}
+	w.check(t)
+}
+
+// punching is unsynced with files that can give back room in their middle.
+type punching struct{ folder.FS }
+
+type punchingFile struct{ unsyncedFile }
+
+func (p punching) OpenFile(path string, flag int, mode os.FileMode) (folder.File, error) {
+	f, err := p.FS.OpenFile(path, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	return punchingFile{unsyncedFile{f}}, nil
+}
+
+func (f punchingFile) Punch(at, n int64) error { return f.File.(folder.Puncher).Punch(at, n) }
+
+// TestCrashesTakeLittleRoom: after crashes with uploads under way, the disk holds what is
+// needed, and of segments that were set aside what no record explains.
+func TestCrashesTakeLittleRoom(t *testing.T) {
+	w := newWorld(t)
+	w.files = punching{folder.OS()}
+	w.Close()
+	w.open(t)
+	const crashes, size = 12, 50_000
+	aside, strays := 0, int64(0)
+	for range crashes {
+		w.put(t, 30_000)
+		w.write(t, size) // its record never commits
+		strays += segment.Units(size) * segment.Unit
+		w.fill(t, len(w.segmentFiles(t)))
+		for i, n := range w.names() {
+			if i%8 != 0 {
+				w.delete(t, n)
+			}
+		}
+		w.engine.Close()
+		w.open(t) // a crash
+		aside += w.tidy(t, time.Now()).SetAside
+		w.check(t)
+	}
+	if aside < crashes/2 {
+		t.Fatalf("only %d segments were set aside", aside)
+	}
+	// A segment has two units before its extents. Up to three quarters of one that is not
+	// set aside may be dead, and the newest one is not compacted.
+	live := int64(0)
+	for _, h := range w.blobs {
+		live += segment.Units(int64(len(h.content))) * segment.Unit
+	}
+	most := int64(aside)*3*segment.Unit + strays
+	if got := room(t, filepath.Join(Folder(w.dir), disk.AsideFolder)); got > most {
+		t.Errorf("segments set aside take %d bytes of at most %d", got, most)
+	}
+	if got, most := room(t, segmentsDir(w.dir)), 4*live+strays+2*512*segment.Unit; got > most {
+		t.Errorf("segments take %d bytes of at most %d", got, most)
+	}
+}
+
+// room returns how many bytes the files in a folder take on the disk.
+func room(t testing.TB, dir string) (n int64) {
+	t.Helper()
+	for _, path := range files(t, dir) {
+		var s unix.Stat_t
+		if err := unix.Stat(path, &s); err != nil {
+			t.Fatal(err)
+		}
+		n += s.Blocks * 512
+	}
+	return n
 }

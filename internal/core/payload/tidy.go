@@ -207,17 +207,17 @@ func (s *Store) sweepAside(ctx context.Context, now time.Time, t *Tidied) error 
 	var old []uint32
 	strays := 0
 	for _, a := range aside {
-		needed, stray, err := s.explain(ctx, a.Number, s.segments.AsideExtents(a.Number))
+		found, err := s.explain(ctx, s.segments.AsideExtents(a.Number))
 		switch {
 		case err != nil:
 			return err
-		case needed > 0:
+		case found.needed > 0:
 			if err := s.segments.PutBack(a.Number); err != nil {
 				return err
 			}
 			t.PutBack++
 		case now.Sub(a.Since) >= Grace:
-			old, strays = append(old, a.Number), strays+stray
+			old, strays = append(old, a.Number), strays+len(found.stray)
 		}
 	}
 	if strays > max(fewOrphans, s.tidying.total/orphanShare) {

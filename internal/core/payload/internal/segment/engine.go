@@ -46,7 +46,7 @@ type Engine struct {
 	segments map[uint32]*segment
 	current  *segment   // takes new extents; nil until one is needed
 	idle     *list.List // open segments that nothing uses, the least recently used first
-	reading  map[Place]int
+	reading  map[Place]reads
 	freed    []extent           // whose room can be given back
 	punching map[Place]struct{} // extents whose room is being given back
 	solid    bool               // the file system can't give back room in the middle of files
@@ -84,12 +84,18 @@ type segment struct {
 	syncing sync.Mutex
 }
 
+// reads are the readers of an extent.
+type reads struct {
+	n    int
+	size int64 // the largest that one of them takes the blob for
+}
+
 // run is a number of units that can be given again.
 type run struct{ at, n uint32 }
 
 // Open finds the segments in a folder, which may be missing. It changes nothing.
 func Open(o Options) (*Engine, error) {
-	e := &Engine{o: o, limit: maxUnits, segments: map[uint32]*segment{}, idle: list.New(), reading: map[Place]int{},
+	e := &Engine{o: o, limit: maxUnits, segments: map[uint32]*segment{}, idle: list.New(), reading: map[Place]reads{},
 		punching: map[Place]struct{}{}}
 	if o.Units != 0 {
 		e.limit = min(o.Units, maxUnits)
@@ -256,7 +262,7 @@ func (e *Engine) Open(p Place, name string, certain bool) (blob.Reader, error) {
 	if !ok {
 		return nil, blob.ErrNotExist
 	}
-	s, err := e.read(p)
+	s, err := e.read(p, size)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +283,7 @@ func (e *Engine) Open(p Place, name string, certain bool) (blob.Reader, error) {
 }
 
 // read is acquire for a reader of the extent at a place.
-func (e *Engine) read(p Place) (*segment, error) {
+func (e *Engine) read(p Place, size int64) (*segment, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.segments[p.Segment]
@@ -287,9 +293,30 @@ func (e *Engine) read(p Place) (*segment, error) {
 	}
 	err := e.use(s)
 	if err == nil {
-		e.reading[p]++
+		r := e.reading[p]
+		e.reading[p] = reads{r.n + 1, max(r.size, size)}
 	}
 	return s, err
+}
+
+// Check returns an error if the extent at a place does not have the header of a blob.
+func (e *Engine) Check(p Place, name string) error {
+	s, err := e.acquire(p.Segment)
+	if err != nil {
+		return err
+	}
+	if !s.holds(p, name) {
+		err = fmt.Errorf("%w: unit %d of segment %d is not of %s", errHeader, p.Unit, p.Segment, name)
+	}
+	return errors.Join(err, e.release(s))
+}
+
+// holds reports whether the extent at a place has the header of a blob.
+func (s *segment) holds(p Place, name string) bool {
+	var header [headerSize]byte
+	_, err := s.file.ReadAt(header[:], p.Offset()-headerSize)
+	found, _, ok := parseExtent(header[:])
+	return ok && found == name && (err == nil || err == io.EOF)
 }
 
 // isFreed reports whether the extent that begins at a unit is marked as free.

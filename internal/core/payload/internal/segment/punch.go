@@ -1,15 +1,18 @@
 package segment
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"watertight/internal/storage/folder"
 )
 
-// extent is a number of units that begin at a place.
+// extent is a blob's extent that was freed.
 type extent struct {
 	Place
-	n uint32
+	name string
+	n    uint32
 }
 
 // maxFreed bounds the freed extents that are remembered. The room of others comes back when
@@ -28,7 +31,8 @@ func (e *Engine) Freed() (all Freed) {
 type Freed struct{ extents []extent }
 
 // Punch gives back the room of freed extents, unless they are being read: those are tried
-// again the next time. It does nothing if the file system can't.
+// again the next time. It does nothing if the file system can't, and leaves an extent alone
+// whose header is not its blob's: the file may be another segment's.
 func (e *Engine) Punch(all Freed) error {
 	var errs []error
 	for i, x := range all.extents {
@@ -36,13 +40,14 @@ func (e *Engine) Punch(all Freed) error {
 		if s == nil {
 			continue
 		}
-		err := errors.ErrUnsupported
-		if f, ok := s.file.(folder.Puncher); ok {
-			err = f.Punch(int64(x.Unit)*Unit, int64(x.n)*Unit)
+		own := s.holds(x.Place, x.name)
+		var err error
+		if own {
+			err = punch(s.file, x.Unit, x.n)
 		}
 		e.mu.Lock()
 		delete(e.punching, x.Place)
-		if err == nil {
+		if own && err == nil {
 			s.punched += int64(x.n)
 		}
 		e.solid = errors.Is(err, errors.ErrUnsupported)
@@ -59,6 +64,36 @@ func (e *Engine) Punch(all Freed) error {
 	return errors.Join(errs...)
 }
 
+// punch gives back the room of n units. The error is errors.ErrUnsupported if the file system
+// can't.
+func punch(f folder.File, unit, n uint32) error {
+	p, ok := f.(folder.Puncher)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return p.Punch(int64(unit)*Unit, int64(n)*Unit)
+}
+
+// punchOthers gives back the room of everything in a segment but some extents, and those that are being read.
+func (e *Engine) punchOthers(s *segment, keep []Extent) error {
+	for p := range e.reading {
+		if p.Segment == s.number {
+			keep = append(keep, Extent{Place: p, Size: e.reading[p].size})
+		}
+	}
+	slices.SortFunc(keep, func(a, b Extent) int { return cmp.Compare(a.Unit, b.Unit) })
+	from := uint32(firstUnit)
+	for _, x := range append(keep, Extent{Place: Place{s.number, max(s.end, s.reserved)}}) {
+		if from < x.Unit {
+			if err := punch(s.file, from, x.Unit-from); err != nil {
+				return err
+			}
+		}
+		from = max(from, x.Unit+units(x.Size))
+	}
+	return nil
+}
+
 // beginPunch opens the segment of an extent that nobody reads, and keeps readers out.
 func (e *Engine) beginPunch(x extent) *segment {
 	e.mu.Lock()
@@ -67,7 +102,7 @@ func (e *Engine) beginPunch(x extent) *segment {
 	if s == nil || e.use(s) != nil {
 		return nil
 	}
-	if e.reading[x.Place] > 0 {
+	if e.reading[x.Place].n > 0 {
 		s.refs-- // the reader has a use of its own
 		if len(e.freed) < maxFreed {
 			e.freed = append(e.freed, x)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/storage/folder"
@@ -42,7 +43,7 @@ func TestPunch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []Place{freedAt, readAt} {
-		if err := e.Free(p, int64(len(content))); err != nil {
+		if err := e.Free(p, map[Place]string{freedAt: freed, readAt: read}[p]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,5 +76,66 @@ func TestPunch(t *testing.T) {
 	}
 	if len(e.reading)+len(e.punching)+len(e.freed) != 0 {
 		t.Errorf("left are %v, %v, %v", e.reading, e.punching, e.freed)
+	}
+}
+
+// TestSetAsidePunches: a segment that is set aside keeps the extents that are asked for, and
+// those that are being read, and takes no room for others.
+func TestSetAsidePunches(t *testing.T) {
+	e := openIn(t, t.TempDir(), holey{folder.OS()}, &room{left: 1 << 40})
+	names, places, contents := [5]string{}, [5]Place{}, [5][]byte{}
+	for i := range names {
+		contents[i] = random((i + 1) * 2 * Unit)
+		names[i], places[i] = put(t, e, contents[i])
+	}
+	put(t, e, random(40*Unit)) // it goes into the next one
+	r, err := e.Open(places[3], names[3], true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	number := places[0].Segment
+	err = e.SetAside(number, time.Now(), []Extent{{Place: places[1], Name: names[1], Size: int64(len(contents[1]))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || !bytes.Equal(b, contents[3]) {
+		t.Errorf("an open reader does not read on: %v", err)
+	}
+	b, err := os.ReadFile(e.asidePath(number))
+	if err != nil || !bytes.Equal(b[:Unit], segmentHeader(number)) {
+		t.Errorf("it does not begin with its header: %v", err)
+	}
+	for i, p := range places {
+		kept := i == 1 || i == 3
+		begin, size := int(p.Unit)*Unit, int(units(int64(len(contents[i]))))*Unit
+		if zero := bytes.Equal(b[begin:begin+size], make([]byte, size)); zero == kept {
+			t.Errorf("extent %d: kept %v, zeros %v", i, kept, zero)
+		}
+		if kept && !bytes.Equal(b[begin+headerSize:][:len(contents[i])], contents[i]) {
+			t.Errorf("extent %d has other bytes", i)
+		}
+	}
+	if err := e.PutBack(number); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(get(t, e, names[1], places[1]), contents[1]) {
+		t.Error("what was kept is not back")
+	}
+}
+
+// TestPunchLeavesOthers: no room is given back at a place where another blob's extent is.
+func TestPunchLeavesOthers(t *testing.T) {
+	e := openIn(t, t.TempDir(), holey{folder.OS()}, &room{left: 1 << 40})
+	content := random(3 * Unit)
+	name, p := put(t, e, content)
+	if err := e.Free(p, makeName(p, int64(len(content)))); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Punch(e.Freed()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(get(t, e, name, p), content) {
+		t.Error("it has other bytes")
 	}
 }

@@ -43,7 +43,10 @@ func (r *reader) Close() error {
 	}
 	e := r.engine
 	e.mu.Lock()
-	if e.reading[r.place]--; e.reading[r.place] == 0 {
+	if left := e.reading[r.place]; left.n > 1 {
+		left.n--
+		e.reading[r.place] = left
+	} else {
 		delete(e.reading, r.place)
 	}
 	e.mu.Unlock()

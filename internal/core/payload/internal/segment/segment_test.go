@@ -192,7 +192,7 @@ func TestModel(t *testing.T) {
 					rt.Skip()
 				}
 				name := pick()
-				if err := e.Free(all[name].at, int64(len(all[name].content))); err != nil {
+				if err := e.Free(all[name].at, name); err != nil {
 					rt.Fatal(err)
 				}
 				delete(all, name)
@@ -465,7 +465,8 @@ func TestRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.SetAside(p.Segment, time.Unix(1_700_000_000, 0)); err != nil {
+	stray := []Extent{{Place: p, Name: name, Size: int64(len(content))}}
+	if err := e.SetAside(p.Segment, time.Unix(1_700_000_000, 0), stray); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Open(p, name, true); !errors.Is(err, blob.ErrNotExist) {

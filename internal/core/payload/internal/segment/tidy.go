@@ -171,9 +171,14 @@ func (e *Engine) Remove(number uint32) error {
 	return e.leave(number, func(path string) error { return e.o.FS.Remove(path) })
 }
 
-// SetAside moves a segment to where Open doesn't find it, and records the time.
-func (e *Engine) SetAside(number uint32, now time.Time) error {
+// SetAside moves a segment to where Open doesn't find it, and records the time. It gives back
+// the room of everything but the extents to keep, and those that are being read, if the file
+// system can.
+func (e *Engine) SetAside(number uint32, now time.Time, keep []Extent) error {
 	return e.leave(number, func(path string) error {
+		if err := e.empty(e.segments[number], keep); err != nil {
+			return err
+		}
 		if err := e.o.FS.Mkdir(e.o.Aside, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -185,6 +190,22 @@ func (e *Engine) SetAside(number uint32, now time.Time) error {
 		}
 		return errors.Join(folder.Sync(e.o.FS, e.o.Dir), folder.Sync(e.o.FS, e.o.Aside))
 	})
+}
+
+// empty gives back the room of all extents but some. The engine's mutex is held, so that no
+// reader begins meanwhile.
+func (e *Engine) empty(s *segment, keep []Extent) error {
+	if err := e.use(s); err != nil {
+		return err
+	}
+	err := e.punchOthers(s, keep)
+	if s.refs--; s.refs == 0 {
+		s.idle = e.idle.PushBack(s)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 func (e *Engine) leave(number uint32, how func(path string) error) error {

@@ -356,14 +356,18 @@ func (e *Engine) Drop(p Place) error {
 
 // Free frees an extent whose record was deleted. Its bytes stay until Punch gives back the
 // room, or until the segment is compacted, so readers read on.
-func (e *Engine) Free(p Place, size int64) error {
+func (e *Engine) Free(p Place, name string) error {
+	_, size, ok := Parse(name)
+	if !ok {
+		return fmt.Errorf("segment: %q is not the name of a blob in a segment", name)
+	}
 	err := e.free(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.segments[p.Segment]; s != nil {
 		s.live -= int64(units(size))
 		if len(e.freed) < maxFreed && !e.solid {
-			e.freed = append(e.freed, extent{p, units(size)})
+			e.freed = append(e.freed, extent{p, name, units(size)})
 		}
 	}
 	return err
