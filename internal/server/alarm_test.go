@@ -1,6 +1,8 @@
 package server
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,30 @@ func TestWhereMetricsListen(t *testing.T) {
 			c := Config{MetricsListen: address}
 			if err := c.checkMetrics(); (err == nil) != allowed {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestLocalNames: on a loopback address, a page under another name reads nothing.
+func TestLocalNames(t *testing.T) {
+	for _, c := range []struct {
+		listen, host string
+		answered     bool
+	}{
+		{"127.0.0.1:9100", "127.0.0.1:9100", true}, {"127.0.0.1:9100", "localhost:9100", true},
+		{"[::1]:9100", "[::1]:9100", true}, {"[::1]:9100", "[::1]", true}, {"127.0.0.1:9100", "localhost", true},
+		{"127.0.0.1:9100", "rebound.example:9100", false}, {"127.0.0.1:9100", "rebound.example", false},
+		{"127.0.0.1:9100", "localhost.rebound.example:9100", false}, {"127.0.0.1:9100", "", false},
+		{"[::1]:9100", "rebound.example:9100", false}, {"10.0.0.7:9100", "node7:9100", true},
+	} {
+		t.Run(c.listen+" "+c.host, func(t *testing.T) {
+			ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+			r, w := httptest.NewRequest("GET", "/metrics", nil), httptest.NewRecorder()
+			r.Host = c.host
+			localNames(c.listen, ok).ServeHTTP(w, r)
+			if (w.Code == http.StatusOK) != c.answered {
+				t.Errorf("status %d", w.Code)
 			}
 		})
 	}

@@ -153,8 +153,8 @@ func (s *Server) serveMetrics() (h *http.Server, serve func() error) {
 		MaxRequestsInFlight: maxScrapers, Timeout: metricsTimeout, ErrorLog: s.httpLog(),
 	}))
 	h = &http.Server{
-		Handler: m, ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout, WriteTimeout: 2 * metricsTimeout,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
+		Handler: localNames(s.MetricsAddr(), m), ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout,
+		WriteTimeout: 2 * metricsTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
 	}
 	return h, func() error { return h.Serve(netutil.LimitListener(s.scrapes, maxScrapers)) }
 }

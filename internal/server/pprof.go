@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -62,8 +63,28 @@ func (s *Server) serveProfiles() (h *http.Server, serve func() error) {
 	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	h = &http.Server{
-		Handler: m, ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout, IdleTimeout: time.Minute,
+		Handler: localNames(s.ProfileAddr(), m), ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout,
+		IdleTimeout:    time.Minute,
 		MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
 	}
 	return h, func() error { return h.Serve(netutil.LimitListener(s.profiles, maxProfilers)) }
+}
+
+// localNames refuses requests for other names than loopback's on a loopback address: a web page whose
+// name its owner resolves to 127.0.0.1 (DNS rebinding) could read the answers in a browser of this machine.
+func localNames(addr string, next http.Handler) http.Handler {
+	if host, _, err := net.SplitHostPort(addr); err != nil || !isLoopback(host) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = strings.Trim(r.Host, "[]")
+		}
+		if !isLoopback(host) {
+			http.Error(w, "this address answers to loopback names only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
