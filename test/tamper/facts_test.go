@@ -18,7 +18,7 @@ import (
 )
 
 // The keys of the users that come and go.
-type users struct{ gone, shut, last [2]string }
+type users struct{ gone, shut [2]string }
 
 // sizes are those of a value in the metadata, of a segment, and of a file.
 func sizes() map[string]int {
@@ -105,9 +105,6 @@ func user(ctx context.Context, m *machine, name string) (key [2]string, err erro
 	}
 	return [2]string{*k.AccessKey.AccessKeyId, *k.AccessKey.SecretAccessKey}, nil
 }
-
-const public = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
-	`"Resource":"arn:aws:s3:::bkt/*"}]}`
 
 // open makes a public bucket, objects and users.
 func (c *chronicle) open(ctx context.Context, m *machine) (err error) {
