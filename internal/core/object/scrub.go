@@ -10,6 +10,7 @@ import (
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -93,7 +94,7 @@ func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 	if in.Again == 0 {
 		in.Again = time.Second
 	}
-	c := &scrubber{o: o, in: in, pace: pace{rate: in.Rate}, found: in.Files}
+	c := &scrubber{o: o, in: in, pace: limit.NewPace(in.Rate), found: in.Files}
 	if err := c.flush(nil); err != nil {
 		return c.done, err
 	}
@@ -113,7 +114,7 @@ func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 type scrubber struct {
 	o      *Operator
 	in     ScrubInput
-	pace   pace
+	pace   limit.Pace
 	done   Scrubbed
 	found  []Finding  // findings of the open view
 	items  []*subject // subjects of the open view

@@ -568,21 +568,6 @@ func TestScrubUnderKMS(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	p := pace{rate: 1 << 40}
-	for range 100 {
-		if err := p.wait(t.Context(), 1<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p = pace{rate: 1}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.wait(ctx, 1<<20); !errors.Is(err, context.Canceled) {
-		t.Error("the pace does not wait:", err)
-	}
-}
-
 // TestFindingsArePlain: a finding is one line, without the error message for S3 clients.
 func TestFindingsArePlain(t *testing.T) {
 	err := fault.Internal(errors.New("a block\ndoes not\n  authenticate"))

@@ -23,7 +23,7 @@ func (c *scrubber) tables(ctx context.Context) error {
 	}
 	return store.VerifyTables(ctx, func(n int64) error {
 		c.done.Bytes += n
-		return c.pace.wait(ctx, n)
+		return c.pace.Wait(ctx, n)
 	}, func(file string, why error) error {
 		return c.tell(&Finding{Problem: BadTable, File: file, Detail: oneLine(why)})
 	})
@@ -151,25 +151,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// pace limits how fast bytes are read.
-type pace struct {
-	rate int64
-	debt time.Duration
-}
-
-// leastSleep is the shortest pause: shorter ones are added up.
-const leastSleep = 20 * time.Millisecond
-
-func (p *pace) wait(ctx context.Context, n int64) error {
-	if p.rate > 0 {
-		p.debt += time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
-	}
-	if p.debt < leastSleep {
-		return ctx.Err()
-	}
-	d := p.debt
-	p.debt = 0
-	return sleep(ctx, d)
 }

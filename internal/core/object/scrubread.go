@@ -234,7 +234,7 @@ func (c *scrubber) read(ctx context.Context, s *subject, uncached bool) error {
 		At: s.at, Inline: s.inline, Binding: s.binding, Choice: s.choice, Uncached: uncached,
 		Read: func(n int64) error {
 			c.done.Bytes += n
-			if c.stop = c.pace.wait(ctx, n); c.stop == nil {
+			if c.stop = c.pace.Wait(ctx, n); c.stop == nil {
 				c.stop = c.in.Tell(nil, c.done)
 			}
 			return c.stop

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/core/change"
 	"watertight/internal/core/payload/internal/segment"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -125,7 +126,7 @@ func (s *Store) needed(ctx context.Context, number uint32) (all []extent, err er
 
 // move copies extents and writes their places.
 func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
-	pace := pace{rate: s.tidying.rate}
+	pace := limit.NewPace(s.tidying.rate)
 	var to []*segment.Writer
 	abort := func(err error) error {
 		for _, w := range to {
@@ -137,7 +138,7 @@ func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
 		w, err := s.copyExtent(x)
 		if err == nil {
 			to = append(to, w)
-			err = pace.wait(ctx, x.size)
+			err = pace.Wait(ctx, x.size)
 		}
 		if err != nil {
 			return abort(err)
@@ -325,29 +326,4 @@ func (s *Store) forgetPlaces(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
-}
-
-// pace limits how fast bytes are copied.
-type pace struct {
-	rate int64
-	debt time.Duration
-}
-
-// leastSleep is the shortest pause; shorter ones are added up until they reach it.
-const leastSleep = 20 * time.Millisecond
-
-func (p *pace) wait(ctx context.Context, n int64) error {
-	p.debt += time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
-	if p.debt < leastSleep {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(p.debt)
-	defer timer.Stop()
-	p.debt = 0
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
