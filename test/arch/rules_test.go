@@ -21,9 +21,10 @@ var layers = map[string][]string{
 	"internal/access/authz": {
 		"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault",
 	},
-	"internal/storage/seal":   {"internal/mac"},
-	"internal/storage/digest": {},
-	"internal/storage/space":  {"internal/storage/folder"},
+	"internal/storage/seal":              {"internal/mac"},
+	"internal/storage/digest":            {},
+	"internal/storage/folder/foldertest": {"internal/storage/folder"}, // tests
+	"internal/storage/space":             {"internal/storage/folder"},
 	"internal/storage/rootkey": {
 		"internal/storage/rootkey", "internal/storage/folder", "internal/storage/seal", "internal/outbound",
 		"internal/fault",

@@ -21,25 +21,10 @@ import (
 	"watertight/internal/core/payload/internal/disk"
 	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/storage/folder"
+	"watertight/internal/storage/folder/foldertest"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
-
-// unsynced is a file system that syncs nothing, which is faster.
-type unsynced struct{ folder.FS }
-
-type unsyncedFile struct{ folder.File }
-
-func (u unsynced) OpenFile(path string, flag int, mode os.FileMode) (folder.File, error) {
-	f, err := u.FS.OpenFile(path, flag, mode)
-	if err != nil {
-		return nil, err
-	}
-	return unsyncedFile{f}, nil
-}
-
-func (unsyncedFile) Sync() error     { return nil }
-func (unsyncedFile) SyncData() error { return nil }
 
 // world is a data directory with segments, and records that name blobs.
 type world struct {
@@ -60,7 +45,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		dir: t.TempDir(), keys: testKeys{{}: seal.NewKey()}, records: coretest.Store(t), blobs: map[string]held{},
-		files: unsynced{folder.OS()},
+		files: foldertest.Unsynced(folder.OS()),
 	}
 	w.open(t)
 	t.Cleanup(func() { w.Store.Close() })
@@ -349,7 +334,7 @@ func TestSegmentsModel(t *testing.T) {
 		w := newWorld(t)
 		if rapid.Bool().Draw(rt, "punching") {
 			w.Close()
-			w.files = punching{folder.OS()}
+			w.files = foldertest.Punching(folder.OS())
 			w.open(t)
 		}
 		for range rapid.IntRange(1, 5).Draw(rt, "steps") {
@@ -575,27 +560,12 @@ func TestForeignHalf(t *testing.T) {
 	w.check(t)
 }
 
-// punching is unsynced with files that can give back room in their middle.
-type punching struct{ folder.FS }
-
-type punchingFile struct{ unsyncedFile }
-
-func (p punching) OpenFile(path string, flag int, mode os.FileMode) (folder.File, error) {
-	f, err := p.FS.OpenFile(path, flag, mode)
-	if err != nil {
-		return nil, err
-	}
-	return punchingFile{unsyncedFile{f}}, nil
-}
-
-func (f punchingFile) Punch(at, n int64) error { return f.File.(folder.Puncher).Punch(at, n) }
-
 // TestCrashesTakeLittleRoom: after crashes with uploads under way, the disk holds what is
 // needed, and of segments that were set aside what no record explains.
 func TestCrashesTakeLittleRoom(t *testing.T) {
 	needPunch(t)
 	w := newWorld(t)
-	w.files = punching{folder.OS()}
+	w.files = foldertest.Punching(folder.OS())
 	w.Close()
 	w.open(t)
 	const crashes, size = 12, 50_000

@@ -19,6 +19,7 @@ import (
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/storage/folder"
+	"watertight/internal/storage/folder/foldertest"
 )
 
 // room is a disk with so many bytes left.
@@ -135,7 +136,7 @@ func TestModel(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		e := openIn(t, dir, unsynced{folder.OS()}, &room{left: 1 << 40})
+		e := openIn(t, dir, foldertest.Unsynced(folder.OS()), &room{left: 1 << 40})
 		type stored struct {
 			at      Place
 			content []byte
@@ -207,7 +208,7 @@ func TestModel(t *testing.T) {
 					}
 				}
 				pending = nil
-				e = openIn(t, dir, unsynced{folder.OS()}, &room{left: 1 << 40})
+				e = openIn(t, dir, foldertest.Unsynced(folder.OS()), &room{left: 1 << 40})
 				live := map[uint32]int64{}
 				for name, s := range all {
 					p, size, _ := Parse(name)
@@ -252,22 +253,6 @@ func TestModel(t *testing.T) {
 		})
 	})
 }
-
-// unsynced is a file system that syncs nothing, which is faster.
-type unsynced struct{ folder.FS }
-
-type unsyncedFile struct{ folder.File }
-
-func (u unsynced) OpenFile(path string, flag int, mode os.FileMode) (folder.File, error) {
-	f, err := u.FS.OpenFile(path, flag, mode)
-	if err != nil {
-		return nil, err
-	}
-	return unsyncedFile{f}, nil
-}
-
-func (unsyncedFile) Sync() error     { return nil }
-func (unsyncedFile) SyncData() error { return nil }
 
 // slow is a file system whose syncs wait for a turn.
 type slow struct {
@@ -496,7 +481,7 @@ func TestRemoved(t *testing.T) {
 
 // TestFewFilesAreOpen: segments that nothing uses are closed.
 func TestFewFilesAreOpen(t *testing.T) {
-	e := openIn(t, t.TempDir(), unsynced{folder.OS()}, &room{left: 1 << 40})
+	e := openIn(t, t.TempDir(), foldertest.Unsynced(folder.OS()), &room{left: 1 << 40})
 	names := map[string]Place{}
 	for range maxIdle + 20 {
 		name, p := put(t, e, random(60*Unit))
