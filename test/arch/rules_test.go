@@ -136,11 +136,11 @@ var banned = []struct {
 	{"math/rand", nil, "randomness is crypto/rand"},
 	{
 		"github.com/cockroachdb/pebble", []string{"internal/storage/kv/embedded", "test/tamper"},
-		"engines see sealed values only, through kv",
+		"engines are the store's own: what they keep is sealed below them",
 	},
 	{
 		module + "internal/storage/kv/embedded/internal", []string{"internal/storage/kv/embedded"},
-		"engines see sealed values only, through kv",
+		"engines are the store's own: what they keep is sealed below them",
 	},
 	{module + "internal/storage/kv/embedded", []string{
 		"internal/storage/kv/embedded", "internal/datadir", "internal/server", "internal/core/change/coretest", "test",

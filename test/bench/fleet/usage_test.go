@@ -31,7 +31,7 @@ func TestUsage(t *testing.T) {
 	}
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
-		t.Skip(err)
+		t.Skipf("this machine has no program that sleeps: %v", err)
 	}
 	defer child.Wait()
 	defer child.Process.Kill()
