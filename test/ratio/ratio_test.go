@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -38,7 +39,7 @@ const ratioChild = "WATERTIGHT_RATIO_CHILD"
 
 // ratioServer is what the server's process tells the benchmark.
 type ratioServer struct {
-	Server, Bare string // addresses
+	Server, Bare, Primitives string // addresses
 }
 
 // Credentials of the root user.
@@ -70,12 +71,8 @@ func TestRatioServer(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(t.Context()) }()
-	bare, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bare.Close()
-	go http.Serve(bare, &bareHandler{object: bytes.Repeat([]byte("x"), 1024)})
+	bare := listenAndServe(t, &bareHandler{object: bytes.Repeat([]byte("x"), 1024)})
+	primitives := listenAndServe(t, newPrimitives(t, dir))
 	if path := os.Getenv(ratioChild + "_PROFILE"); path != "" {
 		f, err := os.Create(path)
 		if err != nil {
@@ -88,7 +85,7 @@ func TestRatioServer(t *testing.T) {
 		defer pprof.StopCPUProfile()
 	}
 	out := json.NewEncoder(os.Stdout)
-	if err := out.Encode(ratioServer{s.Addr(), bare.Addr().String()}); err != nil {
+	if err := out.Encode(ratioServer{s.Addr(), bare, primitives}); err != nil {
 		t.Fatal(err)
 	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -105,6 +102,17 @@ func TestRatioServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// listenAndServe serves h on an address of its own, and returns it.
+func listenAndServe(t *testing.T, h http.Handler) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go http.Serve(l, h)
+	return l.Addr().String()
 }
 
 // bareHandler transfers what the server would, and does nothing else.
@@ -143,7 +151,8 @@ type ratioRun struct {
 	conns map[string][]*rawConn
 }
 
-const ratioClients = 8
+// ratioClients is the number of clients. More of them make larger groups of commits for each sync.
+var ratioClients = flag.Int("ratio-clients", 8, "clients of BenchmarkRatio")
 
 func startRatio(tb testing.TB) *ratioRun {
 	tb.Helper()
@@ -270,7 +279,7 @@ func (c *rawConn) do(request []byte) (status int, body []byte, err error) {
 
 // send sends all requests to an address, from all clients, and returns the last answer.
 func (r *ratioRun) send(address string, requests [][]byte) (last []byte) {
-	for len(r.conns[address]) < ratioClients {
+	for len(r.conns[address]) < *ratioClients {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			r.tb.Fatal(err)
@@ -324,26 +333,24 @@ func BenchmarkRatio(b *testing.B) {
 	r := startRatio(b)
 	for _, l := range r.lines() {
 		b.Run(l.name, func(b *testing.B) {
-			var ours, bare []float64
+			var ours, bare, primitives []float64
 			var mallocs float64
 			for turn := range b.N {
 				requests := l.requests(turn)
 				if l.prepare != nil {
 					l.prepare(turn)
 				}
-				n := float64(len(requests))
-				before := r.stats("allocations")
-				r.send(r.at.Server, requests)
-				after := r.stats("allocations")
-				ours = append(ours, float64((after.CPU-before.CPU).Nanoseconds())/1e3/n)
-				mallocs = float64(after.Mallocs-before.Mallocs) / n
-				at := r.at.Bare
+				cpu, allocs := r.turn(r.at.Server, requests)
+				ours, mallocs = append(ours, cpu), allocs
 				if l.beside != nil {
-					at, requests = r.at.Server, l.beside(turn)
+					cpu, _ = r.turn(r.at.Server, l.beside(turn))
+					bare = append(bare, cpu)
+					continue
 				}
-				before = r.stats("cpu")
-				r.send(at, requests)
-				bare = append(bare, float64((r.stats("cpu").CPU-before.CPU).Nanoseconds())/1e3/n)
+				cpu, _ = r.turn(r.at.Bare, requests)
+				bare = append(bare, cpu)
+				cpu, _ = r.turn(r.at.Primitives, requests)
+				primitives = append(primitives, cpu)
 			}
 			slices.Sort(ours)
 			slices.Sort(bare)
@@ -353,10 +360,23 @@ func BenchmarkRatio(b *testing.B) {
 			b.ReportMetric(ours[0]/bare[0], "ratio/least")
 			b.ReportMetric(ours[len(ours)/2]/bare[len(bare)/2], "ratio/median")
 			b.ReportMetric(l.target, "target")
+			if slices.Sort(primitives); primitives != nil {
+				b.ReportMetric(primitives[0]/bare[0], "primitives/least")
+				b.ReportMetric(primitives[len(primitives)/2]/bare[len(bare)/2], "primitives/median")
+			}
 			b.ReportMetric(mallocs, "allocs")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// turn sends all requests, and returns the CPU time in µs and the allocations of the server's process for each.
+func (r *ratioRun) turn(address string, requests [][]byte) (cpu, allocs float64) {
+	n := float64(len(requests))
+	before := r.stats("allocations")
+	r.send(address, requests)
+	after := r.stats("allocations")
+	return float64((after.CPU - before.CPU).Nanoseconds()) / 1e3 / n, float64(after.Mallocs-before.Mallocs) / n
 }
 
 // lines returns the lines with what they need in the store.
@@ -372,7 +392,13 @@ func (r *ratioRun) lines() []ratioLine {
 	kms := []string{
 		"X-Amz-Server-Side-Encryption", "aws:kms", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true",
 	}
-	r.send(r.at.Server, many(http.MethodPut, "/bench/list/%05d", content))
+	r.send(r.at.Primitives, [][]byte{fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+		len(r.user.SecretAccessKey), r.user.SecretAccessKey)})
+	both := func(requests [][]byte) {
+		r.send(r.at.Server, requests)
+		r.send(r.at.Primitives, requests)
+	}
+	both(many(http.MethodPut, "/bench/list/%05d", content))
 	r.send(r.at.Server, many(http.MethodPut, "/bench/kms/%d", content, kms...))
 	list := r.request(http.MethodGet, "/bench?list-type=2&prefix=list%2F", nil)
 	page := r.send(r.at.Server, [][]byte{list})
@@ -394,7 +420,7 @@ func (r *ratioRun) lines() []ratioLine {
 		{name: "HEAD", target: 2.5, requests: fixed(many(http.MethodHead, "/bench/list/%05d", nil)), prepare: idle},
 		{name: "DELETE", target: 4.5, requests: fixed(many(http.MethodDelete, "/bench/delete/%d", nil)),
 			prepare: func(int) {
-				r.send(r.at.Server, many(http.MethodPut, "/bench/delete/%d", content))
+				both(many(http.MethodPut, "/bench/delete/%d", content))
 				r.rest()
 			}},
 		{name: "LIST", target: 1.1, requests: fixed(slices.Repeat([][]byte{list}, 100)), prepare: idle},
