@@ -8,6 +8,9 @@ STEPS ?= 10000
 SEED ?= 0
 CUTS ?= 100000
 export PATH := $(CURDIR)/bin/tools:$(PATH)
+# As the release is built: with a C compiler, Go would link C libraries that Pebble can use, and tests and benchmarks
+# would run another program.
+export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## print the targets
@@ -19,7 +22,7 @@ serve: ## run a server
 
 .PHONY: build
 build: ## build bin/watertight, without cgo
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/watertight ./cmd/watertight
+	$(GO) build -trimpath -o bin/watertight ./cmd/watertight
 
 .PHONY: tools
 tools: ## install what the tests need beyond Go (Debian)
@@ -75,4 +78,4 @@ bench-peers: ## the same beside MinIO and versitygw; writes docs/benchmarks, in 
 
 .PHONY: race
 race: ## the unit tests under the race detector (needs a C compiler)
-	$(GO) test -race ./internal/...
+	CGO_ENABLED=1 $(GO) test -race ./internal/...
