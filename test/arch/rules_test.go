@@ -23,6 +23,7 @@ var layers = map[string][]string{
 	},
 	"internal/storage/seal":              {"internal/mac"},
 	"internal/storage/digest":            {},
+	"internal/storage/digest/lanes":      {},
 	"internal/storage/folder/foldertest": {"internal/storage/folder"}, // tests
 	"internal/storage/space":             {"internal/storage/folder"},
 	"internal/storage/rootkey": {

@@ -21,6 +21,7 @@ import (
 	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
+	"watertight/internal/storage/digest/lanes"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
@@ -116,6 +117,7 @@ type Store struct {
 	small  sync.Pool // *[]byte, InlineMax+1
 	chunks sync.Pool // *[]byte, a sealed chunk
 	pipes  sync.Pool // *large
+	lanes  *lanes.Group
 
 	records  kv.Store
 	segments *segment.Engine // nil without records
@@ -129,7 +131,10 @@ type Store struct {
 
 // Open opens a Store.
 func Open(o Options) (*Store, error) {
-	s := &Store{keys: o.Keys, room: o.Room, inFlight: map[string]struct{}{}, quarantined: map[string]struct{}{}}
+	s := &Store{
+		keys: o.Keys, room: o.Room, lanes: lanes.NewGroup(), inFlight: map[string]struct{}{},
+		quarantined: map[string]struct{}{},
+	}
 	if s.room == nil {
 		s.room = boundless{}
 	}

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/fault"
+	"watertight/internal/storage/digest/lanes"
 	"watertight/internal/storage/seal"
 )
 
@@ -133,7 +134,7 @@ func (s *Store) fill(
 ) (d Digests, err error) {
 	p := s.newPipe(ctx)
 	defer p.close()
-	side := newHasher(src)
+	side := s.newHasher(src)
 	defer side.stop()
 	body := io.MultiReader(bytes.NewReader(head), src.Body)
 	sealer := seal.NewSealer(key)
@@ -175,26 +176,26 @@ func (s *Store) fill(
 }
 
 // hasher computes the checksum and, if it is needed, the MD5, concurrently with the main
-// pass. It is at most two pieces behind, so that a piece is hashed and sealed before its
-// buffer is used again.
+// pass. It is at most so far behind that a piece is hashed before its buffer is used again.
 type hasher struct {
-	md5, sum hash.Hash // each may be nil
-	work     chan []byte
-	free     chan struct{}
-	done     chan struct{}
-	closed   bool
+	md5    *lanes.Stream // may be nil, as sum
+	sum    hash.Hash
+	work   chan []byte
+	free   chan struct{}
+	done   chan struct{}
+	closed bool
 }
 
-// lag is the number of pieces that may wait: of the four, one is being read and one is held.
-const lag = pieceCount - 2
+// lag is the number of pieces that may wait: of the four, one is being read.
+const lag = pieceCount - 1
 
-func newHasher(src Source) *hasher {
+func (s *Store) newHasher(src Source) *hasher {
 	h := &hasher{
 		sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag),
 		done: make(chan struct{}),
 	}
 	if src.wantsMD5() {
-		h.md5 = md5.New()
+		h.md5 = s.lanes.NewStream(h.free)
 	}
 	for range lag {
 		h.free <- struct{}{}
@@ -206,13 +207,14 @@ func newHasher(src Source) *hasher {
 func (h *hasher) run() {
 	defer close(h.done)
 	for b := range h.work {
-		if h.md5 != nil {
-			h.md5.Write(b)
-		}
 		if h.sum != nil {
 			h.sum.Write(b)
 		}
-		h.free <- struct{}{}
+		if h.md5 != nil {
+			h.md5.Add(b)
+		} else {
+			h.free <- struct{}{}
+		}
 	}
 }
 
@@ -228,12 +230,17 @@ func (h *hasher) stop() {
 		close(h.work)
 	}
 	<-h.done
+	if h.md5 != nil {
+		h.md5.Drop()
+	}
 }
 
 func (h *hasher) sums() (sum [16]byte, checksum []byte) {
-	h.stop()
+	h.closed = true
+	close(h.work)
+	<-h.done
 	if h.md5 != nil {
-		h.md5.Sum(sum[:0])
+		sum = h.md5.Sum()
 	}
 	if h.sum != nil {
 		checksum = h.sum.Sum(nil)
