@@ -364,11 +364,11 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 	if r.AccessKeyID == "" {
 		return nil
 	}
-	c, found, err := s.identities.Lookup(ctx, r.AccessKeyID)
+	c, err := s.identities.Lookup(ctx, r.AccessKeyID)
 	if err != nil {
 		return err
 	}
-	if !found || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(r.SecretAccessKey)) != 1 {
+	if c == nil || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(r.SecretAccessKey)) != 1 {
 		s.log.Warn("WATERTIGHT_ROOT_ACCESS_KEY_ID or WATERTIGHT_ROOT_SECRET_ACCESS_KEY differs from what the first " +
 			"start was given; both are ignored")
 	}

@@ -27,18 +27,18 @@ type credentials struct {
 }
 
 // Lookup implements authn.Credentials.
-func (c credentials) Lookup(ctx context.Context, accessKeyID string) (credential.Credential, bool, error) {
+func (c credentials) Lookup(ctx context.Context, accessKeyID string) (*credential.Credential, error) {
 	if len(accessKeyID) < len(cdn.EdgePrefix) || accessKeyID[:len(cdn.EdgePrefix)] != cdn.EdgePrefix {
 		return c.sessions.Lookup(ctx, accessKeyID)
 	}
 	secret, found, err := c.contents.EdgeSecret(ctx, accessKeyID)
 	if err != nil || !found {
-		return credential.Credential{}, false, err
+		return nil, err
 	}
-	return credential.Credential{
+	return &credential.Credential{
 		AccessKeyID: accessKeyID, Secret: secret, Active: true,
 		Principal: policy.Principal{Kind: policy.Service, Name: cdn.Service},
-	}, true, nil
+	}, nil
 }
 
 // Sends implements authn.Edges. An edge on another machine asks only for objects of buckets

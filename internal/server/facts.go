@@ -23,17 +23,17 @@ type facts struct {
 	objects    *object.Store
 }
 
-func (f facts) Principal(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
+func (f facts) Principal(ctx context.Context, p *policy.Principal) (*authz.PrincipalLaws, error) {
 	return f.identities.Laws(ctx, p)
 }
 
-func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.ResourceLaws, error) {
+func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (*authz.ResourceLaws, error) {
 	if name, ok := r.BucketOf(); ok {
 		return f.buckets.Laws(ctx, name, at)
 	}
 	if r.Service == "iam" && strings.HasPrefix(r.Resource, "role/") {
 		trust, err := f.identities.TrustOf(ctx, r)
-		return authz.ResourceLaws{Owner: r.Account, Documents: trust, MustAllow: true, Service: "sts"}, err
+		return &authz.ResourceLaws{Owner: r.Account, Documents: trust, MustAllow: true, Service: "sts"}, err
 	}
 	if kms.IsKey(r) {
 		return f.keys.Laws(ctx, r, at)
@@ -42,7 +42,7 @@ func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Res
 	if owner == "aws" { // AWS's own, such as its managed policies
 		owner = ""
 	}
-	return authz.ResourceLaws{Owner: owner}, nil
+	return &authz.ResourceLaws{Owner: owner}, nil
 }
 
 func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map[string]string, error) {
@@ -72,6 +72,6 @@ func watch(ctx context.Context, seen any) (context.Context, any) {
 	return w, w
 }
 
-func (f facts) Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+func (f facts) Grants(ctx context.Context, key arn.ARN, to *policy.Principal) ([]*policy.Document, error) {
 	return f.keys.GrantsTo(ctx, key, to)
 }

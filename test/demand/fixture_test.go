@@ -71,7 +71,7 @@ func newFixture(t *testing.T, room string) *fixture {
 	if room == "core/cdn" {
 		f.fillCDN()
 	}
-	f.caller = authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
+	f.caller = authz.NewCaller(new(identity.RootPrincipal(coretest.Account)), &authz.Situation{
 		At: time.Now(), SecureChannel: true, AccessKeyID: f.RootKey.AccessKeyID,
 	})
 	f.everything = []arn.ARN{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 )
 
@@ -59,11 +58,11 @@ func (a Access[In]) Needs(ctx context.Context, c Caller, in *In) ([]Need, error)
 // covers nothing; otherwise Judge decides the needs. Errors: AccessDenied, and those of the
 // needs.
 func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], in *In) (Grant, error) {
-	if c.principal.Kind == policy.Nobody {
+	if c.IsNobody() {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	if may.because != "" {
-		return Grant{&grant{decision: openDecision(a, c), seen: c.situation.Seen}}, nil
+		return Grant{&grant{decision: openDecision(a, c), seen: c.seen}}, nil
 	}
 	return a.ask(ctx, c, Asks(func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) }))
 }

@@ -68,11 +68,13 @@ type Conditions interface {
 // Facts look up the policies and settings that decisions need. Package server implements it
 // with the stores of core.
 type Facts interface {
-	// Principal returns the laws of a principal.
-	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
+	// Principal returns the laws of a principal. Neither p nor the laws, which may be shared,
+	// may be modified.
+	Principal(ctx context.Context, p *policy.Principal) (*PrincipalLaws, error)
 	// Resource returns the laws of a resource at the time of the request. The laws of a
-	// bucket apply to its objects, too. A resource that does not exist has zero laws.
-	Resource(ctx context.Context, r arn.ARN, at time.Time) (ResourceLaws, error)
+	// bucket apply to its objects, too. A resource that does not exist has zero laws. The laws
+	// may be shared and must not be modified.
+	Resource(ctx context.Context, r arn.ARN, at time.Time) (*ResourceLaws, error)
 	// ObjectTags returns the tags of an object's version, or none if it does not exist; a
 	// nil version means the current one. It is called only if a policy that may apply
 	// mentions s3:ExistingObjectTag.
@@ -84,7 +86,7 @@ type Facts interface {
 	// Grants returns what the grants of a KMS key allow a principal (policy.Grants). It
 	// does not read the grants to others. It is called only if ResourceLaws.HasGrants is
 	// set.
-	Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error)
+	Grants(ctx context.Context, key arn.ARN, to *policy.Principal) ([]*policy.Document, error)
 }
 
 // PrincipalLaws are the policies of a principal. A nil Boundary means that there is no boundary.
@@ -136,7 +138,7 @@ func (f Asks) Needs(ctx context.Context, c Caller) ([]Need, error) { return f(ct
 // there are no needs, or if the caller is the zero Caller. The grant does not cover soft
 // needs that are refused. Errors: AccessDenied, and those of Facts.
 func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
-	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
+	if a == nil || c.IsNobody() || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	return a.ask(ctx, c, Asks(func(context.Context, Caller) ([]Need, error) { return needs, nil }))
@@ -148,7 +150,7 @@ func (a *Authority) ask(ctx context.Context, c Caller, asks Asker) (Grant, error
 	if err := a.decide(ctx, g, c, asks); err != nil {
 		return Grant{}, err
 	}
-	g.seen = c.situation.Seen
+	g.seen = c.seen
 	return Grant{&g.grant}, nil
 }
 
@@ -171,7 +173,7 @@ func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks As
 	if g.made.held = g.held[:0]; len(needs) > len(g.held) {
 		g.made.held = make([]permission, 0, len(needs))
 	}
-	g.made.on.laws, g.made.on.room = g.laws[:0], &g.room
+	g.made.on.laws = g.laws[:0]
 	return g.made.add(ctx, needs)
 }
 
@@ -234,7 +236,7 @@ func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judge
 		ResourceMustAllow: res.MustAllow,
 		ObjectLists:       res.ACL != nil,
 	}
-	who := &c.principal
+	who := c.principal
 	if n.As != nil {
 		who, l.Identity, l.Boundary, l.Session = n.As, nil, nil, nil
 	}

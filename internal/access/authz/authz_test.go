@@ -32,16 +32,16 @@ type world struct {
 	grants       map[string]*policy.Document // of a key, by unique id of the principal
 }
 
-func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
-	return PrincipalLaws{Identity: w.identity}, w.err
+func (w *world) Principal(context.Context, *policy.Principal) (*PrincipalLaws, error) {
+	return &PrincipalLaws{Identity: w.identity}, w.err
 }
 
-func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaws, error) {
+func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (*ResourceLaws, error) {
 	if w.resources == nil {
 		w.resources = map[string]int{}
 	}
 	w.resources[r.String()]++
-	return ResourceLaws{
+	return &ResourceLaws{
 		Owner: w.owner, Documents: w.policies, Public: w.public, Until: w.until, ACL: w.acl, HasGrants: w.grants != nil,
 	}, w.err
 }
@@ -61,7 +61,7 @@ func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (
 	return out, w.err
 }
 
-func (w *world) Grants(_ context.Context, _ arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+func (w *world) Grants(_ context.Context, _ arn.ARN, to *policy.Principal) ([]*policy.Document, error) {
 	if d := w.grants[to.ID]; d != nil {
 		return []*policy.Document{d}, w.err
 	}
@@ -85,10 +85,10 @@ func allowing(t *testing.T, action string) *world {
 }
 
 func user() Caller {
-	return NewCaller(policy.Principal{
+	return NewCaller(&policy.Principal{
 		Kind: policy.User, Account: account, ID: "AIDAEXAMPLE", Name: "alice",
 		ARN: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "user/alice"},
-	}, Situation{At: time.Unix(1, 0)})
+	}, &Situation{At: time.Unix(1, 0)})
 }
 
 func get(key string) Need { return Need{Action: "s3:GetObject", Resource: arn.Object("b", key)} }
@@ -217,7 +217,7 @@ func TestSoftNeeds(t *testing.T) {
 	if g, err = a.Authorize(t.Context(), user(), list); err != nil || g.Allows(list.Action, list.Resource) {
 		t.Errorf("%+v, %v", g.g, err)
 	}
-	_, err = a.Authorize(t.Context(), NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{}), list)
+	_, err = a.Authorize(t.Context(), NewCaller(&policy.Principal{Kind: policy.Anonymous}, &Situation{}), list)
 	denied(t, "anonymous", err)
 }
 

@@ -17,8 +17,8 @@ type role struct {
 	trust *policy.Document
 }
 
-func (f role) Resource(context.Context, arn.ARN, time.Time) (ResourceLaws, error) {
-	return ResourceLaws{Owner: account, Documents: []*policy.Document{f.trust}, MustAllow: true, Service: "sts"}, nil
+func (f role) Resource(context.Context, arn.ARN, time.Time) (*ResourceLaws, error) {
+	return &ResourceLaws{Owner: account, Documents: []*policy.Document{f.trust}, MustAllow: true, Service: "sts"}, nil
 }
 
 func trusted(t *testing.T, action, principal string) role {
@@ -45,7 +45,7 @@ func TestNeedIsDecidedForTheBearer(t *testing.T) {
 			Keys: map[string][]string{"a.example:sub": {sub}},
 		}
 	}
-	nobody := NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{At: time.Unix(1, 0)})
+	nobody := NewCaller(&policy.Principal{Kind: policy.Anonymous}, &Situation{At: time.Unix(1, 0)})
 	f := trusted(t, "*", `{"Federated":"`+provider+`"}`)
 	a := New(f)
 	for name, c := range map[string]struct {
@@ -81,7 +81,7 @@ func TestNeedIsDecidedForTheBearer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	narrow := NewCaller(user().Principal(), Situation{At: time.Unix(1, 0), Session: []*policy.Document{deny}})
+	narrow := NewCaller(new(user().Principal()), &Situation{At: time.Unix(1, 0), Session: []*policy.Document{deny}})
 	if _, err := a.Authorize(t.Context(), narrow, need(bearer, "s")); err != nil {
 		t.Error(err)
 	}

@@ -41,81 +41,120 @@ type Situation struct {
 	Seen any
 }
 
-// Caller is the principal of a request and its situation. The zero Caller is refused.
-// test/arch lists the packages that may call NewCaller.
+// Caller is the principal of a request and its situation. It is small, so that it can be passed
+// by value; copies share the principal and the situation, which never change. The zero Caller
+// is refused. test/arch lists the packages that may call NewCaller.
 type Caller struct {
-	principal policy.Principal
-	situation Situation
+	principal *policy.Principal // nil in the zero Caller, as situation
+	situation *Situation
+	record    Record
+	seen      any
 }
 
-// NewCaller returns a Caller for an identified principal, or for the anonymous one.
-func NewCaller(p policy.Principal, s Situation) Caller { return Caller{principal: p, situation: s} }
+// NewCaller returns a Caller for an identified principal, or for the anonymous one. Neither p
+// nor s may be modified afterwards.
+func NewCaller(p *policy.Principal, s *Situation) Caller {
+	return Caller{principal: p, situation: s, record: s.Record, seen: s.Seen}
+}
 
-// Principal returns who the caller is.
-func (c Caller) Principal() policy.Principal { return c.principal }
+// IsNobody reports whether the caller is the zero Caller, or has no principal.
+func (c Caller) IsNobody() bool { return c.principal == nil || c.principal.Kind == policy.Nobody }
+
+// Principal returns a copy of who the caller is. Kind and Account cost less.
+func (c Caller) Principal() policy.Principal {
+	if c.principal == nil {
+		return policy.Principal{}
+	}
+	return *c.principal
+}
+
+// Kind returns the kind of the principal.
+func (c Caller) Kind() policy.PrincipalKind {
+	if c.principal == nil {
+		return policy.Nobody
+	}
+	return c.principal.Kind
+}
+
+// Account returns the account of the principal, or "".
+func (c Caller) Account() string {
+	if c.principal == nil {
+		return ""
+	}
+	return c.principal.Account
+}
+
+// its returns the situation, that of the zero Caller for the zero Caller.
+func (c Caller) its() *Situation {
+	if c.situation == nil {
+		return new(Situation)
+	}
+	return c.situation
+}
 
 // At returns when the caller was last looked up.
-func (c Caller) At() time.Time { return c.situation.At }
+func (c Caller) At() time.Time { return c.its().At }
 
 // SourceIP returns the address that the request came from; it may be invalid.
-func (c Caller) SourceIP() netip.Addr { return c.situation.SourceIP }
+func (c Caller) SourceIP() netip.Addr { return c.its().SourceIP }
 
 // SecureChannel reports whether the connection uses TLS, or loopback at both ends.
-func (c Caller) SecureChannel() bool { return c.situation.SecureChannel }
+func (c Caller) SecureChannel() bool { return c.its().SecureChannel }
 
 // AccessKeyID returns the id of the key that signed, or "".
-func (c Caller) AccessKeyID() string { return c.situation.AccessKeyID }
+func (c Caller) AccessKeyID() string { return c.its().AccessKeyID }
 
 // Temporary reports whether a session's key signed.
-func (c Caller) Temporary() bool { return c.situation.Temporary }
+func (c Caller) Temporary() bool { return c.its().Temporary }
 
 // Issued returns when the caller's session was created; zero if there is no session.
-func (c Caller) Issued() time.Time { return c.situation.Issued }
+func (c Caller) Issued() time.Time { return c.its().Issued }
 
 // SourceIdentity returns that of the caller's session, or "".
-func (c Caller) SourceIdentity() string { return c.situation.SourceIdentity }
+func (c Caller) SourceIdentity() string { return c.its().SourceIdentity }
 
 // MFA reports whether the caller's session was created with an MFA code.
-func (c Caller) MFA() bool { return c.situation.Temporary && !c.situation.MFAAt.IsZero() }
+func (c Caller) MFA() bool { return c.its().Temporary && !c.its().MFAAt.IsZero() }
 
 // Anonymous reports whether the request was not signed.
-func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }
+func (c Caller) Anonymous() bool { return c.Kind() == policy.Anonymous }
 
 // Record returns the request's audit event; it may be nil.
-func (c Caller) Record() Record { return c.situation.Record }
+func (c Caller) Record() Record { return c.record }
 
 // WithRecord returns the caller with another audit event.
-func (c Caller) WithRecord(r Record) Caller { c.situation.Record = r; return c }
+func (c Caller) WithRecord(r Record) Caller { c.record = r; return c }
 
 // Now returns the time.
 func (c Caller) Now() time.Time {
-	if c.situation.Now == nil {
-		return c.situation.At
+	s := c.its()
+	if s.Now == nil {
+		return s.At
 	}
-	return c.situation.Now()
+	return s.Now()
 }
 
 // Seen returns Situation.Seen.
-func (c Caller) Seen() any { return c.situation.Seen }
+func (c Caller) Seen() any { return c.seen }
 
 // WithSeen returns the caller with another Seen.
-func (c Caller) WithSeen(seen any) Caller { c.situation.Seen = seen; return c }
+func (c Caller) WithSeen(seen any) Caller { c.seen = seen; return c }
 
 // Again looks the caller up again, at the present time. Errors: those of Situation.Again,
 // for example for a key that was deleted or deactivated, and AccessDenied.
 func (c Caller) Again(ctx context.Context) (Caller, error) {
-	at := c.Now()
-	fresh := c
-	if c.situation.Again != nil {
+	at, fresh := c.Now(), c
+	if c.its().Again != nil {
 		var err error
 		if fresh, err = c.situation.Again(ctx, at); err != nil {
 			return Caller{}, err
 		}
 	}
-	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account ||
-		fresh.principal.ID != c.principal.ID {
+	was, is := c.Principal(), fresh.Principal()
+	if is.Kind != was.Kind || is.Account != was.Account || is.ID != was.ID {
 		return Caller{}, fault.Of(fault.AccessDenied) // the names now belong to another principal
 	}
-	fresh.situation.At, fresh.situation.Record, fresh.situation.Seen = at, c.situation.Record, nil
-	return fresh, nil
+	now := *fresh.its()
+	now.At = at
+	return Caller{principal: fresh.principal, situation: &now, record: c.record}, nil
 }

@@ -30,13 +30,13 @@ func TestRefusalsSayWhy(t *testing.T) {
 	as := func(change func(*policy.Principal, *Situation)) Caller {
 		p, s := user().Principal(), Situation{At: time.Unix(1, 0)}
 		change(&p, &s)
-		return NewCaller(p, s)
+		return NewCaller(&p, &s)
 	}
 	other := as(func(p *policy.Principal, _ *Situation) {
 		p.Account = "444455556666"
 		p.ARN.Account = p.Account
 	})
-	stranger := NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{At: time.Unix(1, 0)})
+	stranger := NewCaller(&policy.Principal{Kind: policy.Anonymous}, &Situation{At: time.Unix(1, 0)})
 	session := as(func(_ *policy.Principal, s *Situation) {
 		s.Session = document(t, `{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}`)
 	})

@@ -17,12 +17,12 @@ type account struct {
 	user *policy.Document
 }
 
-func (a account) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
-	return authz.PrincipalLaws{Identity: []*policy.Document{a.user}}, nil
+func (a account) Principal(context.Context, *policy.Principal) (*authz.PrincipalLaws, error) {
+	return &authz.PrincipalLaws{Identity: []*policy.Document{a.user}}, nil
 }
 
-func (a account) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
-	return authz.ResourceLaws{Owner: a.id}, nil
+func (a account) Resource(context.Context, arn.ARN, time.Time) (*authz.ResourceLaws, error) {
+	return &authz.ResourceLaws{Owner: a.id}, nil
 }
 
 func (account) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
@@ -33,7 +33,7 @@ func (account) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, erro
 	return authz.ObjectLaws{}, nil
 }
 
-func (account) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+func (account) Grants(context.Context, arn.ARN, *policy.Principal) ([]*policy.Document, error) {
 	return nil, nil
 }
 
@@ -50,9 +50,9 @@ func ExampleAuthority_Authorize() {
 	}
 	authority := authz.New(account{id, reads})
 	// Only gateway/authn makes callers, after it has verified a signature.
-	anna := authz.NewCaller(policy.Principal{
+	anna := authz.NewCaller(&policy.Principal{
 		Kind: policy.User, Account: id, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(id, "user/anna"),
-	}, authz.Situation{At: time.Unix(1, 0)})
+	}, &authz.Situation{At: time.Unix(1, 0)})
 
 	object, bucket := arn.Object("photos", "cat.jpg"), arn.Bucket("photos")
 	grant, err := authority.Authorize(context.Background(), anna,

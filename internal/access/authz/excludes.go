@@ -18,5 +18,5 @@ func (a *Authority) Excludes(ctx context.Context, c Caller, bucket string) (bool
 		return false, err
 	}
 	l := policy.Laws{Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ObjectLists: res.ACL != nil}
-	return l.Excludes(&c.principal), nil
+	return l.Excludes(c.principal), nil
 }

@@ -165,7 +165,7 @@ func TestKeysAreNotForStrangers(t *testing.T) {
 	asked := 0
 	_, err = g.Extend(t.Context(), asking(&asked, Need{Action: "kms:Decrypt", Resource: theKey()}))
 	denied(t, "an anonymous caller", err)
-	bearer := NewCaller(policy.Principal{Kind: policy.WebIdentity, Provider: "accounts.example.com"}, Situation{})
+	bearer := NewCaller(&policy.Principal{Kind: policy.WebIdentity, Provider: "accounts.example.com"}, &Situation{})
 	_, err = a.Authorize(t.Context(), bearer, Need{Action: "kms:Decrypt", Resource: theKey()})
 	denied(t, "a web identity", err)
 }

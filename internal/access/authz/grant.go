@@ -43,9 +43,9 @@ type decision struct {
 // basis is what the first decision and all that extend it have in common.
 type basis struct {
 	authority *Authority
-	caller    Caller        // decided is when it was looked up
-	laws      PrincipalLaws // the caller's laws at the decision
-	work      *policy.Work  // work of all decisions on the request
+	caller    Caller         // decided is when it was looked up
+	laws      *PrincipalLaws // the caller's laws at the decision
+	work      *policy.Work   // work of all decisions on the request
 }
 
 // firstGrant is a grant with its decision, and with room for the usual number of needs and
@@ -56,7 +56,6 @@ type firstGrant struct {
 	basis basis
 	held  [3]permission
 	laws  [1]lawsOf
-	room  ResourceLaws
 }
 
 // widerGrant is a firstGrant that extends another decision.
@@ -251,7 +250,7 @@ func (g Grant) Note(name string, values ...string) {
 	if g.g == nil {
 		return
 	}
-	if r := g.g.caller.Record(); r != nil {
+	if r := g.g.caller.record; r != nil {
 		r.Note(name, values...)
 	}
 }

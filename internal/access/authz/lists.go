@@ -17,8 +17,7 @@ type ObjectLaws struct {
 
 // lookups caches the laws of the resources of one request.
 type lookups struct {
-	laws    []lawsOf      // few: needs concern one or two resources
-	room    *ResourceLaws // for the laws of the first one; may be nil
+	laws    []lawsOf // few: needs concern one or two resources
 	objects []judged
 	tagged  bool // tags of an object were looked up
 }
@@ -66,14 +65,10 @@ func (d *decision) resource(ctx context.Context, n *Need) (*ResourceLaws, error)
 	if n.Asked != nil && !ofBucket {
 		res = n.Asked.Laws()
 	} else {
-		if res = d.on.room; res == nil {
-			res = new(ResourceLaws)
-		}
 		var err error
-		if *res, err = d.authority.facts.Resource(ctx, at, d.caller.situation.At); err != nil {
+		if res, err = d.authority.facts.Resource(ctx, at, d.caller.situation.At); err != nil {
 			return nil, err
 		}
-		d.on.room = nil
 	}
 	if res.HasGrants {
 		grants, err := d.authority.facts.Grants(ctx, at, d.caller.principal)

@@ -14,12 +14,12 @@ import (
 const foreign = "444455556666"
 
 func stranger() Caller {
-	return NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{At: time.Unix(1, 0)})
+	return NewCaller(&policy.Principal{Kind: policy.Anonymous}, &Situation{At: time.Unix(1, 0)})
 }
 
 func rootOf(account string) Caller {
-	return NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account},
-		Situation{At: time.Unix(1, 0)})
+	return NewCaller(&policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account},
+		&Situation{At: time.Unix(1, 0)})
 }
 
 func everybodyMay(actions ...policy.Action) *policy.Document {

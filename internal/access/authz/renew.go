@@ -27,7 +27,7 @@ func (g Grant) Stands() (seen any, ok bool) {
 	if g.g == nil || g.g.seen == nil {
 		return nil, false
 	}
-	now, s := g.g.caller.Now(), &g.g.caller.situation
+	now, s := g.g.caller.Now(), g.g.caller.situation
 	switch age := now.Sub(s.At); {
 	case age < 0 || age > standsFor, passed(s.Until, now), g.g.timed():
 		return nil, false

@@ -82,8 +82,9 @@ func TestUnreadablePolicies(t *testing.T) {
 		_, err := New(w).Authorize(t.Context(), user(), Need{Action: action, Resource: arn.Object("b", "k")})
 		denied(t, string(action), err)
 	}
-	root := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)},
-		Situation{})
+	root := NewCaller(&policy.Principal{
+		Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account),
+	}, &Situation{})
 	for action, allowed := range map[policy.Action]bool{"s3:PutBucketPolicy": true, "s3:ListBucket": false} {
 		t.Run(fmt.Sprint(action), func(t *testing.T) {
 			if _, err := New(w).Authorize(t.Context(), root, Need{

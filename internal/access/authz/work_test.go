@@ -26,8 +26,8 @@ func TestOneBudgetForARequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account)},
-		Situation{Session: []*policy.Document{d}})
+	c := NewCaller(&policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account)},
+		&Situation{Session: []*policy.Document{d}})
 	needs := func(n int, key string) (all []Need) {
 		for i := range n {
 			all = append(all, Need{

@@ -41,7 +41,7 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 	if err != nil || !public.BlockPublicACLs {
 		return err
 	}
-	if g.Caller().Principal().Account != b.Owner {
+	if g.Caller().Account() != b.Owner {
 		return fault.Of(fault.AccessDenied)
 	}
 	return preventedBy(g, action, on, "public ACLs", "BlockPublicAcls")

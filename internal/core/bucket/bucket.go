@@ -110,7 +110,7 @@ func (s *Store) AllowCustomerKeys() { s.customer = CustomerKeysUnset }
 
 // ServeFrom sets what is known about the networks that requests come from. It must be
 // called before the first request.
-func (s *Store) ServeFrom(p policy.Peers) { s.peers = p }
+func (s *Store) ServeFrom(p policy.Peers) { s.peers, s.known = p, newSettled() }
 
 // Region returns the region of every bucket.
 func (s *Store) Region() string { return s.region }

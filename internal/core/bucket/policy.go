@@ -130,7 +130,7 @@ func (s *Store) documents(r kv.Reader, b *Bucket) []*policy.Document {
 // checkPolicyCaller refuses callers of other accounts, whatever the policy allows
 // them (S3 API reference, PutBucketPolicy).
 func checkPolicyCaller(g authz.Grant, b *Bucket, method string) error {
-	if g.Caller().Principal().Account == b.Owner {
+	if g.Caller().Account() == b.Owner {
 		return nil
 	}
 	return fault.Of(fault.MethodNotAllowed).

@@ -52,8 +52,8 @@ func (o *Operator) Preview(
 		}
 		// A policy that can't be read denies everything, so everything that the proposed
 		// one allows is new.
-		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
-		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
+		before := slices.DeleteFunc(slices.Clone(laws.Documents), func(d *policy.Document) bool { return d == nil })
+		c.Before = policy.Laws{Resource: before, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
 		c.After = policy.Laws{
 			Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner,
 		}

@@ -18,7 +18,7 @@ func noPublicAccessBlock(member, value string) error {
 // checkOwner refuses callers of other accounts, whatever a policy allows: only the owner
 // decides what is public.
 func checkOwner(g authz.Grant, account string) error {
-	if account == "" || g.Caller().Principal().Account != account {
+	if account == "" || g.Caller().Account() != account {
 		return fault.Of(fault.AccessDenied)
 	}
 	return nil

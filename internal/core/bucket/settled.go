@@ -19,6 +19,7 @@ type settled struct {
 	documents []*policy.Document
 	account   AccountPublic
 	acl       *policy.Document
+	always    *authz.ResourceLaws // set if the laws do not depend on the time
 }
 
 // maxSettled bounds the cache of settled buckets, in bytes. The compiled policies are also in
@@ -42,21 +43,31 @@ func (s *Store) settle(r, plain kv.Reader, b *Bucket) (k *settled, keep bool, er
 	}
 	k.account, err = readAccountPublic(r, b.Owner)
 	k.documents = slices.Clip(k.documents)
+	if err == nil && k.account.From.IsZero() && k.account.Until.IsZero() {
+		k.always = s.lawsAt(k, time.Time{})
+	}
 	return k, !slices.Contains(k.documents, nil), err
 }
 
 // lawsIn returns the laws that a bucket has at a time, in the state that r reads.
-func (s *Store) lawsIn(r kv.Reader, b *Bucket, at time.Time) (authz.ResourceLaws, error) {
+func (s *Store) lawsIn(r kv.Reader, b *Bucket, at time.Time) (*authz.ResourceLaws, error) {
 	k, _, err := s.settle(r, r, b)
 	if err != nil {
-		return authz.ResourceLaws{}, err
+		return nil, err
 	}
 	return s.laws(k, at), nil
 }
 
-// laws returns the laws at a time.
-func (s *Store) laws(k *settled, at time.Time) authz.ResourceLaws {
-	return authz.ResourceLaws{
+// laws returns the laws at a time. They may be shared and must not be modified.
+func (s *Store) laws(k *settled, at time.Time) *authz.ResourceLaws {
+	if k.always != nil {
+		return k.always
+	}
+	return s.lawsAt(k, at)
+}
+
+func (s *Store) lawsAt(k *settled, at time.Time) *authz.ResourceLaws {
+	return &authz.ResourceLaws{
 		Owner: k.bucket.Owner, Documents: k.documents, Peers: s.peers, Record: &k.bucket, ACL: k.acl,
 		Public: k.account.merge(&k.bucket, at), Until: k.account.nextChange(at),
 	}

@@ -72,7 +72,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 	}
 	b := Bucket{
 		Name:    in.Name,
-		Owner:   g.Caller().Principal().Account,
+		Owner:   g.Caller().Account(),
 		Region:  s.region,
 		Created: g.Caller().At().UTC().Truncate(time.Microsecond),
 		Settings: Settings{
@@ -250,14 +250,14 @@ func notEmpty(b *Bucket) error {
 // Laws returns the laws of a bucket and of everything in it at a time, or the zero laws if
 // the bucket does not exist. It asks for no grant, because authorization calls it (see
 // authz.Facts).
-func (s *Store) Laws(ctx context.Context, name string, at time.Time) (authz.ResourceLaws, error) {
+func (s *Store) Laws(ctx context.Context, name string, at time.Time) (*authz.ResourceLaws, error) {
 	if k, ok := s.known.Get(ctx, s.store, name); ok {
 		return s.laws(k, at), nil
 	}
 	return s.readLaws(ctx, strings.Clone(name), at)
 }
 
-func (s *Store) readLaws(ctx context.Context, name string, at time.Time) (authz.ResourceLaws, error) {
+func (s *Store) readLaws(ctx context.Context, name string, at time.Time) (*authz.ResourceLaws, error) {
 	k, err := s.known.Find(ctx, s.store, name, func(r *known.Reader) (*settled, bool, error) {
 		b, found, err := find(r, name)
 		if err != nil || !found { // names that strangers make up are not kept
@@ -266,7 +266,7 @@ func (s *Store) readLaws(ctx context.Context, name string, at time.Time) (authz.
 		return s.settle(r, r.Plain(), &b)
 	})
 	if err != nil || k == nil {
-		return authz.ResourceLaws{}, err
+		return &authz.ResourceLaws{}, err
 	}
 	return s.laws(k, at), nil
 }
@@ -299,7 +299,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 				With("ArgumentName", "max-buckets")
 		}
 	}
-	owner := g.Caller().Principal().Account
+	owner := g.Caller().Account()
 	if owner == "" {
 		return Listing{}, fault.Of(fault.AccessDenied)
 	}

@@ -22,8 +22,8 @@ func remoteEdge() *edge {
 
 // sender is the caller whom an edge's credential makes.
 func sender(accessKeyID string, at time.Time) authz.Caller {
-	return authz.NewCaller(policy.Principal{Kind: policy.Service, Name: Service},
-		authz.Situation{At: at, AccessKeyID: accessKeyID})
+	return authz.NewCaller(&policy.Principal{Kind: policy.Service, Name: Service},
+		&authz.Situation{At: at, AccessKeyID: accessKeyID})
 }
 
 // TestEdges: an edge gets its own distributions as soon as they change, and gets nothing after

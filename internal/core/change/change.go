@@ -31,7 +31,7 @@ var ErrStale = errors.New("change: what the decision read has changed")
 // are durable, or fn returned ErrUnchanged.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
 	caller := g.Caller()
-	if caller.Principal().Kind == policy.Nobody {
+	if caller.Kind() == policy.Nobody {
 		return fault.Of(fault.AccessDenied)
 	}
 	g.Inside(true)

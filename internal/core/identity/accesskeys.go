@@ -37,7 +37,7 @@ func DemandRoot(r kv.Reader, g authz.Grant, account string, action policy.Action
 	if err := g.Demand(action, arn.Root(account)); err != nil {
 		return Account{}, err
 	}
-	if g.Caller().Principal().Kind != policy.AccountRoot {
+	if g.Caller().Kind() != policy.AccountRoot {
 		return Account{}, fault.Of(fault.AccessDenied)
 	}
 	a, found, err := readAccount(r, account)

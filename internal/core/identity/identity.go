@@ -6,8 +6,8 @@ package identity
 import (
 	"time"
 
+	"watertight/internal/access/authz"
 	"watertight/internal/access/credential"
-	"watertight/internal/access/policy"
 	"watertight/internal/core/known"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
@@ -62,7 +62,7 @@ type Store struct {
 	store     kv.Store
 	devices   Devices
 	sessions  Sessions
-	root      []*policy.Document
+	rootLaws  authz.PrincipalLaws
 	documents *Documents
 	published map[string]*ManagedPolicy // AWS's managed policies, by ARN
 	laws      laws

@@ -136,9 +136,9 @@ func TestLookup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, found, err := s.Lookup(t.Context(), k.AccessKeyID)
-	if err != nil || !found || !c.Active || c.Secret != k.Secret || c.AccessKeyID != k.AccessKeyID {
-		t.Fatal(found, err)
+	c, err := s.Lookup(t.Context(), k.AccessKeyID)
+	if err != nil || c == nil || !c.Active || c.Secret != k.Secret || c.AccessKeyID != k.AccessKeyID {
+		t.Fatal(c, err)
 	}
 	p := c.Principal
 	if p.Kind != policy.AccountRoot || p.Account != a.ID || p.ARN.String() != "arn:aws:iam::"+a.ID+":root" ||
@@ -146,8 +146,8 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for _, id := range []string{"", "AKIAAAAAAAAAAAAAAAAA", "x/../../i/a/" + a.ID, strings.Repeat("A", 5000), "\x00"} {
-		if _, found, err := s.Lookup(t.Context(), id); found || err != nil {
-			t.Errorf("%.20q: %v %v", id, found, err)
+		if c, err := s.Lookup(t.Context(), id); c != nil || err != nil {
+			t.Errorf("%.20q: %v %v", id, c, err)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestKeyIDIsTakenOnce(t *testing.T) {
 
 func TestOnlyRootHasLaws(t *testing.T) {
 	s, _ := open(t)
-	root, err := s.Laws(t.Context(), RootPrincipal("111122223333"))
+	root, err := s.Laws(t.Context(), new(RootPrincipal("111122223333")))
 	if err != nil || len(root.Identity) != 1 || root.Boundary != nil {
 		t.Fatal(root, err)
 	}
@@ -204,7 +204,7 @@ func TestOnlyRootHasLaws(t *testing.T) {
 	for _, k := range []policy.PrincipalKind{
 		policy.Nobody, policy.Anonymous, policy.User, policy.RoleSession, policy.FederatedUser, policy.Service,
 	} {
-		if laws, err := s.Laws(t.Context(), policy.Principal{
+		if laws, err := s.Laws(t.Context(), &policy.Principal{
 			Kind: k, Account: "111122223333",
 		}); err != nil || len(laws.Identity)+len(laws.Boundary) != 0 {
 			t.Error(k, laws, err)
@@ -251,8 +251,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, found, err := s.Lookup(b.Context(), k.AccessKeyID); err != nil || !found {
-			b.Fatal(found, err)
+		if c, err := s.Lookup(b.Context(), k.AccessKeyID); err != nil || c == nil {
+			b.Fatal(c, err)
 		}
 	}
 }
@@ -268,12 +268,12 @@ func TestResetRootKeys(t *testing.T) {
 	if err != nil || k.AccessKeyID == old.AccessKeyID || k.Secret == old.Secret {
 		t.Fatal("the key is not new", err)
 	}
-	if _, found, err := s.Lookup(t.Context(), old.AccessKeyID); found || err != nil {
+	if c, err := s.Lookup(t.Context(), old.AccessKeyID); c != nil || err != nil {
 		t.Errorf("the old key still exists: %v", err)
 	}
-	c, found, err := s.Lookup(t.Context(), k.AccessKeyID)
-	if err != nil || !found || c.Secret != k.Secret || c.Principal.Account != a.ID {
-		t.Errorf("the new key: %v, %v", found, err)
+	c, err := s.Lookup(t.Context(), k.AccessKeyID)
+	if err != nil || c == nil || c.Secret != k.Secret || c.Principal.Account != a.ID {
+		t.Errorf("the new key: %v, %v", c, err)
 	}
 	if _, err := NewOperator(s).ResetRootKeys(t.Context(), nil, "999999999999", time.Unix(2, 0)); err == nil {
 		t.Error("an account that does not exist got a key")

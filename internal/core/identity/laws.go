@@ -28,15 +28,15 @@ func newLaws() laws {
 }
 
 // RootLaws returns the laws of root users: a policy that allows everything.
-func (s *Store) RootLaws() []*policy.Document { return s.root }
+func (s *Store) RootLaws() []*policy.Document { return s.rootLaws.Identity }
 
 // Laws returns the laws of a principal, for authz.Facts: the built-in policy of root users;
 // the inline and managed policies of users, of their groups and of the roles of sessions;
 // and permissions boundaries. A deleted principal has no laws.
-func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
+func (s *Store) Laws(ctx context.Context, p *policy.Principal) (*authz.PrincipalLaws, error) {
 	switch p.Kind {
 	case policy.AccountRoot:
-		return authz.PrincipalLaws{Identity: s.root}, nil
+		return &s.rootLaws, nil
 	case policy.User:
 		return s.lawsOfEntity(ctx, p.Account, p.ID, User)
 	case policy.RoleSession:
@@ -45,20 +45,20 @@ func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLa
 	case policy.FederatedUser:
 		return s.lawsOfIssuer(ctx, p)
 	default:
-		return authz.PrincipalLaws{}, nil
+		return &authz.PrincipalLaws{}, nil
 	}
 }
 
 // lawsOfEntity returns the laws of a user or role, by its unique id.
-func (s *Store) lawsOfEntity(ctx context.Context, account, id string, kind EntityKind) (authz.PrincipalLaws, error) {
+func (s *Store) lawsOfEntity(ctx context.Context, account, id string, kind EntityKind) (*authz.PrincipalLaws, error) {
 	if l, ok := s.laws.Get(ctx, s.store, id); ok {
-		return *l, nil
+		return l, nil
 	}
 	return s.readLaws(ctx, account, strings.Clone(id), kind)
 }
 
-func (s *Store) readLaws(ctx context.Context, account, id string, kind EntityKind) (authz.PrincipalLaws, error) {
-	l, err := s.laws.Find(ctx, s.store, id, func(r *known.Reader) (*authz.PrincipalLaws, bool, error) {
+func (s *Store) readLaws(ctx context.Context, account, id string, kind EntityKind) (*authz.PrincipalLaws, error) {
+	return s.laws.Find(ctx, s.store, id, func(r *known.Reader) (*authz.PrincipalLaws, bool, error) {
 		out := new(authz.PrincipalLaws)
 		if _, err := r.Get(generationKey(account)); err != nil {
 			return nil, false, err
@@ -70,27 +70,24 @@ func (s *Store) readLaws(ctx context.Context, account, id string, kind EntityKin
 		*out, err = s.LawsOf(r.Plain(), e)
 		return out, err == nil, err
 	})
-	if err != nil {
-		return authz.PrincipalLaws{}, err
-	}
-	return *l, nil
 }
 
 // lawsOfIssuer returns the laws of the user who created a federated user's session.
-func (s *Store) lawsOfIssuer(ctx context.Context, p policy.Principal) (out authz.PrincipalLaws, err error) {
+func (s *Store) lawsOfIssuer(ctx context.Context, p *policy.Principal) (*authz.PrincipalLaws, error) {
+	out := new(authz.PrincipalLaws)
 	if p.Issuer.Account != p.Account {
-		return authz.PrincipalLaws{}, nil
+		return out, nil
 	}
 	if p.Issuer.Resource == "root" {
-		return authz.PrincipalLaws{Identity: s.root}, nil
+		return &s.rootLaws, nil
 	}
-	err = s.store.View(ctx, func(r kv.Reader) error {
+	err := s.store.View(ctx, func(r kv.Reader) error {
 		name := p.Issuer.Resource[strings.LastIndexByte(p.Issuer.Resource, '/')+1:]
 		u, err := FindEntity(r, p.Account, User, name)
 		if err != nil || u == nil || u.ARN() != p.Issuer {
 			return err
 		}
-		out, err = s.LawsOf(r, u)
+		*out, err = s.LawsOf(r, u)
 		return err
 	})
 	return out, err

@@ -75,11 +75,11 @@ func BenchmarkRequests(b *testing.B) {
 			h := newHouse(b)
 			keys := crowd(b, h, size.users, size.policies)
 			request := func(i int) {
-				c, found, err := h.Lookup(b.Context(), keys[i%len(keys)])
-				if err != nil || !found {
+				c, err := h.Lookup(b.Context(), keys[i%len(keys)])
+				if err != nil || c == nil {
 					b.Fatal(err)
 				}
-				if l, err := h.Laws(b.Context(), c.Principal); err != nil || len(l.Identity) != 5 {
+				if l, err := h.Laws(b.Context(), &c.Principal); err != nil || len(l.Identity) != 5 {
 					b.Fatal(len(l.Identity), err)
 				}
 			}
@@ -101,7 +101,7 @@ func BenchmarkLookupOfUser(b *testing.B) {
 	h.ok(err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, found, err := h.Lookup(b.Context(), k.AccessKeyID); err != nil || !found {
+		if c, err := h.Lookup(b.Context(), k.AccessKeyID); err != nil || c == nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
@@ -30,7 +31,7 @@ func New(store kv.Store, rooms Rooms) (*Store, error) {
 		return nil, fmt.Errorf("identity: AWS's managed policies: %w", err)
 	}
 	return &Store{
-		store: store, devices: rooms.Devices, sessions: rooms.Sessions, root: root,
+		store: store, devices: rooms.Devices, sessions: rooms.Sessions, rootLaws: authz.PrincipalLaws{Identity: root},
 		documents: NewDocuments(maxDocuments), published: published, laws: newLaws(),
 		credentials: newCredentials(),
 	}, nil
@@ -94,18 +95,19 @@ func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err erro
 	return k.owner, found, err
 }
 
-// Lookup returns the credential of a long-lived key, against which signatures are verified;
-// found is false if the key does not exist. An inactive key is found, too; the caller
-// refuses it. Lookup asks for no grant, because it runs before the caller is identified.
-func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
+// Lookup returns the credential of a long-lived key, against which signatures are verified, or
+// nil if the key does not exist. An inactive key is found, too; the caller refuses it. The
+// credential is shared and must not be modified. Lookup asks for no grant, because it runs
+// before the caller is identified.
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (*credential.Credential, error) {
 	if c, ok := s.credentials.Get(ctx, s.store, accessKeyID); ok {
-		return *c, true, nil
+		return c, nil
 	}
 	return s.lookup(ctx, strings.Clone(accessKeyID))
 }
 
-func (s *Store) lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
-	stored, err := s.credentials.Find(ctx, s.store, accessKeyID,
+func (s *Store) lookup(ctx context.Context, accessKeyID string) (*credential.Credential, error) {
+	return s.credentials.Find(ctx, s.store, accessKeyID,
 		func(r *known.Reader) (*credential.Credential, bool, error) {
 			k, ok, err := FindCredential(r, accessKeyID)
 			if err != nil || !ok { // ids that strangers make up are not kept
@@ -113,10 +115,6 @@ func (s *Store) lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 			}
 			return &k.Credential, true, nil
 		})
-	if err != nil || stored == nil {
-		return credential.Credential{}, false, err
-	}
-	return *stored, true, nil
 }
 
 // maxCredentials bounds the cache of access keys, in bytes.

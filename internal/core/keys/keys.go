@@ -129,7 +129,7 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 func (r *Ring) Generate(
 	ctx context.Context, g authz.Grant, choice Choice, binding []byte,
 ) (plain seal.StreamKey, wrapped []byte, err error) {
-	if g.Caller().Principal().Kind == policy.Nobody {
+	if g.Caller().Kind() == policy.Nobody {
 		return plain, nil, fault.Of(fault.AccessDenied)
 	}
 	if choice.kms != nil {
@@ -180,7 +180,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 func (r *Ring) Open(
 	ctx context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
 ) (plain seal.StreamKey, err error) {
-	if g.Caller().Principal().Kind == policy.Nobody {
+	if g.Caller().Kind() == policy.Nobody {
 		return plain, fault.Of(fault.AccessDenied)
 	}
 	if choice.kms != nil {

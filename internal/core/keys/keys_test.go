@@ -20,8 +20,8 @@ import (
 func grant(t testing.TB) authz.Grant {
 	t.Helper()
 	c := authz.NewCaller(
-		policy.Principal{Kind: policy.AccountRoot, Account: "111122223333", ARN: arn.Root("111122223333")},
-		authz.Situation{},
+		&policy.Principal{Kind: policy.AccountRoot, Account: "111122223333", ARN: arn.Root("111122223333")},
+		&authz.Situation{},
 	)
 	g, err := authz.Judge(t.Context(), authz.New(nil), c, authz.Open[struct{}]("a test"), &struct{}{})
 	if err != nil {

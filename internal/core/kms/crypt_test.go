@@ -428,7 +428,7 @@ func TestPlaintextInPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inPlain := authz.NewCaller(coretest.RootAt(coretest.Account, e.at).Principal(), authz.Situation{At: e.at})
+	inPlain := authz.NewCaller(new(coretest.RootAt(coretest.Account, e.at).Principal()), &authz.Situation{At: e.at})
 	for action, use := range map[policy.Action]func(authz.Grant) error{
 		"kms:Encrypt": func(g authz.Grant) error {
 			_, err := e.Encrypt(t.Context(), g, EncryptInput{Key: m.ID, Plaintext: Secret("x")})

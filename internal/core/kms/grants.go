@@ -146,7 +146,7 @@ func (s *Store) CreateGrant(ctx context.Context, g authz.Grant, in GrantInput) (
 		if checked != nil {
 			return checked
 		}
-		made, isNew, err := s.newGrant(tx, g.Caller().Principal().Account, k, &in, at)
+		made, isNew, err := s.newGrant(tx, g.Caller().Account(), k, &in, at)
 		if err != nil {
 			return err
 		}
@@ -271,11 +271,11 @@ func principalsOf(p *policy.Principal) []string {
 
 // GrantsTo returns what the grants of a key allow a principal, for authz.Facts. It does not
 // read the grants to other principals.
-func (s *Store) GrantsTo(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+func (s *Store) GrantsTo(ctx context.Context, key arn.ARN, to *policy.Principal) ([]*policy.Document, error) {
 	id, _ := strings.CutPrefix(key.Resource, "key/")
 	var laws []policy.KeyGrant
 	err := s.store.View(ctx, func(r kv.Reader) error {
-		for _, name := range principalsOf(&to) {
+		for _, name := range principalsOf(to) {
 			if name == "" {
 				continue
 			}

@@ -406,11 +406,11 @@ func TestGrantsAreFew(t *testing.T) {
 		t.Error(err)
 	}
 	bob, nobody := e.person(coretest.Account, "bob").Principal(), policy.Principal{Kind: policy.Anonymous}
-	docs, err := e.GrantsTo(t.Context(), m.ARN, bob)
+	docs, err := e.GrantsTo(t.Context(), m.ARN, &bob)
 	if err != nil || len(docs) != 1 || len(docs[0].Statements()) != 1 {
 		t.Error(docs, err)
 	}
-	if docs, err := e.GrantsTo(t.Context(), m.ARN, nobody); err != nil || docs != nil {
+	if docs, err := e.GrantsTo(t.Context(), m.ARN, &nobody); err != nil || docs != nil {
 		t.Error(docs, err)
 	}
 	e.change(m.ID, func(k *keyRecord) {
@@ -422,7 +422,7 @@ func TestGrantsAreFew(t *testing.T) {
 	if err := e.dropGrants(t.Context(), m.ID, e.at); err != nil {
 		t.Fatal(err)
 	}
-	if docs, err := e.GrantsTo(t.Context(), m.ARN, bob); err != nil || docs != nil {
+	if docs, err := e.GrantsTo(t.Context(), m.ARN, &bob); err != nil || docs != nil {
 		t.Error("a destroyed key's grants still exist:", docs, err)
 	}
 }

@@ -185,7 +185,7 @@ func (k *keyRecord) described(alias string, at time.Time) Subject {
 
 // account returns the account of the grant's caller.
 func account(g authz.Grant) (string, error) {
-	a := g.Caller().Principal().Account
+	a := g.Caller().Account()
 	if a == "" {
 		return "", fault.Of(fault.AccessDenied)
 	}

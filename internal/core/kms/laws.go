@@ -19,8 +19,8 @@ func IsKey(a arn.ARN) bool { return a.Service == "kms" && strings.HasPrefix(a.Re
 // Laws returns the laws of the key with an ARN, for authz.Facts. Only what the key's policy
 // allows is allowed, whatever IAM policies say. For a key that does not exist, nothing is
 // allowed. A policy that cannot be read denies everything.
-func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz.ResourceLaws, err error) {
-	laws = authz.ResourceLaws{Owner: key.Account, MustAllow: true} // of a key that does not exist
+func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws *authz.ResourceLaws, err error) {
+	laws = &authz.ResourceLaws{Owner: key.Account, MustAllow: true} // of a key that does not exist
 	id, _ := strings.CutPrefix(key.Resource, "key/")
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, err := s.findID(r, key.Account, key.Region, id, at)
@@ -30,7 +30,7 @@ func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz
 		case err != nil:
 			return err
 		}
-		laws = *s.lawsOf(k)
+		laws = s.lawsOf(k)
 		return nil
 	})
 	return laws, err

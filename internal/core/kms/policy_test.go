@@ -193,7 +193,7 @@ func TestPolicyBindsTheNextRequest(t *testing.T) {
 	}
 	p := alice.Principal()
 	p.ID = userID("another")
-	if _, err := e.ask(a, authz.NewCaller(p, authz.Situation{At: e.at}), "kms:Decrypt", m.ARN, nil); err == nil {
+	if _, err := e.ask(a, authz.NewCaller(&p, &authz.Situation{At: e.at}), "kms:Decrypt", m.ARN, nil); err == nil {
 		t.Error("a new user with the same name may use the key")
 	}
 	e.change(m.ID, func(k *keyRecord) { k.setPolicy("{", nil) })

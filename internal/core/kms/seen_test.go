@@ -32,7 +32,7 @@ func TestExtendedGrantsStand(t *testing.T) {
 			m := e.create(CreateInput{})
 			witness := kv.Witnessed(t.Context())
 			who := e.person(coretest.Account, "both")
-			caller := authz.NewCaller(who.Principal(), authz.Situation{
+			caller := authz.NewCaller(new(who.Principal()), &authz.Situation{
 				At: e.at, Now: func() time.Time { return e.at }, Seen: witness,
 			})
 			g, err := a.Authorize(witness, caller, authz.Need{Action: "s3:PutObject", Resource: arn.Object("b", "k")})

@@ -37,14 +37,15 @@ func (s *Store) ExtendToBoth(ctx context.Context, g authz.Grant, u Use) (authz.G
 func (s *Store) extend(
 	ctx context.Context, g authz.Grant, u Use, actions [2]policy.Action,
 ) (authz.Grant, Key, error) {
-	p := g.Caller().Principal()
-	if p.Account == "" && p.Kind != policy.Service {
+	c := g.Caller()
+	account := c.Account()
+	if account == "" && c.Kind() != policy.Service {
 		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS accepts signed requests only
 	}
 	x := &extension{actions: actions, of: u, useConditions: useConditions{s: s}}
 	wider, err := g.Extend(ctx, x)
-	if fault.Is(err, fault.NotFoundException) && s.namesManaged(p.Account, u.Key) {
-		if _, err := s.ManagedKey(ctx, p.Account); err != nil {
+	if fault.Is(err, fault.NotFoundException) && s.namesManaged(account, u.Key) {
+		if _, err := s.ManagedKey(ctx, account); err != nil {
 			return authz.Grant{}, Key{}, err
 		}
 		wider, err = g.Extend(ctx, x)
@@ -82,7 +83,7 @@ type extension struct {
 // Needs implements authz.Asker. It resolves the key of the use, and returns the needs for it. They have the laws of the
 // record that was found.
 func (x *extension) Needs(ctx context.Context, c authz.Caller) ([]authz.Need, error) {
-	account := c.Principal().Account
+	account := c.Account()
 	x.useConditions = useConditions{s: x.s, use: &x.of, at: c.At()}
 	var err error
 	if x.key, x.alias, err = x.s.findNow(ctx, account, x.of.Key, x.at); err != nil {

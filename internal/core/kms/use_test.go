@@ -23,11 +23,11 @@ type truth struct {
 	iam  map[string][]*policy.Document // by unique id
 }
 
-func (f *truth) Principal(_ context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
-	return authz.PrincipalLaws{Identity: f.iam[p.ID]}, nil
+func (f *truth) Principal(_ context.Context, p *policy.Principal) (*authz.PrincipalLaws, error) {
+	return &authz.PrincipalLaws{Identity: f.iam[p.ID]}, nil
 }
 
-func (f *truth) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.ResourceLaws, error) {
+func (f *truth) Resource(ctx context.Context, r arn.ARN, at time.Time) (*authz.ResourceLaws, error) {
 	if IsKey(r) {
 		return f.keys.Laws(ctx, r, at)
 	}
@@ -35,9 +35,9 @@ func (f *truth) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Re
 	if _, isBucket := r.BucketOf(); isBucket { // its policy lets everyone put objects
 		d, err := policy.Parse(policy.Resource, []byte(`{"Statement":{"Effect":"Allow","Principal":"*",`+
 			`"Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*"}}`))
-		return authz.ResourceLaws{Owner: coretest.Account, Documents: []*policy.Document{d}}, err
+		return &authz.ResourceLaws{Owner: coretest.Account, Documents: []*policy.Document{d}}, err
 	}
-	return authz.ResourceLaws{Owner: owner}, nil
+	return &authz.ResourceLaws{Owner: owner}, nil
 }
 
 func (f *truth) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
@@ -48,7 +48,7 @@ func (f *truth) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, err
 	return authz.ObjectLaws{}, nil
 }
 
-func (f *truth) Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+func (f *truth) Grants(ctx context.Context, key arn.ARN, to *policy.Principal) ([]*policy.Document, error) {
 	return f.keys.GrantsTo(ctx, key, to)
 }
 
@@ -70,14 +70,14 @@ func (e *env) person(account, name string) authz.Caller {
 		At: e.at, SecureChannel: true, Now: func() time.Time { return e.at },
 	}
 	if name == "root" {
-		return authz.NewCaller(policy.Principal{
+		return authz.NewCaller(&policy.Principal{
 			Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account,
-		}, s)
+		}, &s)
 	}
-	return authz.NewCaller(policy.Principal{
+	return authz.NewCaller(&policy.Principal{
 		Kind: policy.User, Account: account, ID: userID(name), Name: name,
 		ARN: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "user/" + name},
-	}, s)
+	}, &s)
 }
 
 func userID(name string) string {
@@ -160,7 +160,7 @@ func TestExtendTo(t *testing.T) {
 			code: "AccessDenied",
 		},
 		"an anonymous caller": {
-			who: authz.NewCaller(policy.Principal{Kind: policy.Anonymous}, authz.Situation{At: e.at}),
+			who: authz.NewCaller(&policy.Principal{Kind: policy.Anonymous}, &authz.Situation{At: e.at}),
 			key: plain.ARN.String(), code: "AccessDenied",
 		},
 		"what is no name of a key at all": {

@@ -124,7 +124,7 @@ func TestTheRootUsersName(t *testing.T) {
 			"iam:CreateVirtualMFADevice"), path, name, nil)
 		return err
 	}
-	user := authz.NewCaller(u.Principal(), authz.Situation{At: time.Unix(1_700_000_000, 0)})
+	user := authz.NewCaller(new(u.Principal()), &authz.Situation{At: time.Unix(1_700_000_000, 0)})
 	root := coretest.Root(coretest.Account, nil)
 	h.Fails(create(user, "/", RootDevice), "AccessDenied")
 	h.Fails(create(user, "/", "Root-Account-MFA-device"), "AccessDenied")

@@ -26,11 +26,11 @@ type laws struct {
 	all *policy.Document
 }
 
-func (l laws) Principal(_ context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
-	return authz.PrincipalLaws{Identity: []*policy.Document{l.all}}, nil
+func (l laws) Principal(_ context.Context, p *policy.Principal) (*authz.PrincipalLaws, error) {
+	return &authz.PrincipalLaws{Identity: []*policy.Document{l.all}}, nil
 }
 
-func (l laws) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.ResourceLaws, error) {
+func (l laws) Resource(ctx context.Context, r arn.ARN, at time.Time) (*authz.ResourceLaws, error) {
 	name, _ := r.BucketOf()
 	return l.buckets.Laws(ctx, name, at)
 }
@@ -40,7 +40,7 @@ func (l laws) Object(ctx context.Context, r arn.ARN, version *string) (authz.Obj
 	return l.objects.Laws(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 }
 
-func (laws) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+func (laws) Grants(context.Context, arn.ARN, *policy.Principal) ([]*policy.Document, error) {
 	return nil, nil
 }
 

@@ -72,7 +72,7 @@ func (s *Store) mayUseKMS(g authz.Grant) error {
 	switch c := g.Caller(); {
 	case s.kms == nil:
 		return fault.Of(fault.NotImplemented).With("Header", encryptionHeader)
-	case c.Principal().Kind == policy.Nobody, c.Anonymous():
+	case c.Kind() == policy.Nobody, c.Anonymous():
 		return fault.Of(fault.AccessDenied)
 	case !c.SecureChannel():
 		return fault.New(fault.InvalidRequest,

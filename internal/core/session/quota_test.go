@@ -55,7 +55,7 @@ func (h house) grant(c caller, needs ...authz.Need) authz.Grant {
 		needs = []authz.Need{{Action: "s3:ListAllMyBuckets", Resource: arn.Any()}}
 	}
 	return coretest.GrantAll(h.T,
-		authz.NewCaller(c.principal, authz.Situation{
+		authz.NewCaller(&c.principal, &authz.Situation{
 			At: time.Unix(c.at, 0), AccessKeyID: c.key, SecureChannel: true,
 		}), needs...)
 }

@@ -72,10 +72,11 @@ type Operator struct{ store kv.Store }
 // NewOperator returns the Operator of s.
 func NewOperator(s *Store) *Operator { return &Operator{s.store} }
 
-// Lookup returns the credential of any access key, against which signatures are verified;
-// found is false if the key does not exist. An inactive key is found, too; the caller
-// refuses it. Lookup asks for no grant, because it runs before the caller is identified.
-func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
+// Lookup returns the credential of any access key, against which signatures are verified, or
+// nil if the key does not exist. An inactive key is found, too; the caller refuses it. The
+// credential may be shared and must not be modified. Lookup asks for no grant, because it runs
+// before the caller is identified.
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (*credential.Credential, error) {
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)
 	}
@@ -84,14 +85,12 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 
 // lookupTemporary is Lookup for the keys of sessions. It is a separate function so that a
 // lookup of other keys does not allocate the variables that the view's closure captures.
-func (s *Store) lookupTemporary(
-	ctx context.Context, accessKeyID string,
-) (c credential.Credential, found bool, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		c, found, err = s.temporary(r, accessKeyID)
+func (s *Store) lookupTemporary(ctx context.Context, accessKeyID string) (c *credential.Credential, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		c, err = s.temporary(r, accessKeyID)
 		return err
 	})
-	return c, found, err
+	return c, err
 }
 
 // begin sets new credentials of a session and writes it, on behalf of the grant's caller,
@@ -150,26 +149,28 @@ func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	return m
 }
 
-// temporary returns the credential of a session if its origin is still valid.
-func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credential, bool, error) {
+// temporary returns the credential of a session if its origin is still valid, or nil.
+func (s *Store) temporary(r kv.Reader, accessKeyID string) (*credential.Credential, error) {
 	if identity.CheckKeyID(accessKeyID) != nil {
-		return credential.Credential{}, false, nil
+		return nil, nil
 	}
 	n, err := readSession(r, accessKeyID)
 	if err != nil || n == nil {
-		return credential.Credential{}, false, err
+		return nil, err
 	}
 	tags, ok, err := actor(r, n)
 	if err != nil || !ok {
-		return credential.Credential{}, false, err
+		return nil, err
 	}
-	c := credential.Credential{
+	c := &credential.Credential{
 		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
 		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, SourceIdentity: n.SourceIdentity,
 		Principal: n.Principal, Keys: n.conditionKeys(tags),
 	}
-	c.Session, err = s.sessionPolicies(r, n)
-	return c, err == nil, err
+	if c.Session, err = s.sessionPolicies(r, n); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // actor updates a session's principal from its user or role, and returns that entity's

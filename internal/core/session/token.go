@@ -69,7 +69,7 @@ func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInpu
 // long-lived keys may request one.
 func tokenLength(c authz.Caller, duration time.Duration, operation string) (time.Duration, error) {
 	longest, usual := maxToken, tokenDuration
-	switch c.Principal().Kind {
+	switch c.Kind() {
 	case policy.AccountRoot:
 		longest, usual = maxRootToken, maxRootToken
 	case policy.User:
@@ -83,7 +83,7 @@ func tokenLength(c authz.Caller, duration time.Duration, operation string) (time
 		duration = usual
 	}
 	// A root user who asks for more gets one hour.
-	if c.Principal().Kind == policy.AccountRoot {
+	if c.Kind() == policy.AccountRoot {
 		duration = min(duration, longest)
 	}
 	if duration < minDuration || duration > longest {
@@ -142,7 +142,7 @@ func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, e
 // MalformedPolicyDocument, PackedPolicyTooLarge.
 func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in FederateInput) (out Assumed, err error) {
 	c := g.Caller()
-	account := c.Principal().Account
+	account := c.Account()
 	at := FederatedARN(account, in.Name)
 	if err := g.Demand("sts:GetFederationToken", at); err != nil {
 		return out, err
@@ -179,11 +179,11 @@ func (s *Store) AccountOfKey(ctx context.Context, g authz.Grant, accessKeyID str
 	if err := g.Demand("sts:GetAccessKeyInfo", arn.Any()); err != nil {
 		return "", err
 	}
-	if c := g.Caller(); c.Temporary() && c.Principal().Kind != policy.RoleSession {
+	if c := g.Caller(); c.Temporary() && c.Kind() != policy.RoleSession {
 		return "", sessionsMayNot("GetAccessKeyInfo")
 	}
-	c, found, err := s.Lookup(ctx, accessKeyID)
-	if err != nil || !found {
+	c, err := s.Lookup(ctx, accessKeyID)
+	if err != nil || c == nil {
 		return "", err
 	}
 	return c.Principal.Account, nil

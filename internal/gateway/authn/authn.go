@@ -22,9 +22,10 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Credentials finds credentials by access key id; found is false if there is none.
+// Credentials finds credentials by access key id. Lookup returns nil if there is none. A
+// credential may be shared and must not be modified.
 type Credentials interface {
-	Lookup(ctx context.Context, accessKeyID string) (credential.Credential, bool, error)
+	Lookup(ctx context.Context, accessKeyID string) (*credential.Credential, error)
 }
 
 // Options configure an Identifier.
@@ -97,34 +98,35 @@ func claimed(r *protocol.Request, c *sigv4.Claim) {
 }
 
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
-	p := policy.Principal{Kind: policy.Anonymous}
 	from := i.origin(r)
 	s := situation(r, from)
 	s.Keys = conditionKeys(r, from, claim, i.options.Region, nil)
-	return authz.NewCaller(p, s)
+	return authz.NewCaller(&policy.Principal{Kind: policy.Anonymous}, &s)
 }
 
 // signer returns the caller who signed, at a time.
 func (i *Identifier) signer(
-	r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time,
+	r *protocol.Request, claim *sigv4.Claim, c *credential.Credential, at time.Time,
 ) authz.Caller {
-	by := &signer{i: i, request: r, claim: claim, credential: c, from: i.origin(r), at: at, arrived: r.At}
-	s := situation(r, by.from)
+	by := &signer{i: i, request: r, claim: claim, credential: c, from: i.origin(r), arrived: r.At}
+	by.situation = situation(r, by.from)
+	s := &by.situation
 	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
 	s.Temporary, s.Issued, s.MFAAt, s.SourceIdentity = c.Token != "", c.Issued, c.MFAAt, c.SourceIdentity
 	s.Asked, s.Again = by, by.again
-	return authz.NewCaller(c.Principal, s)
+	return authz.NewCaller(&c.Principal, s)
 }
 
 // signer is the sender of a verified request. Its condition keys are worked out when a
 // policy refers to one: most policies refer to none.
 type signer struct {
-	i           *Identifier
-	request     *protocol.Request
-	claim       *sigv4.Claim
-	credential  credential.Credential
-	from        origin
-	at, arrived time.Time
+	situation  authz.Situation
+	i          *Identifier
+	request    *protocol.Request
+	claim      *sigv4.Claim
+	credential *credential.Credential
+	from       origin
+	arrived    time.Time
 
 	once sync.Once
 	keys map[string][]string
@@ -137,13 +139,13 @@ func (s *signer) Values(name string) []string {
 		if _, aged := s.keys["s3:signatureage"]; aged { // its age is that at the beginning
 			s.keys["s3:signatureage"] = signatureAge(s.arrived, s.claim)
 		}
-		sessionKeys(s.keys, &s.credential, s.at)
+		sessionKeys(s.keys, s.credential, s.situation.At)
 	})
 	return s.keys[name]
 }
 
 func (s *signer) again(ctx context.Context, at time.Time) (authz.Caller, error) {
-	return s.i.again(ctx, s.request, s.claim, &s.credential, at)
+	return s.i.again(ctx, s.request, s.claim, s.credential, at)
 }
 
 // again looks up the sender of a verified request at a later time. The signature stays
@@ -152,11 +154,11 @@ func (s *signer) again(ctx context.Context, at time.Time) (authz.Caller, error) 
 func (i *Identifier) again(
 	ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time,
 ) (authz.Caller, error) {
-	c, found, err := i.credentials.Lookup(ctx, was.AccessKeyID)
+	c, err := i.credentials.Lookup(ctx, was.AccessKeyID)
 	switch {
 	case err != nil:
 		return authz.Caller{}, err
-	case !found, !c.Active, c.Principal.Kind == policy.Nobody,
+	case c == nil, !c.Active, c.Principal.Kind == policy.Nobody,
 		subtle.ConstantTimeCompare([]byte(c.Secret), []byte(was.Secret)) != 1:
 		return authz.Caller{}, unknownKey(was.AccessKeyID)
 	}
@@ -188,7 +190,7 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	}
 	body, err := claim.Body(key)
 	if err == nil && c.Principal.Kind == policy.Service {
-		caller, err := i.edgeCaller(ctx, r, claim, &c, r.At)
+		caller, err := i.edgeCaller(ctx, r, claim, c, r.At)
 		return caller, body, err
 	}
 	return i.signer(r, claim, c, r.At), body, err
@@ -198,20 +200,20 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 // unknown key as for a wrong signature.
 func (i *Identifier) verify(
 	ctx context.Context, claim *sigv4.Claim, at time.Time,
-) (credential.Credential, sigv4.Key, error) {
-	c, found, err := i.credentials.Lookup(ctx, claim.AccessKeyID)
+) (*credential.Credential, sigv4.Key, error) {
+	c, err := i.credentials.Lookup(ctx, claim.AccessKeyID)
 	if err != nil {
-		return credential.Credential{}, sigv4.Key{}, err
+		return nil, sigv4.Key{}, err
 	}
-	if !found || !c.Active || c.Principal.Kind == policy.Nobody {
+	if c == nil || !c.Active || c.Principal.Kind == policy.Nobody {
 		if err := claim.Verify(i.decoy); fault.Is(err, fault.InvalidURI) {
-			return credential.Credential{}, sigv4.Key{}, err
+			return nil, sigv4.Key{}, err
 		}
-		return credential.Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
+		return nil, sigv4.Key{}, unknownKey(claim.AccessKeyID)
 	}
 	if c.Principal.Kind != policy.Service { // the token of an edge's request names a distribution
 		if err := checkToken(c, claim.Token, at); err != nil {
-			return credential.Credential{}, sigv4.Key{}, err
+			return nil, sigv4.Key{}, err
 		}
 	}
 	key := i.keys.get(c, claim)
@@ -245,7 +247,7 @@ func unknownKey(id string) *fault.Error {
 }
 
 // checkToken checks that a session token belongs to the credential.
-func checkToken(c credential.Credential, token string, at time.Time) error {
+func checkToken(c *credential.Credential, token string, at time.Time) error {
 	switch {
 	case c.Token == "" && token != "":
 		return fault.Of(fault.InvalidToken)

@@ -46,9 +46,11 @@ func now() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) }
 // book is credentials in a map.
 type book map[string]credential.Credential
 
-func (b book) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
-	c, ok := b[id]
-	return c, ok, nil
+func (b book) Lookup(_ context.Context, id string) (*credential.Credential, error) {
+	if c, ok := b[id]; ok {
+		return &c, nil
+	}
+	return nil, nil
 }
 
 func user() policy.Principal {
@@ -398,8 +400,8 @@ func TestChangedSecret(t *testing.T) {
 
 type brokenBook struct{}
 
-func (brokenBook) Lookup(context.Context, string) (credential.Credential, bool, error) {
-	return credential.Credential{}, true, errors.New("no disk")
+func (brokenBook) Lookup(context.Context, string) (*credential.Credential, error) {
+	return &credential.Credential{}, errors.New("no disk")
 }
 
 func TestLookupFailsClosed(t *testing.T) {

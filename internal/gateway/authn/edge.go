@@ -30,7 +30,7 @@ func (i *Identifier) edgeCaller(
 	if i.options.Edges == nil || claim.Mode != sigv4.Header {
 		return authz.Caller{}, fault.Of(fault.AccessDenied)
 	}
-	from, principal := i.origin(r), c.Principal
+	from, principal := i.origin(r), &c.Principal
 	s := situation(r, origin{tls: from.tls, secure: from.secure}) // like the edge in process, it has no source address
 	s.At, s.AccessKeyID = at, c.AccessKeyID
 	switch {
@@ -43,19 +43,19 @@ func (i *Identifier) edgeCaller(
 		s.Keys = conditionKeys(r, from, claim, claim.Region, nil)
 		s.Keys["aws:sourcearn"], s.Keys["aws:sourceaccount"] = []string{as.SourceARN}, []string{as.SourceAccount}
 		r.Claimed.SourceARN = as.SourceARN
-		principal = policy.Principal{Kind: policy.Service, Name: as.Name}
+		principal = &policy.Principal{Kind: policy.Service, Name: as.Name}
 	default:
 		return authz.Caller{}, fault.Of(fault.AccessDenied)
 	}
 	s.Again = func(ctx context.Context, at time.Time) (authz.Caller, error) {
-		now, found, err := i.credentials.Lookup(ctx, c.AccessKeyID)
+		now, err := i.credentials.Lookup(ctx, c.AccessKeyID)
 		switch {
 		case err != nil:
 			return authz.Caller{}, err
-		case !found || !now.Active || now.Principal.Kind != policy.Service:
+		case now == nil || !now.Active || now.Principal.Kind != policy.Service:
 			return authz.Caller{}, unknownKey(c.AccessKeyID)
 		}
-		return i.edgeCaller(ctx, r, claim, &now, at)
+		return i.edgeCaller(ctx, r, claim, now, at)
 	}
-	return authz.NewCaller(principal, s), nil
+	return authz.NewCaller(principal, &s), nil
 }

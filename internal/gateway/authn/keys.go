@@ -36,7 +36,7 @@ func newKeyCache() *keyCache {
 // SigningKeys counts how often a signing key was kept.
 func (i *Identifier) SigningKeys() limit.Count { return i.keys.entries.Count() }
 
-func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
+func (k *keyCache) get(c *credential.Credential, claim *sigv4.Claim) sigv4.Key {
 	s := scope{c.AccessKeyID, claim.Date, claim.Region, claim.Service}
 	e, ok := k.entries.Get(s)
 	if ok && subtle.ConstantTimeCompare([]byte(e.secret), []byte(c.Secret)) == 1 {

@@ -53,5 +53,5 @@ func (i *Identifier) IdentifyService(r *protocol.Request, as *Service) (authz.Ca
 		}
 		s.Keys["s3:x-amz-content-sha256"] = []string{payload}
 	}
-	return authz.NewCaller(policy.Principal{Kind: policy.Service, Name: as.Name}, s), body, nil
+	return authz.NewCaller(&policy.Principal{Kind: policy.Service, Name: as.Name}, &s), body, nil
 }

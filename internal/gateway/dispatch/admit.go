@@ -14,7 +14,7 @@ import (
 // verified. Error: SlowDown.
 func hold(ctx context.Context, c authz.Caller) error {
 	held := limit.From(ctx)
-	switch c.Principal().Kind {
+	switch c.Kind() {
 	case policy.Nobody, policy.Anonymous:
 		return nil
 	case policy.AccountRoot:

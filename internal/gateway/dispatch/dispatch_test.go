@@ -33,19 +33,19 @@ type out struct {
 // facts implements authz.Facts. The zero value allows anonymous callers nothing.
 type facts struct{}
 
-func (facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
-	return authz.PrincipalLaws{}, nil
+func (facts) Principal(context.Context, *policy.Principal) (*authz.PrincipalLaws, error) {
+	return &authz.PrincipalLaws{}, nil
 }
 
-func (facts) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
-	return authz.ResourceLaws{Owner: "111122223333"}, nil
+func (facts) Resource(context.Context, arn.ARN, time.Time) (*authz.ResourceLaws, error) {
+	return &authz.ResourceLaws{Owner: "111122223333"}, nil
 }
 
 func (facts) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error) {
 	return authz.ObjectLaws{}, nil
 }
 
-func (facts) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+func (facts) Grants(context.Context, arn.ARN, *policy.Principal) ([]*policy.Document, error) {
 	return nil, nil
 }
 
@@ -55,8 +55,8 @@ func (facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, e
 
 type nobody struct{}
 
-func (nobody) Lookup(context.Context, string) (credential.Credential, bool, error) {
-	return credential.Credential{}, false, nil
+func (nobody) Lookup(context.Context, string) (*credential.Credential, error) {
+	return nil, nil
 }
 
 func build(t *testing.T, rows ...Row) (*Dispatcher, error) {

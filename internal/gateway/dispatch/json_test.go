@@ -43,12 +43,15 @@ const (
 // someone is a user without any permission.
 type someone struct{}
 
-func (someone) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
+func (someone) Lookup(_ context.Context, id string) (*credential.Credential, error) {
+	if id != jsonKey {
+		return nil, nil
+	}
 	user := policy.Principal{Kind: policy.User, Account: "111122223333", ID: "AIDAEXAMPLE",
 		ARN: arn.ARN{Partition: "aws", Service: "iam", Account: "111122223333", Resource: "user/u"}}
-	return credential.Credential{
+	return &credential.Credential{
 		AccessKeyID: jsonKey, Secret: jsonSecret, Active: true, Principal: user,
-	}, id == jsonKey, nil
+	}, nil
 }
 
 type encryptInput struct {

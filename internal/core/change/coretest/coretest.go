@@ -60,7 +60,7 @@ func RootInPlain(account string) authz.Caller {
 
 func root(account string, s authz.Situation) authz.Caller {
 	return authz.NewCaller(
-		policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, s,
+		&policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, &s,
 	)
 }
 
@@ -70,19 +70,19 @@ type facts struct {
 	all   *policy.Document
 }
 
-func (f facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
-	return authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
+func (f facts) Principal(context.Context, *policy.Principal) (*authz.PrincipalLaws, error) {
+	return &authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
 }
 
-func (f facts) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
-	return authz.ResourceLaws{Owner: f.owner}, nil
+func (f facts) Resource(context.Context, arn.ARN, time.Time) (*authz.ResourceLaws, error) {
+	return &authz.ResourceLaws{Owner: f.owner}, nil
 }
 
 func (facts) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error) {
 	return authz.ObjectLaws{}, nil
 }
 
-func (facts) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+func (facts) Grants(context.Context, arn.ARN, *policy.Principal) ([]*policy.Document, error) {
 	return nil, nil
 }
 
@@ -120,7 +120,7 @@ func grant(t testing.TB, c authz.Caller, statement string, needs []authz.Need) a
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := authz.New(facts{c.Principal().Account, d}).Authorize(context.Background(), c, needs...)
+	g, err := authz.New(facts{c.Account(), d}).Authorize(context.Background(), c, needs...)
 	if err != nil {
 		t.Fatal(err)
 	}
