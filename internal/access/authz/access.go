@@ -10,7 +10,7 @@ import (
 // Access says which needs an operation has for a decoded input. With a zero Access, the
 // dispatcher refuses to start.
 type Access[In any] struct {
-	needs   func(context.Context, Caller, *In) ([]Need, error)
+	needs   func(ctx context.Context, c Caller, in *In, into []Need) ([]Need, error)
 	because string
 }
 
@@ -19,13 +19,24 @@ func Ask[In any](needs func(*In) ([]Need, error)) Access[In] {
 	if needs == nil {
 		return Access[In]{}
 	}
-	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return needs(in) }}
+	return Access[In]{needs: func(_ context.Context, _ Caller, in *In, _ []Need) ([]Need, error) { return needs(in) }}
 }
 
 // AskFor returns an Access whose needs also depend on the caller, or on the current state
 // of the resource: for example, the ARN of an IAM user contains the user's path. needs must
 // not decide anything.
 func AskFor[In any](needs func(context.Context, Caller, *In) ([]Need, error)) Access[In] {
+	if needs == nil {
+		return Access[In]{}
+	}
+	return Access[In]{needs: func(ctx context.Context, c Caller, in *In, _ []Need) ([]Need, error) {
+		return needs(ctx, c, in)
+	}}
+}
+
+// AskInto is AskFor for an operation that is called often. needs appends to into, which is
+// empty and has room for a few needs.
+func AskInto[In any](needs func(ctx context.Context, c Caller, in *In, into []Need) ([]Need, error)) Access[In] {
 	return Access[In]{needs: needs}
 }
 
@@ -34,7 +45,9 @@ func Ask1[In any](need func(*In) Need) Access[In] {
 	if need == nil {
 		return Access[In]{}
 	}
-	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return []Need{need(in)}, nil }}
+	return Access[In]{needs: func(_ context.Context, _ Caller, in *In, into []Need) ([]Need, error) {
+		return append(into, need(in)), nil
+	}}
 }
 
 // Open returns an Access without needs. because documents the reason.
@@ -51,7 +64,7 @@ func (a Access[In]) Needs(ctx context.Context, c Caller, in *In) ([]Need, error)
 	if a.needs == nil {
 		return nil, errors.New("authz: access asks for nothing")
 	}
-	return a.needs(ctx, c, in)
+	return a.needs(ctx, c, in, nil)
 }
 
 // Judge returns the grant for a request, for the dispatcher. For an open access, the grant
@@ -64,7 +77,29 @@ func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], 
 	if may.because != "" {
 		return Grant{&grant{decision: openDecision(a, c), seen: c.seen}}, nil
 	}
-	return a.ask(ctx, c, Asks(func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) }))
+	if may.needs == nil {
+		return Grant{}, fault.Of(fault.AccessDenied)
+	}
+	o := &operated[In]{may: may, in: in}
+	needs, err := may.needs(ctx, c, in, o.room[:0])
+	if err != nil {
+		return Grant{}, err
+	}
+	return a.grant(ctx, &o.firstGrant, c, o, needs)
+}
+
+// operated is the grant of an operation with its input, and with room for the usual needs, in
+// one piece of memory.
+type operated[In any] struct {
+	firstGrant
+	may  Access[In]
+	in   *In
+	room [3]Need
+}
+
+// Needs implements Asker. It does not use the room, because the first decision refers to it.
+func (o *operated[In]) Needs(ctx context.Context, c Caller) ([]Need, error) {
+	return o.may.Needs(ctx, c, o.in)
 }
 
 // openDecision is that of an open access, which covers nothing.

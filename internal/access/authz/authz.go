@@ -141,25 +141,22 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	if a == nil || c.IsNobody() || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
-	return a.ask(ctx, c, Asks(func(context.Context, Caller) ([]Need, error) { return needs, nil }))
+	asks := Asks(func(context.Context, Caller) ([]Need, error) { return needs, nil })
+	return a.grant(ctx, new(firstGrant), c, asks, needs)
 }
 
-// ask decides the needs that asks returns, now and each time the grant is renewed.
-func (a *Authority) ask(ctx context.Context, c Caller, asks Asker) (Grant, error) {
-	g := &firstGrant{}
-	if err := a.decide(ctx, g, c, asks); err != nil {
+// grant decides the needs that asks has returned, and returns g. Each time it is renewed, asks
+// is called again.
+func (a *Authority) grant(ctx context.Context, g *firstGrant, c Caller, asks Asker, needs []Need) (Grant, error) {
+	if err := a.decide(ctx, g, c, asks, needs); err != nil {
 		return Grant{}, err
 	}
 	g.seen = c.seen
 	return Grant{&g.grant}, nil
 }
 
-// decide decides the needs that asks returns, once. g is a new grant.
-func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks Asker) error {
-	needs, err := asks.Needs(ctx, c)
-	if err != nil {
-		return err
-	}
+// decide decides the needs that asks has returned, once. g is a new grant.
+func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks Asker, needs []Need) error {
 	if a == nil || len(needs) == 0 {
 		return fault.Of(fault.AccessDenied)
 	}
@@ -168,7 +165,7 @@ func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks As
 		return err
 	}
 	g.decision = &g.made
-	g.basis = basis{authority: a, caller: c, laws: laws, work: policy.NewWork()}
+	g.basis = basis{authority: a, caller: c, laws: laws}
 	g.made = decision{basis: &g.basis, asks: asks}
 	if g.made.held = g.held[:0]; len(needs) > len(g.held) {
 		g.made.held = make([]permission, 0, len(needs))
@@ -260,7 +257,7 @@ func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judge
 	r := policy.Request{
 		Principal: *who, Action: n.Action, Resource: n.Resource, Version: n.Version,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: c.situation.with(n.Keys, tags),
-		Common: c.situation.Asked, Work: d.work,
+		Common: c.situation.Asked, Work: &d.work,
 	}
 	if n.Asked != nil {
 		if r.Asked = n.Asked; mention(&l, n.Asked.Costly()) {
@@ -269,7 +266,7 @@ func (d *decision) under(ctx context.Context, res *ResourceLaws, n *Need) (judge
 			}
 		}
 	}
-	v := policy.Decide(l, r)
+	v := policy.Decide(&l, &r)
 	if v.Exhausted {
 		return judgement{}, tooMuchWork()
 	}

@@ -45,7 +45,7 @@ type basis struct {
 	authority *Authority
 	caller    Caller         // decided is when it was looked up
 	laws      *PrincipalLaws // the caller's laws at the decision
-	work      *policy.Work   // work of all decisions on the request
+	work      policy.Work    // work of all decisions on the request
 }
 
 // firstGrant is a grant with its decision, and with room for the usual number of needs and

@@ -85,8 +85,12 @@ func (g Grant) Renew(ctx context.Context) error {
 	if g.g.before != nil {
 		asks = g.g.decision
 	}
+	needs, err := asks.Needs(ctx, c)
+	if err != nil {
+		return err
+	}
 	fresh := &firstGrant{}
-	if err := g.g.authority.decide(ctx, fresh, c, asks); err != nil {
+	if err := g.g.authority.decide(ctx, fresh, c, asks, needs); err != nil {
 		return err
 	}
 	g.g.decision, g.g.seen = fresh.decision, nil

@@ -2,7 +2,6 @@ package authz
 
 import (
 	"context"
-	"slices"
 
 	"watertight/internal/access/policy"
 )
@@ -11,12 +10,14 @@ const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
 // mention reports whether any policy mentions a condition key with this prefix.
 func mention(l *policy.Laws, prefix string) bool {
-	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard},
-		func(docs []*policy.Document) bool {
-			return slices.ContainsFunc(docs, func(d *policy.Document) bool {
-				return d != nil && d.Mentions(prefix)
-			})
-		})
+	for _, docs := range [...][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard} {
+		for _, d := range docs {
+			if d != nil && d.Mentions(prefix) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tagKeys returns the condition keys for the tags of a need's object. This costs a lookup,

@@ -44,12 +44,12 @@ func question() Request {
 
 func BenchmarkDecide(b *testing.B) {
 	l, r := many(b), question()
-	if v := Decide(l, r); v.Effect != Allow {
+	if v := Decide(&l, &r); v.Effect != Allow {
 		b.Fatal(v)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		Decide(l, r)
+		Decide(&l, &r)
 	}
 }
 
@@ -67,7 +67,7 @@ func BenchmarkParse(b *testing.B) {
 // TestDecideAllocates: a decision allocates no memory.
 func TestDecideAllocates(t *testing.T) {
 	l, r := many(t), question()
-	if n := testing.AllocsPerRun(100, func() { Decide(l, r) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { Decide(&l, &r) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

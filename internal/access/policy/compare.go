@@ -107,7 +107,7 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 func (c *Comparison) differs(who *Subject, r Request, change *Change) bool {
 	decide := func(l Laws) bool {
 		l.Identity, l.Boundary = who.Identity, who.Boundary
-		return Decide(l, r).Effect == Allow
+		return Decide(&l, &r).Effect == Allow
 	}
 	before, after := decide(c.Before), decide(c.After)
 	change.Gains = after

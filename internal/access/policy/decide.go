@@ -21,7 +21,7 @@ type opinion struct {
 // ask evaluates one layer. It stops at the first Deny, unless the Deny statements of the
 // layer don't apply to the caller under l; if l is nil, they apply to every caller.
 func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
-	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, &in.request) }
+	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, in.request) }
 	var o opinion
 	for _, d := range docs {
 		switch {
@@ -58,22 +58,23 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 // boundary and session policy must each allow. Between accounts both sides must allow.
 // Without any Allow the result is an implicit deny. Whatever policies allow,
 // RestrictPublicBuckets can deny, and only the bucket's own account may change its
-// settings. A decision that takes too many steps is a deny.
-func Decide(l Laws, r Request) Verdict {
+// settings. A decision that takes too many steps is a deny. Neither l nor r is modified or
+// kept.
+func Decide(l *Laws, r *Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
 	in := situation{
-		request: r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs,
-		most: r.Work.most(),
+		request: r, action: actionOf(r.Action), owner: cmp.Or(l.BucketOwner, l.ResourceOwner),
+		ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most(),
 	}
-	v := in.decide(&l)
+	v := in.decide(l)
 	r.Work.Spend(in.spent)
 	return v
 }
 
 func (in *situation) decide(l *Laws) Verdict {
-	r := &in.request
+	r := in.request
 	var opinions [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer

@@ -210,7 +210,7 @@ func (s *script) ask(words []string) {
 		}
 		rest = rest[1:]
 	}
-	v := Decide(s.laws, r)
+	v := Decide(&s.laws, &r)
 	got := map[Effect]string{Allow: "allow", ExplicitDeny: "deny", ImplicitDeny: "silent"}[v.Effect]
 	got += " " +
 		map[Layer]string{
@@ -269,7 +269,7 @@ func TestBecause(t *testing.T) {
 		{Laws{Identity: []*Document{allow}}, "", "identity policy, Statement[0]"},
 	} {
 		t.Run(c.why0, func(t *testing.T) {
-			v := Decide(c.laws, Request{
+			v := Decide(&c.laws, &Request{
 				Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
 			})
 			if v.Because("s3:GetObject") != c.because || v.Why[0] != c.why0 {
@@ -292,7 +292,7 @@ func TestMissingDocumentDenies(t *testing.T) {
 		{Identity: []*Document{allow}, Resource: []*Document{nil}},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if v := Decide(l, Request{
+			if v := Decide(&l, &Request{
 				Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
 			}); v.Effect != ExplicitDeny {
 				t.Errorf("%+v", v)
@@ -313,7 +313,7 @@ func TestMisplacedDocuments(t *testing.T) {
 		{Identity: []*Document{own}, Boundary: []*Document{open}},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if v := Decide(l, r); v.Effect == Allow {
+			if v := Decide(&l, &r); v.Effect == Allow {
 				t.Errorf("%+v", v)
 			}
 		})

@@ -29,7 +29,7 @@ func ExampleDecide() {
 		Identity: []*policy.Document{user}, Resource: []*policy.Document{bucket}, ResourceOwner: account,
 	}
 	ask := func(key, from string) {
-		v := policy.Decide(laws, policy.Request{
+		v := policy.Decide(&laws, &policy.Request{
 			Principal: policy.Principal{
 				Kind: policy.User, Account: account, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE",
 				ARN: arn.IAM(account, "user/anna"),

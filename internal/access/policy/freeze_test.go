@@ -73,8 +73,8 @@ func TestFreeze(t *testing.T) {
 				if !a.Facts().Object {
 					r.Resource = arn.Bucket("b")
 				}
-				before := Decide(mayAll(t, nil), r)
-				after := Decide(mayAll(t, Freeze([]string{"AIDASOMEBODYELSE123", c.frozen})), r)
+				before := Decide(new(mayAll(t, nil)), &r)
+				after := Decide(new(mayAll(t, Freeze([]string{"AIDASOMEBODYELSE123", c.frozen}))), &r)
 				f := a.Facts()
 				reads := f.Changes == action.ChangesNothing && (f.Level == action.List || f.Level == action.Read)
 				switch {
@@ -108,7 +108,7 @@ func TestFreezeWithoutOwner(t *testing.T) {
 	l := mayAll(t, nil)
 	l.Guard, l.Resource, l.ResourceOwner, l.BucketOwner = []*Document{Freeze([]string{other})}, nil, other, home
 	r := Request{Principal: caller("otherroot"), Action: "s3:PutObjectAcl", Resource: arn.Object("b", "k")}
-	if v := Decide(l, r); v.Effect != ExplicitDeny {
+	if v := Decide(&l, &r); v.Effect != ExplicitDeny {
 		t.Errorf("%+v", v)
 	}
 }

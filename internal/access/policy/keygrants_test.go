@@ -147,7 +147,7 @@ func TestGrantsOfKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := c.laws
 			l.Resource, l.ResourceOwner, l.ResourceMustAllow = []*Document{Grants([]KeyGrant{c.grant})}, home, true
-			v := Decide(l, Request{Principal: caller(c.who), Action: c.action, Resource: keyARN(), Keys: c.keys})
+			v := Decide(&l, &Request{Principal: caller(c.who), Action: c.action, Resource: keyARN(), Keys: c.keys})
 			if (v.Effect == Allow) != c.want {
 				t.Errorf("%v %v", v.Effect, v.Why)
 			}

@@ -39,7 +39,7 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 				for effect, about := range map[string]bool{"Allow": c.allow, "Deny": c.denies} {
 					d := mustParse(t, kind, statement(effect, c.rest))
 					laws := Laws{Identity: []*Document{d}, ResourceOwner: home}
-					got := Decide(laws, Request{
+					got := Decide(&laws, &Request{
 						Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
 					}).Effect
 					want := ImplicitDeny

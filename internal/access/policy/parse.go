@@ -290,6 +290,9 @@ func (p *parser) action(n node, path string, s *statement) error {
 		}
 		s.actions = append(s.actions, a)
 	}
+	if !not {
+		s.may = actionsOf(s.actions)
+	}
 	return nil
 }
 

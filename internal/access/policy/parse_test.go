@@ -470,7 +470,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		sameAgain(t, d)
-		Decide(Laws{Identity: []*Document{d}, Resource: []*Document{d}}, Request{
+		Decide(&Laws{Identity: []*Document{d}, Resource: []*Document{d}}, &Request{
 			Principal: Principal{Kind: User, Account: "111122223333", Name: "a"}, Action: "s3:GetObject",
 		})
 	})

@@ -110,9 +110,9 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 		return
 	}
 	laws := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart()}
-	open := Decide(laws, *w.Request)
+	open := Decide(&laws, w.Request)
 	laws.Public.RestrictPublicBuckets = true
-	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous &&
+	if shut := Decide(&laws, w.Request); w.Request.Principal.Kind == Anonymous &&
 		(open.Effect != Allow || shut.Effect != ExplicitDeny) {
 		t.Errorf("%s, %s: %v, restricted %v", principal, condition, open, shut)
 	}
@@ -203,7 +203,7 @@ func TestBind(t *testing.T) {
 				alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123",
 			})
 			meant := func(p Principal) bool {
-				v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{
+				v := Decide(&Laws{Resource: []*Document{d}, ResourceOwner: home}, &Request{
 					Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k"),
 				})
 				return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer

@@ -165,7 +165,7 @@ func TestSharedAddresses(t *testing.T) {
 					Principal: Principal{Kind: Anonymous}, Action: "s3:PutObject", Resource: arn.Object("b", "1"),
 					SourceIP: parseRange(c.ranges).Addr(),
 				}
-				if got := Decide(l, r).Effect == Allow; got == of.want {
+				if got := Decide(&l, &r).Effect == Allow; got == of.want {
 					t.Errorf("%s, %s: restricted, and a stranger at the address is allowed: %v", c.ranges, name, got)
 				}
 			}
@@ -276,7 +276,7 @@ func TestRandomUnion(t *testing.T) {
 			}
 		}
 		let := func(a netip.Addr) bool {
-			return Decide(laws, Request{
+			return Decide(&laws, &Request{
 				Principal: who, Action: "s3:GetObject", Resource: arn.Object("b", "k"), SourceIP: a,
 			}).Effect == Allow
 		}

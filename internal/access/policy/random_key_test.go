@@ -139,7 +139,7 @@ func TestRandomKeyDecisions(t *testing.T) {
 				n, l := d.keyLaws(t)
 				for range each {
 					r := d.keyRequest()
-					v := Decide(l, r)
+					v := Decide(&l, &r)
 					seen[v.Effect]++
 					if want := naiveDecide(n, r); v.Effect != want {
 						t.Fatalf("-seed %d: %v %v, want %v\n%+v\n%+v", start, v.Effect, v.Why, want, r, n)
@@ -163,7 +163,7 @@ func keyDenyOpensNothing(t *testing.T, d *dice, seed uint64, l Laws, r Request, 
 	}
 	deny := mustParse(t, Key, `{"Statement":[`+d.keyStatement("Deny")+`]}`)
 	l.Resource = append([]*Document{deny}, l.Resource...)
-	if v := Decide(l, r); v.Effect == Allow {
+	if v := Decide(&l, &r); v.Effect == Allow {
 		t.Fatalf("-seed %d: a Deny allows: %v", seed, v.Why)
 	}
 }
@@ -171,7 +171,7 @@ func keyDenyOpensNothing(t *testing.T, d *dice, seed uint64, l Laws, r Request, 
 // grantsStayInside checks that grants only allow their operations, and never override a Deny.
 func grantsStayInside(t *testing.T, seed uint64, n naiveLaws, l Laws, r Request, with Verdict) {
 	l.Resource = l.Resource[:len(l.Resource)-1]
-	without := Decide(l, r)
+	without := Decide(&l, &r)
 	if without.Effect == ExplicitDeny && with.Effect != ExplicitDeny {
 		t.Fatalf("-seed %d: a grant overrides a Deny", seed)
 	}
@@ -207,7 +207,7 @@ func keyIsNotPublic(t *testing.T, seed uint64, l Laws, r Request) {
 		caller("web"),
 	} {
 		r.Principal, r.At = who, time.Unix(sometime, 0)
-		if v := Decide(l, r); v.Effect == Allow {
+		if v := Decide(&l, &r); v.Effect == Allow {
 			t.Fatalf("-seed %d: %+v is allowed by a policy that is not public: %v", seed, who, v.Why)
 		}
 	}

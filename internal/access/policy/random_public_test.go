@@ -193,7 +193,7 @@ func (c *publicCheck) document(each int) {
 	}
 	for range each {
 		r := d.passerby()
-		open, shut := Decide(off, r).Effect == Allow, Decide(on, r).Effect == Allow
+		open, shut := Decide(&off, &r).Effect == Allow, Decide(&on, &r).Effect == Allow
 		switch {
 		case open && !public:
 			c.t.Fatalf("-seed %d: not public, and open to %+v\n%s", c.seed, r, text)
@@ -206,7 +206,7 @@ func (c *publicCheck) document(each int) {
 			c.t.Fatalf("-seed %d: excluded, and open to %+v\n%s", c.seed, r, text)
 		}
 		own := d.request()
-		if own.Principal.Account == home && Decide(off, own).Effect != Decide(on, own).Effect {
+		if own.Principal.Account == home && Decide(&off, &own).Effect != Decide(&on, &own).Effect {
 			c.t.Fatalf("-seed %d: the setting changes what %+v may\n%s", c.seed, own, text)
 		}
 	}
@@ -221,10 +221,10 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 		c.t.Fatalf("-seed %d: the witness is not a stranger: %+v", c.seed, p)
 	}
 	off.Session, on.Session = off.Identity, on.Identity // a federated user's own
-	if v := Decide(off, *w.Request); v.Effect != Allow {
+	if v := Decide(&off, w.Request); v.Effect != Allow {
 		c.t.Fatalf("-seed %d: the witness is refused: %v %+v\n%s", c.seed, v.Why, w.Request, text)
 	}
-	if v := Decide(on, *w.Request); v.Effect != ExplicitDeny || v.Layer != PublicAccessLayer {
+	if v := Decide(&on, w.Request); v.Effect != ExplicitDeny || v.Layer != PublicAccessLayer {
 		c.t.Fatalf("-seed %d: the witness is allowed although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request,
 			text)
 	}

@@ -217,7 +217,7 @@ func TestRandomDecisions(t *testing.T) {
 				n, l := d.laws(t)
 				for range each {
 					r := d.request()
-					v := Decide(l, r)
+					v := Decide(&l, &r)
 					seen[v.Effect]++
 					asked.Add(1)
 					if want := naiveDecide(n, r); v.Effect != want {
@@ -266,7 +266,7 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 			narrow.Session = []*Document{parse(Session, d.document(Session))}
 		}
 	}
-	if v := Decide(narrow, r); v.Effect == Allow {
+	if v := Decide(&narrow, &r); v.Effect == Allow {
 		t.Fatalf("-seed %d: narrower laws allow: %v", seed, v.Why)
 	}
 }
@@ -286,7 +286,7 @@ func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
 	} else {
 		r.Keys, r.SourceIP = nil, netip.Addr{}
 	}
-	if v := Decide(l, r); v.Effect == Allow {
+	if v := Decide(&l, &r); v.Effect == Allow {
 		t.Fatalf("-seed %d: a stranger is allowed (public: %v): %v", seed, open, v.Why)
 	}
 }

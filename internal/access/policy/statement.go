@@ -12,6 +12,7 @@ type statement struct {
 	notPrincipal bool
 	actions      []actionPattern
 	notAction    bool
+	may          actionSet    // has the actions that the statement is about; see applies
 	resources    []arnPattern // empty in trust policies
 	notResource  bool
 	conditions   []condition
@@ -87,7 +88,7 @@ func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 		return noGrant, false
 	}
 	in.spend(1)
-	if !s.aboutAction(string(in.request.Action), in) || !s.aboutResource(in) {
+	if !s.may.meets(in.action) || !s.aboutAction(string(in.request.Action), in) || !s.aboutResource(in) {
 		return noGrant, false
 	}
 	g, ok := s.aboutPrincipal(layer, &in.request.Principal)

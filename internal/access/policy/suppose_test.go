@@ -55,7 +55,7 @@ func TestSupposedKeys(t *testing.T) {
 			}
 			made := r
 			made.Keys = supposed
-			ask("made up by a request", Decide(document(c.supposed), made), ImplicitDeny)
+			ask("made up by a request", Decide(new(document(c.supposed)), &made), ImplicitDeny)
 			if Supplied(key, home, r, nil) != (c.own != "") || !Supplied(key, home, r, supposed) ||
 				Supplied(key, home, r, map[string][]string{KeyName(key): nil}) {
 				t.Errorf("%s: supplied", key)

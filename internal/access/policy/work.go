@@ -1,9 +1,10 @@
 package policy
 
-// Work is the number of steps that decisions may still take. It bounds the work that a
+// Work counts the steps of all decisions on one request. It bounds the work that a
 // document's writer and a request's sender together can cause. It counts comparisons
-// instead of time, so that the same laws and requests always get the same answer.
-type Work struct{ left int }
+// instead of time, so that the same laws and requests always get the same answer. The zero
+// Work has the whole budget of a request.
+type Work struct{ spent int }
 
 // The maximum steps of one decision, and of all decisions on one request. A decision with
 // ten policies of two kilobytes takes a few hundred.
@@ -12,24 +13,21 @@ const (
 	requestSteps  = 1 << 26
 )
 
-// NewWork returns the budget of one request.
-func NewWork() *Work { return &Work{left: requestSteps} }
-
 // most returns the budget of the next decision.
 func (w *Work) most() int {
 	if w == nil {
 		return decisionSteps
 	}
-	return min(w.left, decisionSteps)
+	return min(requestSteps-w.spent, decisionSteps)
 }
 
 // Exhausted reports whether nothing is left: all decisions since then were denies.
-func (w *Work) Exhausted() bool { return w != nil && w.left <= 0 }
+func (w *Work) Exhausted() bool { return w != nil && w.spent >= requestSteps }
 
 // Spend takes steps for work other than decisions.
 func (w *Work) Spend(n int) {
 	if w != nil {
-		w.left = max(0, w.left-n)
+		w.spent = min(requestSteps, w.spent+n)
 	}
 }
 

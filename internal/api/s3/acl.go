@@ -14,13 +14,16 @@ import (
 // they were sent.
 func aclKeys(h *shape.ACLHeaders, write string) map[string][]string {
 	keys := map[string][]string{}
-	for name, value := range map[string]string{
-		"s3:x-amz-acl": h.ACL, "s3:x-amz-grant-full-control": h.GrantFullControl, "s3:x-amz-grant-read": h.GrantRead,
-		"s3:x-amz-grant-read-acp": h.GrantReadACP, "s3:x-amz-grant-write": write,
-		"s3:x-amz-grant-write-acp": h.GrantWriteACP,
+	if *h == (shape.ACLHeaders{}) && write == "" {
+		return keys
+	}
+	for _, said := range [...]struct{ name, value string }{
+		{"s3:x-amz-acl", h.ACL}, {"s3:x-amz-grant-full-control", h.GrantFullControl},
+		{"s3:x-amz-grant-read", h.GrantRead}, {"s3:x-amz-grant-read-acp", h.GrantReadACP},
+		{"s3:x-amz-grant-write", write}, {"s3:x-amz-grant-write-acp", h.GrantWriteACP},
 	} {
-		if value != "" {
-			keys[name] = []string{value}
+		if said.value != "" {
+			keys[said.name] = []string{said.value}
 		}
 	}
 	return keys

@@ -49,16 +49,18 @@ func pastOf(c authz.Caller, value string) (at time.Time, err error) {
 
 // mayGetObject finds the version at the instant that a request asks for. The request then
 // needs the same permission as a read of that version: its id, tags and ACL count.
-func (a *API) mayGetObject(ctx context.Context, c authz.Caller, in *shape.GetObjectInput) ([]authz.Need, error) {
+func (a *API) mayGetObject(
+	ctx context.Context, c authz.Caller, in *shape.GetObjectInput, into []authz.Need,
+) ([]authz.Need, error) {
 	at, err := pastOf(c, in.AsOf)
 	if err != nil || at.IsZero() {
-		return readNeeds(in, in.VersionId), err
+		return readNeeds(in, in.VersionId, into), err
 	}
 	if in.VersionId != nil {
 		return nil, invalidArgument("versionId", "A version id and "+asOf+" exclude each other.")
 	}
 	id, err := a.Objects.VersionAsOf(ctx, in.Bucket, in.Key, at)
-	return readNeeds(in, &id), err
+	return readNeeds(in, &id, into), err
 }
 
 // judgedVersion returns the id of the version to read, nil for the current one: where the request

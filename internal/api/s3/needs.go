@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"maps"
 	"strconv"
 	"strings"
@@ -154,18 +155,19 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 	return keys
 }
 
-// readNeeds returns the needs of reading an object, or a version.
-func readNeeds(in *shape.GetObjectInput, version *string) []authz.Need {
+// readNeeds appends the needs of reading an object, or a version.
+func readNeeds(in *shape.GetObjectInput, version *string, into []authz.Need) []authz.Need {
 	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, version)
 	count.Soft = true // a refusal only hides x-amz-tagging-count
-	return []authz.Need{
-		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, version), mayList(in.Bucket), count,
-	}
+	return append(into,
+		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, version), mayList(in.Bucket), count)
 }
 
-func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {
+func mayDeleteObject(
+	_ context.Context, _ authz.Caller, in *shape.DeleteObjectInput, needs []authz.Need,
+) ([]authz.Need, error) {
 	n := versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, in.Key, in.VersionId)
-	needs := []authz.Need{withMatch(n, in.IfMatch), mayList(in.Bucket)}
+	needs = append(needs, withMatch(n, in.IfMatch), mayList(in.Bucket))
 	if in.VersionId == nil {
 		needs = append(needs, mayDestroy(in.Bucket, in.Key))
 	}

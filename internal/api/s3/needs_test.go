@@ -81,12 +81,12 @@ func TestNeeds(t *testing.T) {
 			one(mayListObjectVersions(&shape.ListObjectVersionsInput{Bucket: "b", Prefix: ptr("p/")})),
 			"ListBucketVersions b s3:prefix=p/",
 		},
-		{spell(new(API).mayGetObject(t.Context(), who, &shape.GetObjectInput{Bucket: "b", Key: "k"})),
+		{spell(new(API).mayGetObject(t.Context(), who, &shape.GetObjectInput{Bucket: "b", Key: "k"}, nil)),
 			"GetObject b/k, ListBucket b (soft), GetObjectTagging b/k (soft)"},
 		{
 			spell(new(API).mayGetObject(t.Context(), who, &shape.GetObjectInput{
 				Bucket: "b", Key: "k", VersionId: ptr("null"),
-			})),
+			}, nil)),
 			"GetObjectVersion b/k s3:versionid=null, ListBucket b (soft), GetObjectVersionTagging b/k (soft) " +
 				"s3:versionid=null",
 		},
@@ -130,12 +130,14 @@ func TestNeeds(t *testing.T) {
 		})),
 			"PutObject b/k s3:if-none-match=* s3:objectcreationoperation=true, ListBucket b (soft)"},
 		{
-			spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", IfMatch: ptr("e")})),
+			spell(mayDeleteObject(t.Context(), who, &shape.DeleteObjectInput{
+				Bucket: "b", Key: "k", IfMatch: ptr("e"),
+			}, nil)),
 			"DeleteObject b/k s3:if-match=e, ListBucket b (soft), DeleteObjectVersion b/k (denial)",
 		},
-		{spell(mayDeleteObject(&shape.DeleteObjectInput{
+		{spell(mayDeleteObject(t.Context(), who, &shape.DeleteObjectInput{
 			Bucket: "b", Key: "k", VersionId: ptr("v"), IfMatch: ptr("e"),
-		})),
+		}, nil)),
 			"DeleteObjectVersion b/k s3:versionid=v, ListBucket b (soft)"},
 		{spell(mayDeleteObjects(&shape.DeleteObjectsInput{Bucket: "b",
 			Delete: shape.Delete{Objects: []shape.ObjectIdentifier{

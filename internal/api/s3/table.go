@@ -54,10 +54,10 @@ func (a *API) main() []dispatch.Row {
 		define(a, "ListObjectsV2", "GET /{Bucket}?list-type=2", authz.AskFor(mayListObjectsV2), a.listObjectsV2,
 			takesAsOf),
 		define(a, "PutObject", "PUT /{Bucket}/{Key+}", withDerivedKeys(a, mayPutObject), a.putObject),
-		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.AskFor(a.mayGetObject), a.getObject, orPart, takesAsOf),
-		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.AskFor(a.mayGetObject), a.headObject, orPart,
+		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.AskInto(a.mayGetObject), a.getObject, orPart, takesAsOf),
+		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.AskInto(a.mayGetObject), a.headObject, orPart,
 			takesAsOf),
-		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
+		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.AskInto(mayDeleteObject), a.deleteObject, noContent),
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, checksum),
 		define(a, "RollbackBucket", "POST /{Bucket}", authz.Ask1(mayRollback), a.rollbackBucket, ofRollback),
 	}

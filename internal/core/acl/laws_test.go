@@ -140,7 +140,7 @@ func check(
 			}
 			for _, ignore := range []bool{false, true} {
 				laws.Public.IgnorePublicACLs = ignore
-				got := policy.Decide(laws, r).Effect == policy.Allow
+				got := policy.Decide(&laws, &r).Effect == policy.Allow
 				want := allowed(&c, l, of, a, ignore)
 				if c.who.Account == owner { // a grant to a group also applies to the owner's account
 					want = c.identity ||
@@ -159,7 +159,7 @@ func check(
 			}
 			named := c.who.Account == owner ||
 				slices.ContainsFunc(l, func(g Grant) bool { return g.Group == "" && g.Account == c.who.Account })
-			if !named && policy.Decide(laws, r).Effect == policy.Allow {
+			if !named && policy.Decide(&laws, &r).Effect == policy.Allow {
 				t.Fatalf("%s: with all four settings on, %v %s is allowed", spell(l), c.who.Kind, a)
 			}
 		}

@@ -155,7 +155,7 @@ func TestPolicyBinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := policy.Decide(policy.Laws{Resource: laws.Documents, ResourceOwner: laws.Owner}, policy.Request{
+		v := policy.Decide(&policy.Laws{Resource: laws.Documents, ResourceOwner: laws.Owner}, &policy.Request{
 			Principal: policy.Principal{Kind: policy.Anonymous}, Action: action, Resource: arn.Object("box", "k"),
 		})
 		return v.Effect == policy.ExplicitDeny
@@ -223,10 +223,10 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(string(action), func(t *testing.T) {
 			v := policy.Decide(
-				policy.Laws{
+				&policy.Laws{
 					Identity: []*policy.Document{everything}, Resource: laws.Documents, ResourceOwner: laws.Owner,
 				},
-				policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")},
+				&policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")},
 			)
 			if v.Effect != want {
 				t.Error(action, v)

@@ -107,8 +107,8 @@ func (h house) decides(p policy.Principal) policy.Effect {
 	h.t.Helper()
 	l, err := h.Laws(h.t.Context(), &p)
 	h.ok(err)
-	return policy.Decide(policy.Laws{Identity: l.Identity, Boundary: l.Boundary, ResourceOwner: coretest.Account},
-		policy.Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")}).Effect
+	return policy.Decide(&policy.Laws{Identity: l.Identity, Boundary: l.Boundary, ResourceOwner: coretest.Account},
+		&policy.Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")}).Effect
 }
 
 func TestEntitiesComeAndGo(t *testing.T) {

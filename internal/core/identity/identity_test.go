@@ -196,8 +196,8 @@ func TestOnlyRootHasLaws(t *testing.T) {
 	if err != nil || len(root.Identity) != 1 || root.Boundary != nil {
 		t.Fatal(root, err)
 	}
-	v := policy.Decide(policy.Laws{Identity: root.Identity, ResourceOwner: "111122223333"},
-		policy.Request{Principal: RootPrincipal("111122223333"), Action: "s3:GetObject"})
+	v := policy.Decide(&policy.Laws{Identity: root.Identity, ResourceOwner: "111122223333"},
+		&policy.Request{Principal: RootPrincipal("111122223333"), Action: "s3:GetObject"})
 	if v.Effect != policy.Allow {
 		t.Error("the root user is denied", v)
 	}

@@ -39,8 +39,8 @@ func TestPublishedPolicies(t *testing.T) {
 			u := (&Entity{Kind: User, Account: "1", Path: "/", Name: "u", ID: "AIDA"}).Principal()
 			for action, want := range map[string]policy.Effect{c.allowed: policy.Allow, c.denied: policy.ImplicitDeny} {
 				r := policy.Request{Principal: u, Action: policy.Action(action), Resource: arn.Object("b", "k")}
-				if got := policy.Decide(policy.Laws{Identity: []*policy.Document{d}},
-					r).Effect; action != "" && got != want {
+				if got := policy.Decide(&policy.Laws{Identity: []*policy.Document{d}},
+					&r).Effect; action != "" && got != want {
 					t.Errorf("%s: %s is %v", name, action, got)
 				}
 			}

@@ -163,9 +163,9 @@ func TestSharedIssuerLetsInOneOwner(t *testing.T) {
 				continue
 			}
 			v := policy.Decide(
-				policy.Laws{
+				&policy.Laws{
 					Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true,
-				}, policy.Request{
+				}, &policy.Request{
 					Principal: policy.Principal{
 						Kind: policy.WebIdentity, Provider: "arn:aws:iam::111122223333:oidc-provider/" + github,
 					},

@@ -51,10 +51,10 @@ func TestTrustFollowsTheUser(t *testing.T) {
 					if err != nil {
 						return nil // authorization refuses if there is no document
 					}
-					effect = policy.Decide(policy.Laws{
+					effect = policy.Decide(&policy.Laws{
 						Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true,
 					},
-						policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
+						&policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
 					return nil
 				}))
 				return effect

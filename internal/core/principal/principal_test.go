@@ -99,7 +99,7 @@ func TestBindings(t *testing.T) {
 				}
 				p := policy.Principal{Kind: policy.User, Account: account, ARN: a, ID: id}
 				laws := policy.Laws{Resource: []*policy.Document{b.Apply(d)}, ResourceOwner: account}
-				got := policy.Decide(laws, policy.Request{
+				got := policy.Decide(&laws, &policy.Request{
 					Principal: p, Action: "s3:GetObject", Resource: a,
 				}).Effect == policy.Allow
 				if id != "" && got != want {

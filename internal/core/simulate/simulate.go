@@ -262,7 +262,7 @@ func newSimulation(g authz.Grant, of *entityPolicies, in Input) (*simulation, er
 	}
 	m := &simulation{identity: identities, boundary: boundary, keys: in.Keys, owner: account}
 	m.request = policy.Request{
-		At: g.Caller().At(), Keys: in.Keys, Work: policy.NewWork(),
+		At: g.Caller().At(), Keys: in.Keys, Work: new(policy.Work),
 		Principal: policy.Principal{
 			Kind: policy.User, Account: account, ARN: identity.EntityARN(account, identity.User, "/", "simulated"),
 			Name: "simulated", ID: "simulated",

@@ -1,0 +1,53 @@
+package policy
+
+import "strings"
+
+// actionSet is a set of actions, as two sets of hashes: of the services, and of the names. It
+// has at least the actions that were added, and perhaps others, so that a decision can pass
+// over a statement about other actions without comparing text. The zero set has every action.
+type actionSet struct{ services, names uint64 }
+
+// everyHash is the set of all hashes.
+const everyHash = ^uint64(0)
+
+// hashOf returns a set with one of 64 hashes. Names that differ only by the case of ASCII
+// letters have the same one.
+func hashOf(name string) uint64 {
+	if name == "" {
+		return 1
+	}
+	n := len(name)
+	sum := n + 5*int(name[0]|0x20) + 11*int(name[n/2]|0x20) + 23*int(name[n-1]|0x20)
+	return 1 << (sum % 64)
+}
+
+// actionOf returns the set of one action.
+func actionOf(a Action) actionSet {
+	service, name, _ := strings.Cut(string(a), ":")
+	return actionSet{hashOf(service), hashOf(name)}
+}
+
+// actionsOf returns a set that has all actions that the patterns match.
+func actionsOf(all []actionPattern) (s actionSet) {
+	for i := range all {
+		a := &all[i]
+		if a.any || len(a.p) == 0 || a.p[0].kind != literal {
+			return actionSet{}
+		}
+		service, name, ok := strings.Cut(a.p[0].text, ":") // wildcards are only in names
+		if !ok {
+			return actionSet{}
+		}
+		written := actionOf(Action(a.text)) // an action that is spelled like the pattern matches it, too
+		s.services |= hashOf(service) | written.services
+		if s.names |= hashOf(name) | written.names; len(a.p) > 1 {
+			s.names = everyHash
+		}
+	}
+	return s
+}
+
+// meets reports whether both sets may have an action in common.
+func (s actionSet) meets(o actionSet) bool {
+	return s.services == 0 || o.services == 0 || s.services&o.services != 0 && s.names&o.names != 0
+}
