@@ -67,7 +67,7 @@ var layers = map[string][]string{
 		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "known", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),
-	"internal/core/session":  core("change", "identity", "oidc", "tag"),
+	"internal/core/session":  core("change", "identity", "known", "oidc", "tag"),
 	"internal/core/simulate": core("identity", "page"),
 	"internal/gateway": {
 		"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit",

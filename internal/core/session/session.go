@@ -18,9 +18,11 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/known"
 	"watertight/internal/core/oidc"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -44,17 +46,27 @@ type Store struct {
 	issuers    *oidc.Verifier // nil accepts no token
 	documents  *identity.Documents
 	quota      int
+
+	// known caches the credentials of sessions. They follow from the records of the session, of
+	// its origin and of its policies.
+	known known.Cache[string, *credential.Credential]
 }
 
 // maxDocuments bounds the cache of compiled session policies, in bytes. The cache is
 // separate from that of users' policies, so that creating sessions evicts none of them.
 const maxDocuments = 16 << 20
 
+// maxKnown bounds the cache of sessions' credentials, in bytes.
+const maxKnown = 8 << 20
+
 // New returns a Store of the sessions in store.
 func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store {
 	s := &Store{
 		store: store, identities: identities, mfa: mfa, documents: identity.NewDocuments(maxDocuments),
 		quota: DefaultQuota,
+		known: known.New(maxKnown, func(id string, c *credential.Credential) int64 {
+			return int64(len(id)) + limit.Footprint(c)
+		}),
 	}
 	if o.Quota > 0 {
 		s.quota = o.Quota
@@ -80,17 +92,17 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (*credential.Cre
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)
 	}
-	return s.lookupTemporary(ctx, accessKeyID)
+	if c, ok := s.known.Get(ctx, s.store, accessKeyID); ok {
+		return c, nil
+	}
+	return s.lookupTemporary(ctx, strings.Clone(accessKeyID))
 }
 
-// lookupTemporary is Lookup for the keys of sessions. It is a separate function so that a
-// lookup of other keys does not allocate the variables that the view's closure captures.
-func (s *Store) lookupTemporary(ctx context.Context, accessKeyID string) (c *credential.Credential, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) (err error) {
-		c, err = s.temporary(r, accessKeyID)
-		return err
+func (s *Store) lookupTemporary(ctx context.Context, accessKeyID string) (*credential.Credential, error) {
+	return s.known.Find(ctx, s.store, accessKeyID, func(r *known.Reader) (*credential.Credential, bool, error) {
+		c, err := s.temporary(r, accessKeyID)
+		return c, c != nil, err // ids that strangers make up are not kept
 	})
-	return c, err
 }
 
 // begin sets new credentials of a session and writes it, on behalf of the grant's caller,
