@@ -39,9 +39,9 @@ func (r *Reads) Settle() {
 }
 
 // Covers reports whether a span contains key. Settle must have been called before.
-func (r *Reads) Covers(key string) bool {
-	n := sort.Search(len(r.Spans), func(i int) bool { return string(r.Spans[i].From) > key })
-	return n > 0 && (r.Spans[n-1].To == nil || key < string(r.Spans[n-1].To))
+func (r *Reads) Covers(key []byte) bool {
+	n := sort.Search(len(r.Spans), func(i int) bool { return bytes.Compare(r.Spans[i].From, key) > 0 })
+	return n > 0 && (r.Spans[n-1].To == nil || bytes.Compare(key, r.Spans[n-1].To) < 0)
 }
 
 // Witness is a context that records what Views under it read, and in which state, so that a

@@ -36,6 +36,20 @@ const (
 type claim struct {
 	granted chan struct{}
 	turn    chan *commit // receives the transaction, or nil if the claim is given up
+	used    bool         // only its owner knows
+}
+
+// hand gives the committer the transaction.
+func (c *claim) hand(t *commit) {
+	c.used = true
+	c.turn <- t
+}
+
+// giveUp lets the committer go on, unless it has the transaction.
+func (c *claim) giveUp() {
+	if !c.used {
+		c.turn <- nil
+	}
 }
 
 // group is what goes into one engine batch.
@@ -47,6 +61,7 @@ type group struct {
 	state    *state
 	sum      [32]byte
 	next     *claim
+	room     [16]*commit // for the usual number of commits
 }
 
 // commitLoop decides the order of commits. It validates and numbers them, and writes them to
@@ -90,6 +105,7 @@ func (s *store) grant(c *claim) *commit {
 // claim in the queue, it returns it.
 func (s *store) commitGroup(first *commit) *claim {
 	g := &group{batch: s.engine.Batch()}
+	g.commits = g.room[:0]
 	s.chain.begin()
 	s.accept(g, first)
 	if !s.gather(g) {
@@ -146,15 +162,15 @@ func (s *store) accept(g *group, c *commit) {
 		return
 	}
 	t := c.tx
-	if t.at != nil && (s.window.conflicts(t.at.commit, &t.Reads) || s.window.moved(t.relied)) {
+	if s.lost(t) {
 		s.conflicts.Add(1)
 		g.rejected = append(g.rejected, c)
 		return
 	}
 	s.chain.commit++
-	s.window.add(t.ops, t.guards)
-	for _, o := range t.ops {
-		s.opened.wrote(o.key, s.chain.commit)
+	s.window.add(t.ops, t.guards, t.hashes.writes)
+	for i, o := range t.ops {
+		s.opened.wrote(t.hashes.writes[i], s.chain.commit)
 		if o.value == nil {
 			g.batch.Delete(o.key)
 			s.chain.add(o.key)
@@ -164,6 +180,12 @@ func (s *store) accept(g *group, c *commit) {
 	}
 	g.size += t.size
 	g.commits = append(g.commits, c)
+}
+
+// lost reports whether anything that t read or relies on was, or may have been, written since.
+func (s *store) lost(t *tx) bool {
+	return t.at != nil && (s.window.conflicts(t.at.commit, t.hashes.points, &t.Reads) ||
+		t.relied.reads != nil && s.window.conflicts(t.relied.at, t.hashes.relied, t.relied.reads))
 }
 
 // apply writes g to the engine and makes it visible to transactions.
@@ -190,7 +212,9 @@ func (s *store) syncLoop() {
 		}
 		s.head.Store(&head{g.state.commit, g.sum})
 		s.replace(&s.durable, g.state)
-		close(*s.moved.Swap(newSignal()))
+		if moved := s.moved.Swap(nil); moved != nil {
+			close(*moved)
+		}
 		s.commits.Add(uint64(len(g.commits)))
 		s.grouped.Add(1)
 		g.batch.Close()
@@ -207,15 +231,21 @@ func (s *store) replace(p *atomic.Pointer[state], st *state) {
 	}
 }
 
-func newSignal() *chan struct{} {
-	c := make(chan struct{})
-	return &c
+// nextMove returns a channel that is closed when the durable state moves.
+func (s *store) nextMove() chan struct{} {
+	for {
+		if c := s.moved.Load(); c != nil {
+			return *c
+		}
+		c := make(chan struct{})
+		s.moved.CompareAndSwap(nil, &c)
+	}
 }
 
 // waitDurable returns once commit n is durable.
 func (s *store) waitDurable(ctx context.Context, n uint64) error {
 	for s.Durable() < n {
-		moved := *s.moved.Load()
+		moved := s.nextMove()
 		if s.Durable() >= n {
 			return nil
 		}

@@ -89,7 +89,7 @@ func (s *store) moves(quit chan struct{}) bool {
 	select {
 	case <-quit:
 		return false
-	case <-*s.moved.Load():
+	case <-s.nextMove():
 		return true
 	case <-s.failed:
 		return false

@@ -44,8 +44,8 @@ func (o *opened) hash(key []byte) uint64 { return maphash.Bytes(o.seed, key) }
 
 func (o *opened) newest(hash uint64) *atomic.Uint64 { return &o.written[hash%uint64(len(o.written))] }
 
-// wrote records that a commit wrote a key. It must be called in the order of commits.
-func (o *opened) wrote(key []byte, commit uint64) { o.newest(o.hash(key)).Store(commit) }
+// wrote records that a commit wrote a key with this hash. It must be called in the order of commits.
+func (o *opened) wrote(hash, commit uint64) { o.newest(hash).Store(commit) }
 
 // find returns the value in the state of a commit, nil if that state has no such record; ok
 // is false if it is not known. The caller must not modify the value.

@@ -35,6 +35,7 @@ type store struct {
 	window *window
 	opened *opened
 
+	memories memories
 	keeper   *keeper // the keeper that the store belongs to, if any
 	readOnly bool    // the store was opened only for reading
 
@@ -47,7 +48,7 @@ type store struct {
 
 	applied, durable atomic.Pointer[state]
 	head             atomic.Pointer[head]
-	moved            atomic.Pointer[chan struct{}] // closed when durable moves
+	moved            atomic.Pointer[chan struct{}] // closed when durable moves; nil if nobody waits for it
 
 	failing sync.Once
 	cause   error // set before failed is closed
@@ -118,7 +119,6 @@ func (s *store) begin(snap engine.Snapshot) {
 	st := newState(s.chain.commit, snap)
 	s.applied.Store(st)
 	s.durable.Store(st)
-	s.moved.Store(newSignal())
 }
 
 // fail ends all commits. Durable records can still be read.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -456,69 +455,6 @@ func TestTooLarge(t *testing.T) {
 	})
 	if !errors.Is(err, errTooLarge) {
 		t.Error(err)
-	}
-}
-
-func TestWindow(t *testing.T) {
-	w := newWindow(100)
-	write := func(keys ...string) {
-		var ops []*op
-		for _, k := range keys {
-			ops = append(ops, &op{key: []byte(k)})
-		}
-		w.add(ops, nil)
-	}
-	point := func(k string) *kv.Reads { return &kv.Reads{Points: [][]byte{[]byte(k)}} }
-	ranges := func(bounds ...string) *kv.Reads {
-		r := &kv.Reads{}
-		for i := 0; i < len(bounds); i += 2 {
-			s := kv.Span{From: []byte(bounds[i])}
-			if bounds[i+1] != "" {
-				s.To = []byte(bounds[i+1])
-			}
-			r.Spans = append(r.Spans, s)
-		}
-		r.Settle()
-		return r
-	}
-	write("a", "k") // 101
-	write("b")      // 102
-	for i, c := range []struct {
-		at   uint64
-		r    *kv.Reads
-		want bool
-	}{
-		{102, point("b"), false},
-		{101, point("b"), true},
-		{101, point("a"), false},
-		{100, point("a"), true},
-		{99, point("z"), true}, // the writes of 100 are no longer known
-		{101, ranges("a", "b"), false},
-		{101, ranges("a", "c"), true},
-		{100, ranges("x", "z", "d", "l", "c", "e"), true},
-		{100, ranges("x", "z", "d", "j", "c", "e"), false},
-		{100, ranges("c", "", "d", "e"), true},
-		{100, ranges("l", "", "m", "n", "c", "d"), false},
-	} {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if got := w.conflicts(c.at, c.r); got != c.want {
-				t.Errorf("at %d, %q %q: %v", c.at, c.r.Points, c.r.Spans, got)
-			}
-		})
-	}
-	for i := range windowCommits + 10 {
-		write("a", fmt.Sprint(i))
-	}
-	if w.newest-w.floor != windowCommits || len(w.last) > windowCommits+1 {
-		t.Errorf("%d commits, %d keys are remembered", w.newest-w.floor, len(w.last))
-	}
-	if !w.conflicts(w.floor-1, point("z")) || w.conflicts(w.floor, point("z")) || !w.conflicts(w.newest-1, point("a")) {
-		t.Error("wrong at the edge")
-	}
-	write(strings.Repeat("x", windowBytes))
-	write("y")
-	if w.newest-w.floor != 1 || !slices.Equal(w.ring[w.newest%windowCommits], []string{"y"}) || w.bytes != 1 {
-		t.Errorf("%d commits of %d bytes after a huge one", w.newest-w.floor, w.bytes)
 	}
 }
 

@@ -24,29 +24,12 @@ type tx struct {
 	size    int
 	err     error // of a Set or Delete
 	buf     []byte
-	room    txRoom
-}
-
-// txRoom has memory for the reads and writes of a typical transaction, so that they need no
-// separate allocations.
-type txRoom struct {
-	points [12][]byte
-	ops    [8]*op
-	made   [8]op
-	used   int // of made
-}
-
-// useRoom makes the transaction use its own memory first.
-func (t *tx) useRoom() { t.Points, t.ops = t.room.points[:0], t.room.ops[:0] }
-
-func (t *tx) newOp(key []byte) *op {
-	if t.room.used == len(t.room.made) {
-		return &op{key: key}
-	}
-	o := &t.room.made[t.room.used]
-	t.room.used++
-	o.key = key
-	return o
+	memory  *txMemory // nil after it was given back
+	made    int       // ops of it that are used
+	more    []op      // for further ones
+	hashes  hashes
+	handed  bool // to the committer
+	commit  commit
 }
 
 // relied is what a witness saw.
@@ -65,7 +48,7 @@ func (o *op) compare(key []byte) int { return bytes.Compare(o.key, key) }
 func (t *tx) keep(b []byte, more ...byte) []byte {
 	size := len(b) + len(more)
 	if size > cap(t.buf)-len(t.buf) {
-		t.buf = make([]byte, 0, max(size, 1024))
+		t.buf = make([]byte, 0, max(size, min(2*cap(t.buf), keptBuffer), leastBuffer))
 	}
 	n := len(t.buf)
 	t.buf = append(append(t.buf, b...), more...)

@@ -47,26 +47,15 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed, paced bo
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	submit := func(c *commit) error { return s.submit(ctx, c) }
+	var held *claim
 	if claimed {
-		cl, err := s.claim(ctx)
-		if err != nil {
+		var err error
+		if held, err = s.claim(ctx); err != nil {
 			return err
 		}
-		handed := false
-		defer func() {
-			if !handed {
-				cl.turn <- nil
-			}
-		}()
-		submit = func(c *commit) error {
-			handed = true
-			cl.turn <- c
-			return nil
-		}
+		defer held.giveUp()
 	}
-	t := &tx{reader: reader{s: s, ctx: ctx, source: &s.applied}}
-	t.useRoom()
+	t := s.newTx(ctx)
 	defer t.end()
 	err := fn(t)
 	if err == nil {
@@ -89,13 +78,15 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed, paced bo
 	if err := s.admit(ctx, t); err != nil {
 		return err
 	}
-	t.ended = true
+	t.ended, t.handed = true, true
 	t.Settle()
-	c := &commit{tx: t, done: make(chan error, 1)}
-	if err := submit(c); err != nil {
+	t.hash()
+	if held != nil {
+		held.hand(&t.commit)
+	} else if err := s.submit(ctx, &t.commit); err != nil {
 		return err
 	}
-	return s.outcome(ctx, c)
+	return s.outcome(ctx, &t.commit)
 }
 
 // admit checks whether t may still be committed, and whether the disk has room.
@@ -175,6 +166,7 @@ func (s *store) settled(c *commit, err error) error {
 	if c.last {
 		<-s.syncing
 	}
+	c.tx.free()
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -49,6 +51,9 @@ type Engine struct {
 	disk *disk
 	bulk bool
 	lock io.Closer // the lock on the folder; Pebble's own does nothing
+
+	mu    sync.Mutex
+	ended []*pebble.Snapshot // that are to be closed
 }
 
 // Open opens or creates the engine in o.Dir.
@@ -134,11 +139,13 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		MemTableStopWritesThreshold: memtables,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             1 << 20,
-		L0CompactionThreshold:       2,
-		L0CompactionFileThreshold:   8,
-		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               64 << 20,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)/2)) },
+		// Pebble counts each layer of level 0 twice. To wait for the third one halves what is read
+		// and written again for each record; a read looks into one or two more filters.
+		L0CompactionThreshold:      6,
+		L0CompactionFileThreshold:  8,
+		L0StopWritesThreshold:      1000,
+		LBaseMaxBytes:              64 << 20,
+		CompactionConcurrencyRange: func() (int, int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)/2)) },
 		EventListener: &pebble.EventListener{
 			BackgroundError: d.background(log),
 			// The reader gets the error; Pebble's default would end the process.
@@ -163,7 +170,36 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 func (e *Engine) Batch() engine.Batch { return &batch{e: e, b: e.db.NewBatch()} }
 
 // Snapshot implements engine.Engine.
-func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()} }
+func (e *Engine) Snapshot() engine.Snapshot { return &snapshot{e, e.db.NewSnapshot()} }
+
+// heldSnapshots is how many snapshots that ended are closed at once. Pebble looks for
+// compactions whenever the oldest one is closed, which would be after each group of commits.
+const heldSnapshots = 64
+
+// end closes a snapshot, or remembers it for later.
+func (e *Engine) end(s *pebble.Snapshot) error {
+	e.mu.Lock()
+	e.ended = append(e.ended, s)
+	enough := len(e.ended) >= heldSnapshots && e.disk.err() == nil // after a failure Pebble may hold its locks
+	e.mu.Unlock()
+	if enough {
+		return e.closeEnded()
+	}
+	return nil
+}
+
+// closeEnded closes the snapshots that ended, the oldest one last.
+func (e *Engine) closeEnded() error {
+	e.mu.Lock()
+	ended := e.ended
+	e.ended = nil
+	e.mu.Unlock()
+	var errs []error
+	for _, s := range slices.Backward(ended) {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // Purge implements engine.Engine. It removes logs that Pebble would write over, because old
 // contents would stay after the end of the new contents. Several purges may run at once.
@@ -171,7 +207,7 @@ func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
 	e.disk.purges.Add(1)
 	defer e.disk.purges.Add(-1)
 	for range keptLogs + 1 {
-		if err := errors.Join(e.db.Flush(), e.disk.err(), ctx.Err()); err != nil {
+		if err := errors.Join(e.closeEnded(), e.db.Flush(), e.disk.err(), ctx.Err()); err != nil {
 			return err
 		}
 	}
@@ -226,7 +262,7 @@ func (e *Engine) Close() error {
 	var err error
 	if cause := e.disk.err(); cause != nil {
 		err = fmt.Errorf("pebblekv: closed after a failure: %w", cause)
-	} else if err = e.db.Close(); err == nil {
+	} else if err = errors.Join(e.closeEnded(), e.db.Close()); err == nil {
 		err = e.disk.err()
 	}
 	close(e.disk.closed)
@@ -275,9 +311,12 @@ func (b *batch) Wait() error {
 
 func (b *batch) Close() { b.b.Close() }
 
-type snapshot struct{ s *pebble.Snapshot }
+type snapshot struct {
+	e *Engine
+	s *pebble.Snapshot
+}
 
-func (s snapshot) Get(key []byte) ([]byte, io.Closer, error) {
+func (s *snapshot) Get(key []byte) ([]byte, io.Closer, error) {
 	v, done, err := s.s.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil, nil
@@ -285,7 +324,7 @@ func (s snapshot) Get(key []byte) ([]byte, io.Closer, error) {
 	return v, done, err
 }
 
-func (s snapshot) Iterator() (engine.Iterator, error) {
+func (s *snapshot) Iterator() (engine.Iterator, error) {
 	i, err := s.s.NewIter(nil)
 	if err != nil {
 		return nil, err
@@ -293,7 +332,7 @@ func (s snapshot) Iterator() (engine.Iterator, error) {
 	return iterator{i}, nil
 }
 
-func (s snapshot) Close() error { return s.s.Close() }
+func (s *snapshot) Close() error { return s.e.end(s.s) }
 
 type iterator struct{ i *pebble.Iterator }
 

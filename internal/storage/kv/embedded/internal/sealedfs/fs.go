@@ -149,7 +149,11 @@ func (fs *FS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File,
 	if _, err := inner.Write(sealed); err != nil { // the same again, for the position
 		return nil, errors.Join(err, inner.Close())
 	}
-	return fs.newFrameWriter(inner, to, h, nil), nil
+	w := fs.newFrameWriter(inner, to, h, nil)
+	if i, err := inner.Stat(); err == nil {
+		w.filled = i.Size()
+	}
+	return w, nil
 }
 
 // Open implements vfs.FS.
