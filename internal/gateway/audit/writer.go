@@ -240,11 +240,17 @@ func (w *writer) forget(ctx context.Context, found harvest) error {
 }
 
 func (h *harvest) delete(tx kv.Tx) {
+	keys := make([]byte, 0, keySize*(len(h.stale)+len(h.moved)))
+	one := func(id [16]byte) {
+		start := len(keys)
+		keys = append(append(keys, prefix...), id[:]...)
+		tx.Delete(keys[start:len(keys):len(keys)])
+	}
 	for _, id := range h.stale {
-		tx.Delete(append([]byte(prefix), id[:]...))
+		one(id)
 	}
 	for _, e := range h.moved {
-		tx.Delete(append([]byte(prefix), e.at.id[:]...))
+		one(e.at.id)
 	}
 }
 
@@ -298,25 +304,47 @@ func (w *writer) scan(ctx context.Context, durable uint64, limit int) (harvest, 
 // earliest keeps the first of many events, whatever order they come in, within a limit of
 // bytes. No event is missing between those that it keeps.
 type earliest struct {
-	heap  latestFirst
+	heap  latestFirst // a heap from the moment on at which the limit is reached
+	room  []byte      // for copies of values, until then
 	bytes int
 	limit int
 	full  bool
 	end   position // if full, nothing from this position on is kept
 }
 
+// roomSize is how many bytes of values have one piece of memory.
+const roomSize = 256 << 10
+
 // offer copies the value if it keeps it.
 func (f *earliest) offer(at position, value []byte) {
 	if f.full && at.compare(f.end) >= 0 {
 		return
 	}
-	heap.Push(&f.heap, entry{at, slices.Clone(value)})
 	f.bytes += len(value) + eventHeader
+	switch {
+	case f.full:
+		heap.Push(&f.heap, entry{at, slices.Clone(value)})
+	case f.bytes <= f.limit:
+		f.heap = append(f.heap, entry{at, f.copy(value)})
+		return
+	default:
+		f.heap = append(f.heap, entry{at, slices.Clone(value)})
+		heap.Init(&f.heap)
+	}
 	for f.bytes > f.limit && len(f.heap) > 1 {
 		last := heap.Pop(&f.heap).(entry)
 		f.bytes -= len(last.json) + eventHeader
 		f.full, f.end = true, last.at
 	}
+}
+
+func (f *earliest) copy(value []byte) []byte {
+	if len(value) > cap(f.room)-len(f.room) {
+		f.room = make([]byte, 0, max(len(value), roomSize))
+	}
+	start := len(f.room)
+	f.room = append(f.room, value...)
+	return f.room[start:len(f.room):len(f.room)]
 }
 
 // latestFirst is a heap with the latest event on top.

@@ -59,8 +59,31 @@ func Same(r Reader, key, value []byte) (bool, error) {
 
 // Copy is a record that a caller has read before. It must not be copied.
 type Copy struct {
-	Key, Value []byte               // a nil value: there was no such record
+	Key, Value []byte               // a nil value: there was no such record; neither may be modified
 	equal      atomic.Pointer[byte] // where a value begins that Is has compared
+	Known      Known                // for the store alone
+}
+
+// Known is what a store remembers of a Copy: of which state it knows that the record is the
+// same, so that it need not be found and compared again. Stores are compared with ==.
+type Known struct{ at atomic.Pointer[knownAt] }
+
+type knownAt struct {
+	store       any
+	hash, state uint64
+}
+
+// Set remembers a state, by a number that grows from state to state, and the hash of the key
+// by which the store knows what was written since.
+func (k *Known) Set(store any, hash, state uint64) { k.at.Store(&knownAt{store, hash, state}) }
+
+// Get returns what Set remembered for a store, or false.
+func (k *Known) Get(store any) (hash, state uint64, ok bool) {
+	at := k.at.Load()
+	if at == nil || at.store != store {
+		return 0, 0, false
+	}
+	return at.hash, at.state, true
 }
 
 // Is reports whether value, nil for no record, is that of the record. It is for stores that

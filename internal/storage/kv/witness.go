@@ -47,7 +47,7 @@ func (r *Reads) Covers(key []byte) bool {
 // Witness is a context that records what Views under it read, and in which state, so that a
 // later transaction can depend on it without reading it again (see Tx.Rely). Requests are
 // authorized under a Witness: what the decision read must be unchanged when the request's
-// change commits. Begin, Point, Span and Close are for implementations of Store.
+// change commits. Begin, Point, Copies, Span and Close are for implementations of Store.
 type Witness struct {
 	context.Context
 
@@ -111,6 +111,18 @@ func (w *Witness) Point(key []byte) {
 	defer w.mu.Unlock()
 	if !w.closed {
 		w.reads.Points = append(w.reads.Points, w.keep(key))
+	}
+}
+
+// Copies adds records that are compared. Their keys are not copied.
+func (w *Witness) Copies(records []*Copy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	for _, c := range records {
+		w.reads.Points = append(w.reads.Points, c.Key)
 	}
 }
 

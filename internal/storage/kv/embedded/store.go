@@ -36,6 +36,7 @@ type store struct {
 	opened *opened
 
 	memories memories
+	name     *[1]byte // stands for the store where its memory must not be kept
 	keeper   *keeper // the keeper that the store belongs to, if any
 	readOnly bool    // the store was opened only for reading
 
@@ -87,6 +88,7 @@ func newStore(o Options, id *identity) *store {
 		failed:  make(chan struct{}),
 		drained: make(chan struct{}, 1),
 		opened:  newOpened(),
+		name:    new([1]byte),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -221,7 +223,8 @@ func (s *store) Unchanged(ctx context.Context, records []*kv.Copy) bool {
 	return s.unchanged(ctx, records)
 }
 
-// unchanged compares only with values that are cached.
+// unchanged compares only with values that are cached, and each of them only once until a key
+// with the same hash is written.
 func (s *store) unchanged(ctx context.Context, records []*kv.Copy) bool {
 	st := acquire(&s.durable)
 	defer func() {
@@ -229,17 +232,23 @@ func (s *store) unchanged(ctx context.Context, records []*kv.Copy) bool {
 			s.log.Warn("kv: closing a snapshot", "err", err)
 		}
 	}()
-	w := kv.WitnessOf(ctx)
-	if w != nil {
+	if w := kv.WitnessOf(ctx); w != nil {
 		w.Begin(s, st.commit)
+		w.Copies(records)
 	}
 	for _, c := range records {
-		if w != nil {
-			w.Point(c.Key)
+		hash, state, ok := c.Known.Get(s.name)
+		if ok && s.opened.newest(hash).Load() <= min(state, st.commit) {
+			continue
 		}
-		if v, known := s.opened.find(s.opened.hash(c.Key), c.Key, st.commit); !known || !c.Is(v) {
+		if !ok {
+			hash = s.opened.hash(c.Key)
+		}
+		v, known := s.opened.find(hash, c.Key, st.commit)
+		if !known || !c.Is(v) {
 			return false
 		}
+		c.Known.Set(s.name, hash, st.commit)
 	}
 	return true
 }

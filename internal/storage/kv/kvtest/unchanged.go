@@ -45,4 +45,27 @@ func unchanged(t *testing.T, s kv.Store) {
 	})
 	never("a", "1")
 	never("b", "3")
+
+	// One copy is compared again and again, while its record and others are written.
+	c := &kv.Copy{Key: []byte("b"), Value: []byte("4")}
+	gone := &kv.Copy{Key: []byte("a")}
+	for i := range 40 {
+		value := []string{"4", "4", "5", ""}[i%4]
+		put(t, s, "b", value, "other", value)
+		if i%8 < 4 {
+			put(t, s, "a", "1")
+		} else {
+			update(t, s, func(tx kv.Tx) error { tx.Delete([]byte("a")); return nil })
+		}
+		for range 3 {
+			get(t, s, "b")
+			get(t, s, "a")
+			if kv.Unchanged(t.Context(), s, []*kv.Copy{c}) && value != "4" {
+				t.Errorf("round %d: %q is reported as unchanged", i, value)
+			}
+			if kv.Unchanged(t.Context(), s, []*kv.Copy{gone}) && i%8 < 4 {
+				t.Errorf("round %d: a record is reported as absent", i)
+			}
+		}
+	}
 }
