@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 
 	"watertight/internal/storage/kv/embedded/internal/engine"
@@ -21,7 +22,6 @@ type commit struct {
 	status atomic.Int32
 	done   chan error // nil: durable; errConflict: run it again
 	claim  *claim     // set: this is not a transaction but a claim
-	last   bool       // see settled
 }
 
 // A commit is withdrawn by its owner or taken by the committer, not both.
@@ -64,10 +64,11 @@ type group struct {
 	room     [16]*commit // for the usual number of commits
 }
 
-// commitLoop decides the order of commits. It validates and numbers them, and writes them to
-// the engine.
+// commitLoop decides the order of commits. It validates and numbers them, writes them to the
+// engine, and waits until they are durable. Commits that come meanwhile wait in the queue, and
+// wake nobody.
 func (s *store) commitLoop() {
-	defer close(s.groups)
+	defer close(s.synced)
 	for {
 		var c *commit
 		select {
@@ -101,17 +102,16 @@ func (s *store) grant(c *claim) *commit {
 	}
 }
 
-// commitGroup commits first and the commits that queue up behind it. If it finds a
+// commitGroup commits first and the commits that queued up behind it. If it finds a
 // claim in the queue, it returns it.
 func (s *store) commitGroup(first *commit) *claim {
 	g := &group{batch: s.engine.Batch()}
 	g.commits = g.room[:0]
 	s.chain.begin()
 	s.accept(g, first)
-	if !s.gather(g) {
-		return nil
-	}
-	if len(g.commits) == 0 {
+	s.gather(g)
+	none := len(g.commits) == 0
+	if none {
 		g.batch.Close()
 	} else if !s.apply(g) {
 		return nil
@@ -121,33 +121,20 @@ func (s *store) commitGroup(first *commit) *claim {
 	for _, c := range g.rejected {
 		c.done <- errConflict
 	}
+	if !none && !s.settle(g) {
+		return nil
+	}
 	return g.next
 }
 
-// gather fills g while the previous group is synced. It returns true if g has anything to
-// sync and the right to sync it, false after a failure.
-func (s *store) gather(g *group) bool {
-	for held := false; ; {
-		queue := s.queue
-		if g.next != nil || len(g.commits) >= groupCommits || g.size >= groupBytes {
-			queue = nil
-		}
-		if held || len(g.commits) == 0 {
-			select {
-			case c := <-queue:
-				s.accept(g, c)
-				continue
-			default:
-				return true
-			}
-		}
+// gather fills g with what is in the queue.
+func (s *store) gather(g *group) {
+	for g.next == nil && len(g.commits) < groupCommits && g.size < groupBytes {
 		select {
-		case c := <-queue:
+		case c := <-s.queue:
 			s.accept(g, c)
-		case s.syncing <- struct{}{}:
-			held = true
-		case <-s.failed:
-			return false
+		default:
+			return
 		}
 	}
 }
@@ -198,31 +185,29 @@ func (s *store) apply(g *group) bool {
 	}
 	g.state = newState(s.chain.commit, s.engine.Snapshot())
 	s.replace(&s.applied, g.state)
-	s.groups <- g
 	return true
 }
 
-// syncLoop moves the durable mark as groups become durable, in their order.
-func (s *store) syncLoop() {
-	defer close(s.synced)
-	for g := range s.groups {
-		if err := g.batch.Wait(); err != nil {
-			s.fail(err)
-			return
-		}
-		s.head.Store(&head{g.state.commit, g.sum})
-		s.replace(&s.durable, g.state)
-		if moved := s.moved.Swap(nil); moved != nil {
-			close(*moved)
-		}
-		s.commits.Add(uint64(len(g.commits)))
-		s.grouped.Add(1)
-		g.batch.Close()
-		g.commits[max(0, len(g.commits)-2)].last = true
-		for _, c := range g.commits {
-			c.done <- nil
-		}
+// settle waits until g is durable, moves the durable state, and wakes the transactions.
+func (s *store) settle(g *group) bool {
+	if err := g.batch.Wait(); err != nil {
+		s.fail(err)
+		return false
 	}
+	s.head.Store(&head{g.state.commit, g.sum})
+	s.replace(&s.durable, g.state)
+	if moved := s.moved.Swap(nil); moved != nil {
+		close(*moved)
+	}
+	s.commits.Add(uint64(len(g.commits)))
+	s.grouped.Add(1)
+	g.batch.Close()
+	for _, c := range g.commits {
+		c.done <- nil
+	}
+	// Those that commit again immediately are in the next group. Unlike a pause, this costs no time.
+	runtime.Gosched()
+	return true
 }
 
 func (s *store) replace(p *atomic.Pointer[state], st *state) {

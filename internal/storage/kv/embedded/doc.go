@@ -19,7 +19,7 @@
 //
 // Transactions that queue up while the previous group is being synced go into one
 // batch, with one sync for all of them (group commit). apply makes the batch visible
-// to later transactions; syncLoop waits until it is durable, moves the durable
+// to later transactions; settle waits until it is durable, moves the durable
 // state, and wakes the transactions. So two states are kept (state.go): the newest
 // applied, which transactions build on, and the newest durable, which views read. A
 // view never sees what a crash could undo, and never waits.
@@ -30,7 +30,7 @@
 // # The window
 //
 // The window (window.go) knows which keys the newest commits wrote: at most 16,384
-// commits or 16 MiB of keys. A transaction that read an older state than its oldest
+// commits, 131,072 writes or 16 MiB of keys. A transaction that read an older state than its oldest
 // commit runs again, because it is no longer known what was written in between.
 //
 // # The witness

@@ -19,9 +19,8 @@ import (
 //
 // A transaction runs on the newest applied state and records what it reads.
 // One goroutine, the committer, takes finished transactions, refuses those
-// that read what a newer commit wrote, and puts the others, as a group, into
-// one engine batch. A second one waits for the sync, while the committer
-// prepares the next group.
+// that read what a newer commit wrote, puts the others, as a group, into
+// one engine batch, and waits for the sync.
 type store struct {
 	log    *slog.Logger
 	room   func(int64) space.State
@@ -37,12 +36,10 @@ type store struct {
 
 	memories memories
 	name     *[1]byte // stands for the store where its memory must not be kept
-	keeper   *keeper // the keeper that the store belongs to, if any
-	readOnly bool    // the store was opened only for reading
+	keeper   *keeper  // the keeper that the store belongs to, if any
+	readOnly bool     // the store was opened only for reading
 
 	queue   chan *commit
-	groups  chan *group
-	syncing chan struct{} // holds one token while a group is synced
 	stop    chan struct{}
 	synced  chan struct{}
 	watched chan struct{}
@@ -80,8 +77,6 @@ func newStore(o Options, id *identity) *store {
 		root:    o.Root,
 		id:      id,
 		queue:   make(chan *commit, groupCommits),
-		groups:  make(chan *group, 1),
-		syncing: make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		synced:  make(chan struct{}),
 		watched: make(chan struct{}),
@@ -109,7 +104,6 @@ func open(
 	}
 	s.begin(s.engine.Snapshot())
 	go s.commitLoop()
-	go s.syncLoop()
 	go s.watch()
 	return s, nil
 }
