@@ -1,10 +1,6 @@
 package authz
 
-import (
-	"slices"
-
-	"watertight/internal/access/policy"
-)
+import "watertight/internal/access/policy"
 
 // addGiven allows an action to a caller by default. It adds a policy of the identity and,
 // if another account owns the resource, a policy of the resource.
@@ -20,5 +16,10 @@ func addGiven(l *policy.Laws, who *policy.Principal, action policy.Action) {
 
 // mentionAction reports whether a document mentions an action, or cannot be read.
 func mentionAction(docs []*policy.Document, action policy.Action) bool {
-	return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d == nil || d.MentionsAction(action) })
+	for _, d := range docs {
+		if d == nil || d.MentionsAction(action) {
+			return true
+		}
+	}
+	return false
 }

@@ -100,7 +100,7 @@ func TestDerivedKeys(t *testing.T) {
 				Principal: caller(name), At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
 				SourceIP: netip.MustParseAddr("2001:db8::1"), Keys: map[string][]string{},
 			}
-			in := situation{request: &r}
+			in := situation{request: r}
 			for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn",
 				"aws:principalaccount", "aws:principaltype",
 				"aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename",
@@ -113,7 +113,7 @@ func TestDerivedKeys(t *testing.T) {
 			}
 		})
 	}
-	in := situation{request: &Request{Principal: caller("alice")}}
+	in := situation{request: Request{Principal: caller("alice")}}
 	for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip"} {
 		if v := in.values(refTo(k)); v.n != 0 {
 			t.Errorf("a request without it has %s = %s", k, v.at(0))

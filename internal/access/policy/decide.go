@@ -21,7 +21,7 @@ type opinion struct {
 // ask evaluates one layer. It stops at the first Deny, unless the Deny statements of the
 // layer don't apply to the caller under l; if l is nil, they apply to every caller.
 func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
-	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, in.request) }
+	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, &in.request) }
 	var o opinion
 	for _, d := range docs {
 		switch {
@@ -65,7 +65,7 @@ func Decide(l *Laws, r *Request) Verdict {
 		return Verdict{}
 	}
 	in := situation{
-		request: r, action: actionOf(r.Action), owner: cmp.Or(l.BucketOwner, l.ResourceOwner),
+		request: *r, action: actionOf(r.Action), owner: cmp.Or(l.BucketOwner, l.ResourceOwner),
 		ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most(),
 	}
 	v := in.decide(l)
@@ -74,7 +74,7 @@ func Decide(l *Laws, r *Request) Verdict {
 }
 
 func (in *situation) decide(l *Laws) Verdict {
-	r := in.request
+	r := &in.request
 	var opinions [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer

@@ -99,7 +99,12 @@ func (d *Document) Mentions(prefix string) bool {
 
 // MentionsAction reports whether some statement matches the action.
 func (d *Document) MentionsAction(a Action) bool {
-	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a), nil) })
+	for i := range d.statements {
+		if d.statements[i].aboutAction(string(a), nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // AllowsSome reports whether documents together allow some action of a service, such as

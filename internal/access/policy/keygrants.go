@@ -74,7 +74,7 @@ const (
 // hold reports whether a request meets the terms. Constraints apply only to operations with
 // an encryption context (KMS developer guide, "Using grant constraints").
 func (t *grantTerms) hold(in *situation) bool {
-	switch r := in.request; {
+	switch r := &in.request; {
 	case strings.EqualFold(string(r.Action), "kms:DescribeKey"):
 		return true
 	case strings.EqualFold(string(r.Action), "kms:CreateGrant"):

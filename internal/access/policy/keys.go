@@ -89,7 +89,7 @@ func derivedKey(name string) derived {
 
 // situation is a request during a decision, with values that were computed so far.
 type situation struct {
-	request *Request
+	request Request
 	action  actionSet         // of the request's action; if it is zero, no statement is passed over
 	owner   string            // of the resource or, for an object, of its bucket
 	joined  string            // last section of the resource, if it was needed

@@ -13,7 +13,7 @@ import (
 // ACL, because the permission has no other meaning. For bucket policies AWS has a different
 // error for other accounts (405, S3 API reference, PutBucketPolicy), which core returns.
 func (in *situation) ownersAlone(l *Laws) bool {
-	r := in.request
+	r := &in.request
 	account, owner := r.Principal.Account, cmp.Or(l.BucketOwner, l.ResourceOwner)
 	if account != "" && (owner == "" || account == owner) {
 		return false

@@ -13,7 +13,7 @@ func Suppose(l Laws, r Request, given map[string][]string) Verdict {
 // ImplicitDeny if none matches. owner is the account of the resource.
 func Speaks(d *Document, owner string, r Request, given map[string][]string) Effect {
 	r.given = given
-	in := situation{request: &r, action: actionOf(r.Action), owner: owner, most: r.Work.most()}
+	in := situation{request: r, action: actionOf(r.Action), owner: owner, most: r.Work.most()}
 	layer := IdentityLayer
 	if d.kind != Identity && d.kind != Session {
 		layer = ResourceLayer
@@ -32,6 +32,6 @@ func Speaks(d *Document, owner string, r Request, given map[string][]string) Eff
 // Supplied reports whether a simulated request has a condition key.
 func Supplied(name, owner string, r Request, given map[string][]string) bool {
 	r.given = given
-	in := situation{request: &r, owner: owner}
+	in := situation{request: r, owner: owner}
 	return in.values(refTo(name)).n > 0
 }

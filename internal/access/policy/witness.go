@@ -247,7 +247,7 @@ func (s *statement) satisfy(r *Request, tries *int) {
 			if *tries--; *tries < 0 {
 				return false
 			}
-			in := situation{request: r, owner: absentOwner, most: decisionSteps}
+			in := situation{request: *r, owner: absentOwner, most: decisionSteps}
 			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
 		}
 		if holds() {
