@@ -105,50 +105,67 @@ func Read(b []byte) Fields {
 
 // Next advances to the next field. It returns false at the end and at the first error.
 func (f *Fields) Next() bool {
-	if f.at >= len(f.b) || f.err != nil {
+	b, at := f.b, f.at
+	if at >= len(b) || f.err != nil {
 		return false
 	}
-	var kind protowire.Type
-	f.start = f.at
-	n := 1
-	if tag := f.b[f.at]; tag < 0x80 && tag>>3 != 0 { // most tags are one byte long
-		f.Number, kind = protowire.Number(tag>>3), protowire.Type(tag&7)
-	} else if f.Number, kind, n = protowire.ConsumeTag(f.b[f.at:]); n < 0 {
+	f.start = at
+	tag := uint64(b[at])
+	if at++; tag >= 0x80 {
+		tag, at = varint(b, f.start)
+	}
+	if at < 0 || tag>>3 > math.MaxInt32 || tag>>3 == 0 {
 		return f.fail()
 	}
-	f.at += n
-	f.number = f.Number
-	f.Uint, f.Bytes = 0, nil
-	switch kind {
-	case protowire.VarintType:
-		f.Uint, n = f.varint()
-	case protowire.BytesType:
-		var size uint64
-		if size, n = f.varint(); n >= 0 {
-			if size > uint64(len(f.b)-f.at-n) {
-				return f.fail()
-			}
-			f.at += n
-			n = int(size)
-			f.Bytes = f.b[f.at : f.at+n]
-		}
-	default: // this package writes no other kind
-		n = protowire.ConsumeFieldValue(f.Number, kind, f.b[f.at:])
-		f.Number = 0
+	f.number = protowire.Number(tag >> 3)
+	f.Number = f.number
+	if kind := protowire.Type(tag & 7); kind != protowire.VarintType && kind != protowire.BytesType {
+		f.Number, f.Uint, f.Bytes = 0, 0, nil
+		f.at = skipOther(f.number, kind, b, at)
+		return f.at >= 0 || f.fail()
 	}
-	if n < 0 {
+	v := uint64(0x80)
+	if at < len(b) {
+		v = uint64(b[at])
+	}
+	if v < 0x80 {
+		at++
+	} else if v, at = varint(b, at); at < 0 {
 		return f.fail()
 	}
-	f.at += n
+	switch {
+	case protowire.Type(tag&7) == protowire.VarintType:
+		f.Uint, f.Bytes, f.at = v, nil, at
+		return true
+	case v > uint64(len(b)-at):
+		return f.fail()
+	}
+	f.Uint, f.Bytes, f.at = 0, b[at:at+int(v)], at+int(v)
 	return true
 }
 
-// varint decodes a number and returns its size; most are one byte long.
-func (f *Fields) varint() (uint64, int) {
-	if f.at < len(f.b) && f.b[f.at] < 0x80 {
-		return uint64(f.b[f.at]), 1
+// varint decodes the number at an offset and returns the offset behind it, which is negative
+// for an error. Callers decode numbers of one byte themselves: most are that short, and a call
+// costs as much as the rest.
+func varint(b []byte, at int) (uint64, int) {
+	if at+1 < len(b) && b[at] >= 0x80 && b[at+1] < 0x80 {
+		return uint64(b[at]&0x7f) | uint64(b[at+1])<<7, at + 2
 	}
-	return protowire.ConsumeVarint(f.b[f.at:])
+	v, n := protowire.ConsumeVarint(b[at:])
+	if n < 0 {
+		return 0, -1
+	}
+	return v, at + n
+}
+
+// skipOther returns the offset behind the value of a kind that this package does not write. It
+// is negative for an error.
+func skipOther(number protowire.Number, kind protowire.Type, b []byte, at int) int {
+	n := protowire.ConsumeFieldValue(number, kind, b[at:])
+	if n < 0 {
+		return -1
+	}
+	return at + n
 }
 
 func (f *Fields) fail() bool {
@@ -175,11 +192,14 @@ func (f *Fields) Keep(kept []byte) []byte {
 func (f *Fields) Err() error { return f.err }
 
 // Time returns the field as a time; 0 and a missing field are the zero time.
-func (f *Fields) Time() time.Time {
-	if f.Uint == 0 {
+func (f *Fields) Time() time.Time { return TimeOf(f.Uint) }
+
+// TimeOf is Fields.Time for a number that was read before.
+func TimeOf(v uint64) time.Time {
+	if v == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC()
+	return time.UnixMicro(int64(min(v, math.MaxInt64))).UTC()
 }
 
 // Int returns the field as an int, and MaxInt32 if it is larger.
