@@ -141,6 +141,13 @@ func argument(f *fixture, m *method, args arguments, p reflect.Type, name string
 		v = reflect.New(p.Elem())
 	case p.Kind() == reflect.Slice && p.Elem().Kind() == reflect.Struct:
 		v = reflect.Append(v, fill(reflect.New(p.Elem()).Elem(), args))
+	case p.Kind() == reflect.Func: // it does nothing
+		v = reflect.MakeFunc(p, func([]reflect.Value) (out []reflect.Value) {
+			for i := range p.NumOut() {
+				out = append(out, reflect.Zero(p.Out(i)))
+			}
+			return out
+		})
 	}
 	return v
 }

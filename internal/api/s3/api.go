@@ -15,6 +15,7 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect/rest"
+	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -25,6 +26,8 @@ type API struct {
 	Identities *identity.Store
 	Keys       *kms.Store
 	Devices    *mfa.Store
+
+	chunks xmldoc.Chunks // for listings
 }
 
 // onOwned is implemented by the inputs of operations on a bucket. A client may name the

@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"net/url"
-	"strings"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
@@ -29,9 +27,10 @@ func text(p *string) string {
 func (a *API) listObjects(
 	ctx context.Context, g authz.Grant, in *shape.ListObjectsInput,
 ) (*shape.ListObjectsOutput, error) {
+	lines := a.newLines(in.EncodingType, true)
 	l, err := a.list(ctx, g, in.AsOf, object.ListInput{
 		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.Marker, Max: in.MaxKeys,
-	})
+	}, lines)
 	if err != nil {
 		return nil, err
 	}
@@ -39,29 +38,34 @@ func (a *API) listObjects(
 	out := &shape.ListObjectsOutput{
 		Name: in.Bucket, Prefix: show(text(in.Prefix)), Marker: show(in.Marker), Delimiter: show(text(in.Delimiter)),
 		MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
-		CommonPrefixes: prefixes(l.CommonPrefixes, show),
+		Contents: lines.to, CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	// Without a delimiter, clients continue after the last key. A page of the past may end
 	// behind it.
 	if l.Truncated && (text(in.Delimiter) != "" || in.AsOf != "") {
 		out.NextMarker = show(l.Next)
 	}
-	out.Contents, err = a.contents(ctx, l.Entries, show, true)
-	return out, err
+	return out, nil
 }
 
-// list lists the current objects or, if a request asks for an instant, those of then.
+// list encodes the current objects or, if a request asks for an instant, those of then.
 func (a *API) list(
-	ctx context.Context, g authz.Grant, asOf string, in object.ListInput,
-) (object.Listing, error) {
+	ctx context.Context, g authz.Grant, asOf string, in object.ListInput, to *lines,
+) (l object.Listing, err error) {
 	at, err := pastOf(g.Caller(), asOf)
-	switch {
-	case err != nil:
-		return object.Listing{}, err
-	case at.IsZero():
-		return a.Objects.List(ctx, g, in)
+	if err != nil {
+		return l, err
 	}
-	return a.Objects.ListAsOf(ctx, g, in, at)
+	show := func(key []byte, e *object.Entry) error { return to.object(ctx, key, e) }
+	if at.IsZero() {
+		l, err = a.Objects.List(ctx, g, in, show)
+	} else {
+		l, err = a.Objects.ListAsOf(ctx, g, in, at, show)
+	}
+	if err != nil {
+		to.to.Release()
+	}
+	return l, err
 }
 
 func (a *API) listObjectsV2(
@@ -71,7 +75,8 @@ func (a *API) listObjectsV2(
 		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.StartAfter,
 		Token: in.ContinuationToken, Max: in.MaxKeys,
 	}
-	l, err := a.list(ctx, g, in.AsOf, list)
+	lines := a.newLines(in.EncodingType, in.FetchOwner)
+	l, err := a.list(ctx, g, in.AsOf, list, lines)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +86,10 @@ func (a *API) listObjectsV2(
 		StartAfter:        show(in.StartAfter),
 		ContinuationToken: in.ContinuationToken, NextContinuationToken: l.Token, MaxKeys: pageSize(in.MaxKeys),
 		EncodingType: in.EncodingType,
-		KeyCount:     len(l.Entries) + len(l.CommonPrefixes), IsTruncated: l.Truncated,
-		CommonPrefixes: prefixes(l.CommonPrefixes, show),
+		KeyCount:     l.Count + len(l.CommonPrefixes), IsTruncated: l.Truncated,
+		Contents: lines.to, CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
-	out.Contents, err = a.contents(ctx, l.Entries, show, in.FetchOwner)
-	return out, err
+	return out, nil
 }
 
 // encoding returns the function that encodes keys for the response: unchanged, or as
@@ -94,7 +98,7 @@ func encoding(kind string) func(string) string {
 	if kind != "url" {
 		return func(s string) string { return s }
 	}
-	return func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
+	return func(s string) string { return string(appendURL(nil, s)) }
 }
 
 func prefixes(all []string, show func(string) string) []shape.CommonPrefix {
@@ -105,43 +109,7 @@ func prefixes(all []string, show func(string) string) []shape.CommonPrefix {
 	return out
 }
 
-func (a *API) contents(
-	ctx context.Context, entries []object.Entry, show func(string) string, withOwner bool,
-) ([]shape.Object, error) {
-	out := make([]shape.Object, len(entries))
-	owners := owners{api: a}
-	tags := quoter(len(entries))
-	for i := range entries {
-		e := &entries[i]
-		out[i] = shape.Object{
-			Key: show(e.Key), LastModified: e.Modified, ETag: tags(e.ETag), Size: e.Size, StorageClass: e.StorageClass,
-			ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType),
-		}
-		if !withOwner {
-			continue
-		}
-		var err error
-		if out[i].Owner, err = owners.find(ctx, e.Owner); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// quoter returns quote for the tags of a page, which share one buffer.
-func quoter(tags int) func(object.ETag) string {
-	const usual = len(`"d41d8cd98f00b204e9800998ecf8427e"`)
-	var all strings.Builder
-	all.Grow(tags * usual)
-	return func(e object.ETag) string {
-		at := all.Len()
-		var room [48]byte
-		all.Write(append(e.Append(append(room[:0], '"')), '"'))
-		return all.String()[at:]
-	}
-}
-
-// owners caches the accounts of one page as S3 shows them.
+// owners caches the accounts of one answer as S3 shows them.
 type owners struct {
 	api   *API
 	known map[string]*shape.Owner
@@ -155,9 +123,13 @@ func (o *owners) find(ctx context.Context, account string) (*shape.Owner, error)
 	if err != nil {
 		return nil, err
 	}
+	return o.remember(account, id), nil
+}
+
+func (o *owners) remember(account, id string) *shape.Owner {
 	if o.known == nil {
 		o.known = map[string]*shape.Owner{}
 	}
 	o.known[account] = &shape.Owner{ID: id}
-	return o.known[account], nil
+	return o.known[account]
 }

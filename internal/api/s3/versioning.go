@@ -91,8 +91,12 @@ func (a *API) listObjectVersions(
 		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), KeyMarker: in.KeyMarker,
 		VersionIDMarker: in.VersionIdMarker, Max: in.MaxKeys,
 	}
-	l, err := a.Objects.ListVersions(ctx, g, list)
+	lines := a.newLines(in.EncodingType, true)
+	l, err := a.Objects.ListVersions(ctx, g, list, func(key []byte, e *object.VersionEntry) error {
+		return lines.version(ctx, key, e)
+	})
 	if err != nil {
+		lines.to.Release()
 		return nil, err
 	}
 	show := encoding(in.EncodingType)
@@ -101,36 +105,7 @@ func (a *API) listObjectVersions(
 		Delimiter:     show(text(in.Delimiter)),
 		NextKeyMarker: show(l.NextKey), NextVersionIdMarker: l.NextVersionID,
 		VersionIdMarker: text(in.VersionIdMarker), MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType,
-		IsTruncated:    l.Truncated,
-		CommonPrefixes: prefixes(l.CommonPrefixes, show),
-	}
-	out.Entries, err = a.versionEntries(ctx, l.Entries, show)
-	return out, err
-}
-
-func (a *API) versionEntries(
-	ctx context.Context, entries []object.VersionEntry, show func(string) string,
-) ([]shape.VersionEntry, error) {
-	out := make([]shape.VersionEntry, len(entries))
-	owners := owners{api: a}
-	for i := range entries {
-		e := &entries[i]
-		owner, err := owners.find(ctx, e.Owner)
-		if err != nil {
-			return nil, err
-		}
-		if e.DeleteMarker {
-			out[i].DeleteMarker = &shape.DeleteMarker{
-				Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, Owner: owner,
-			}
-			continue
-		}
-		out[i].Version = &shape.ObjectVersion{
-			Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, ETag: quote(e.ETag),
-			Size:         e.Size,
-			StorageClass: e.StorageClass, ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType),
-			Owner: owner,
-		}
+		IsTruncated: l.Truncated, Entries: lines.to, CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	return out, nil
 }

@@ -105,8 +105,10 @@ func (s slot) findAsOf(r kv.Reader, at time.Time, expected *string) (*version, e
 // that had no object at the instant cost as much, but give no entry. A page looks at a
 // bounded number of their records, so it may have fewer entries than asked for, or none, and
 // still be truncated. An After inside a common prefix does not skip the later keys with that
-// prefix. Errors: NoSuchBucket, InvalidArgument.
-func (s *Store) ListAsOf(ctx context.Context, g authz.Grant, in ListInput, at time.Time) (Listing, error) {
+// prefix. Errors: those of List.
+func (s *Store) ListAsOf(
+	ctx context.Context, g authz.Grant, in ListInput, at time.Time, show Lines,
+) (Listing, error) {
 	if err := g.Demand("s3:ListBucketVersions", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
@@ -117,7 +119,7 @@ func (s *Store) ListAsOf(ctx context.Context, g authz.Grant, in ListInput, at ti
 	if err != nil {
 		return Listing{}, err
 	}
-	l := pastLister{lister: lister{ListInput: &in, page: size}, seq: seqAt(at), budget: s.absent}
+	l := pastLister{lister: lister{ListInput: &in, show: show, page: size}, seq: seqAt(at), budget: s.absent}
 	scope := "objects\x00" + in.Bucket + "\x00" + strconv.FormatUint(l.seq, 10)
 	if in.Token != nil {
 		if in.After, err = page.Open(scope, *in.Token); err != nil {
@@ -133,11 +135,7 @@ func (s *Store) ListAsOf(ctx context.Context, g authz.Grant, in ListInput, at ti
 	if err != nil {
 		return Listing{}, err
 	}
-	if l.out.Truncated {
-		l.out.Next = l.last
-		l.out.Token = page.Token(scope, l.last)
-	}
-	return l.out, nil
+	return l.done(scope), nil
 }
 
 const (
@@ -229,7 +227,7 @@ func (l *pastLister) exhausted() bool {
 	if common, ok := rolledUp(key, l.Prefix, l.Delimiter); ok && common == key {
 		return false
 	}
-	l.out.Truncated, l.last = true, key
+	l.out.Truncated, l.last = true, append(l.last[:0], key...)
 	return true
 }
 
@@ -260,8 +258,7 @@ func (l *pastLister) take(p kv.Pair) (next []byte, more bool, err error) {
 		return nil, false, nil
 	}
 	if common, ok := rolledUp(string(l.key), l.Prefix, l.Delimiter); ok {
-		l.last = common
-		l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
+		l.addPrefix(common)
 		l.key = nil
 		return record.After(append(bucket.VersionsOf(l.b.ID), common...)), true, nil
 	}

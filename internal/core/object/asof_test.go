@@ -85,9 +85,11 @@ func listNaive(state map[string]string, in *ListInput) (out []string) {
 	return out
 }
 
-func (e *env) listAsOf(in ListInput, at time.Time) (Listing, error) {
+func (e *env) listAsOf(in ListInput, at time.Time) (l listing, err error) {
 	in.Bucket = "bkt"
-	return e.objects.ListAsOf(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions"), in, at)
+	g := e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions")
+	l.Listing, err = e.objects.ListAsOf(e.tb.Context(), g, in, at, l.add)
+	return l, err
 }
 
 // getAsOf reads a key as it was.

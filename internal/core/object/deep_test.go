@@ -94,9 +94,9 @@ func benchList(in ListInput, entries, common int) func(*testing.B, *env) {
 		g := e.grant(arn.Bucket("bkt"), "s3:ListBucket")
 		in.Bucket = "bkt"
 		for b.Loop() {
-			if l, err := e.objects.List(b.Context(), g, in); err != nil || len(l.Entries) != entries ||
+			if l, err := e.objects.List(b.Context(), g, in, unread); err != nil || l.Count != entries ||
 				len(l.CommonPrefixes) != common {
-				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
+				b.Fatal(l.Count, len(l.CommonPrefixes), err)
 			}
 		}
 	}
@@ -106,10 +106,11 @@ func benchVersions(in ListVersionsInput, entries, common int) func(*testing.B, *
 	return func(b *testing.B, e *env) {
 		g := e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions")
 		in.Bucket = "bkt"
+		unread := func([]byte, *VersionEntry) error { return nil }
 		for b.Loop() {
-			if l, err := e.objects.ListVersions(b.Context(), g, in); err != nil || len(l.Entries) != entries ||
+			if l, err := e.objects.ListVersions(b.Context(), g, in, unread); err != nil || l.Count != entries ||
 				len(l.CommonPrefixes) != common {
-				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
+				b.Fatal(l.Count, len(l.CommonPrefixes), err)
 			}
 		}
 	}

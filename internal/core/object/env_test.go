@@ -256,18 +256,62 @@ func (e *env) delete(in DeleteInput) (Deleted, error) {
 	return e.objects.Delete(e.tb.Context(), e.grant(arn.Object("bkt", in.Key), deleteAction(in.VersionID)), "bkt", in)
 }
 
-func (e *env) list(in ListInput) (Listing, error) {
+// listing is a page with its entries.
+type listing struct {
+	Listing
+	Entries []listed
+}
+
+type listed struct {
+	Key string
+	Entry
+}
+
+func (l *listing) add(key []byte, e *Entry) error {
+	l.Entries = append(l.Entries, listed{string(key), *e})
+	return nil
+}
+
+func (e *env) list(in ListInput) (l listing, err error) {
 	e.tb.Helper()
 	if in.Bucket == "" {
 		in.Bucket = "bkt"
 	}
-	return e.objects.List(e.tb.Context(), e.grant(arn.Bucket(in.Bucket), "s3:ListBucket"), in)
+	l.Listing, err = e.objects.List(e.tb.Context(), e.grant(arn.Bucket(in.Bucket), "s3:ListBucket"), in, l.add)
+	if err == nil && l.Count != len(l.Entries) {
+		e.tb.Errorf("%d entries are counted as %d", len(l.Entries), l.Count)
+	}
+	return l, err
 }
 
-func (e *env) listVersions(in ListVersionsInput) (VersionListing, error) {
+// versionListing is a page with its entries.
+type versionListing struct {
+	VersionListing
+	Entries []listedVersion
+}
+
+type listedVersion struct {
+	listed
+	ID                   string
+	Latest, DeleteMarker bool
+}
+
+func (l *versionListing) add(key []byte, e *VersionEntry) error {
+	l.Entries = append(l.Entries, listedVersion{
+		listed{string(key), e.Entry}, string(e.AppendID(nil)), e.Latest, e.DeleteMarker,
+	})
+	return nil
+}
+
+func (e *env) listVersions(in ListVersionsInput) (l versionListing, err error) {
 	e.tb.Helper()
 	in.Bucket = "bkt"
-	return e.objects.ListVersions(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions"), in)
+	g := e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions")
+	l.VersionListing, err = e.objects.ListVersions(e.tb.Context(), g, in, l.add)
+	if err == nil && l.Count != len(l.Entries) {
+		e.tb.Errorf("%d entries are counted as %d", len(l.Entries), l.Count)
+	}
+	return l, err
 }
 
 // refs counts the records under a prefix.

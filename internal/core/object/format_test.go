@@ -167,8 +167,10 @@ func TestUnknownFieldsInListings(t *testing.T) {
 		record []byte
 		read   func([]byte) error
 	}{
-		"listing":           {v.pointer(), func(b []byte) error { return decodeEntry(b, &Entry{}) }},
-		"version listing":   {v.encode(), func(b []byte) error { return new(VersionEntry).decode(b) }},
+		"listing": {v.pointer(), func(b []byte) error { return new(Entry).decode(b, new(bucket.Bucket)) }},
+		"version listing": {v.encode(), func(b []byte) error {
+			return new(VersionEntry).decode(b, new(bucket.Bucket))
+		}},
 		"number of pointer": {v.pointer(), func(b []byte) error { _, err := pointerSeq(b); return err }},
 	} {
 		t.Run(name, func(t *testing.T) {

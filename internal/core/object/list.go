@@ -18,9 +18,9 @@ import (
 // It needs s3:ListBucket. Keys that contain the Delimiter after Prefix are rolled up into
 // common prefixes, and each of these counts as one entry (API reference, ListObjects and
 // ListObjectsV2). A page does a bounded amount of work: a common prefix is skipped, not
-// walked.
-// Errors: NoSuchBucket, InvalidArgument.
-func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing, error) {
+// walked. Entries go to show as they are read, before it is known whether the page succeeds.
+// Errors: NoSuchBucket, InvalidArgument, and those of show.
+func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput, show Lines) (Listing, error) {
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
@@ -34,7 +34,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 			return Listing{}, err
 		}
 	}
-	l := lister{ListInput: &in, page: size}
+	l := lister{ListInput: &in, show: show, page: size}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil || size == 0 {
@@ -45,23 +45,29 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err != nil {
 		return Listing{}, err
 	}
-	if l.out.Truncated {
-		l.out.Next = l.last
-		l.out.Token = page.Token(scope, l.last)
-	}
-	return l.out, nil
+	return l.done(scope), nil
 }
 
 // lister fills one page.
 type lister struct {
 	*ListInput
+	show  Lines
 	page  int
 	b     *bucket.Bucket
 	skip  int    // length of the pointer's key before the object's key
 	after []byte // end of the scan
-	last  string // last key or common prefix of the page
-	names strings.Builder
+	entry Entry
+	last  []byte // last key or common prefix of a page that is full
 	out   Listing
+}
+
+// done returns the page, with the marker and the token of the next one.
+func (l *lister) done(scope string) Listing {
+	if l.out.Truncated {
+		l.out.Next = string(l.last)
+		l.out.Token = page.Token(scope, l.out.Next)
+	}
+	return l.out
 }
 
 // start returns the first key that may be on the page.
@@ -124,8 +130,7 @@ func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
 		if len(delimiter) > 0 {
 			if n := bytes.Index(key[len(l.Prefix):], delimiter); n >= 0 {
 				end := len(l.Prefix) + n + len(delimiter)
-				l.last = string(key[:end])
-				l.out.CommonPrefixes = append(l.out.CommonPrefixes, l.last)
+				l.addPrefix(string(key[:end]))
 				return record.After(p.Key[:l.skip+end]), nil
 			}
 		}
@@ -136,33 +141,22 @@ func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	return nil, nil
 }
 
-func (l *lister) full() bool { return len(l.out.Entries)+len(l.out.CommonPrefixes) == l.page }
+func (l *lister) full() bool { return l.out.Count+len(l.out.CommonPrefixes) == l.page }
 
-// firstEntries is the first capacity of Entries; a page with more entries then gets its
-// full capacity at once.
-const firstEntries = 64
+func (l *lister) addPrefix(common string) {
+	l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
+	if l.full() {
+		l.last = append(l.last[:0], common...)
+	}
+}
 
 func (l *lister) add(key, value []byte) error {
-	if n := len(l.out.Entries); n == cap(l.out.Entries) {
-		room := l.page
-		if n == 0 {
-			room = min(room, firstEntries)
-		} else {
-			l.names.Grow(room * (l.names.Len()/n + 1))
-		}
-		l.out.Entries = append(make([]Entry, 0, room), l.out.Entries...)
-	}
-	l.out.Entries = append(l.out.Entries, Entry{})
-	e := &l.out.Entries[len(l.out.Entries)-1]
-	// All keys of a page share one buffer, to save allocations. A key that was handed out
-	// before the buffer grew keeps the old memory.
-	at := l.names.Len()
-	l.names.Write(key)
-	e.Key = l.names.String()[at:]
-	l.last = e.Key
-	if err := decodeEntry(value, e); err != nil {
+	if err := l.entry.decode(value, l.b); err != nil {
 		return err
 	}
-	e.Owner = ownerIn(l.b, e.Owner)
-	return nil
+	l.out.Count++
+	if l.full() {
+		l.last = append(l.last[:0], key...)
+	}
+	return l.show(key, &l.entry)
 }

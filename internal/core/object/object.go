@@ -225,9 +225,8 @@ type ListInput struct {
 	Max                       *int    // at least 0; nil and more than 1000 mean 1000
 }
 
-// Entry is an object as a listing shows it.
+// Entry is what a listing shows of an object besides its key.
 type Entry struct {
-	Key          string
 	Size         int64
 	Modified     time.Time
 	ETag         ETag
@@ -237,11 +236,14 @@ type Entry struct {
 	ChecksumType ChecksumType
 }
 
-// Listing is a page. Both of its lists are in byte order. Next and Token are empty on the
-// last page.
+// Lines takes the entries of a page, in the byte order of their keys. Its arguments are valid
+// until it returns: the key is part of what the store holds.
+type Lines func(key []byte, e *Entry) error
+
+// Listing is a page without its entries, see Lines. Next and Token are empty on the last page.
 type Listing struct {
-	Entries        []Entry
-	CommonPrefixes []string
+	Count          int      // entries
+	CommonPrefixes []string // in byte order
 	Truncated      bool
 	Next           string // last key or common prefix of the page, which is After of the next page
 	Token          string // Next in an opaque form

@@ -2,6 +2,7 @@ package object
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"fmt"
 	"maps"
@@ -235,7 +236,7 @@ func TestRecords(t *testing.T) {
 		Size: 3, Modified: v.modified, ETag: v.etag, StorageClass: "STANDARD_IA", Owner: v.owner,
 		Algorithm: digest.SHA256, ChecksumType: Composite,
 	}
-	if err := decodeEntry(v.pointer(), &e); err != nil || e != want {
+	if err := e.decode(v.pointer(), new(bucket.Bucket)); err != nil || e != want {
 		t.Errorf("%v %+v", err, e)
 	}
 	for _, c := range []string{
@@ -252,16 +253,28 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// listed returns what a listing shows of v, in a bucket of an owner.
+func (v *version) listed(owner string) Entry {
+	return Entry{
+		v.size, v.modified, v.etag, v.storageClass, cmp.Or(v.owner, owner), v.checksum.Algorithm, v.checksum.Type,
+	}
+}
+
 func FuzzDecodeVersion(f *testing.F) {
 	f.Add(sample().encode())
 	f.Add(sample().pointer())
 	f.Add(newMarker(time.Unix(1, 0).UTC(), writer{}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_ = decodeEntry(b, new(Entry))
+		x := VersionEntry{Entry: Entry{Size: 7, Owner: "of another", Algorithm: digest.MD5}, null: true, Latest: true}
+		listed := x.decode(b, &bucket.Bucket{Owner: "o"})
 		pointerSeq(b)
 		v, err := decodeVersion(b)
 		if err != nil {
 			return
+		}
+		if want := v.listed("o"); listed != nil || x.Entry != want || string(x.AppendID(nil)) != v.id() ||
+			x.DeleteMarker != v.deleteMarker {
+			t.Fatalf("%v\n%+v\n%+v", listed, x, want)
 		}
 		again, err := decodeVersion(v.encode())
 		if err != nil || !same(v, again) || v.size < 0 {

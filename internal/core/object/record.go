@@ -327,50 +327,42 @@ func (v *version) takeMore(f *record.Fields) bool {
 	return true
 }
 
-// decodeEntry decodes what a listing shows, from a current pointer or a version's record.
-// It refuses or skips unknown fields, see record.Fields.Keep: a field of a later program
-// may say that the version must be hidden.
-func decodeEntry(b []byte, e *Entry) error {
-	f := record.Read(b)
-	e.StorageClass = className(0)
-	for f.Next() {
-		switch f.Number {
-		case fieldSize:
-			e.Size = int64(f.Uint)
-		case fieldModified:
-			e.Modified = f.Time()
-		case fieldETag:
-			copy(e.ETag.Sum[:], f.Bytes)
-		case fieldETagParts:
-			e.ETag.Parts = uint32(f.Uint)
-		case fieldStorageClass:
-			e.StorageClass = className(f.Uint)
-		case fieldAlgorithm:
-			e.Algorithm = algorithmName(f.Uint)
-		case fieldChecksumType:
-			e.ChecksumType = typeName(f.Uint)
-		case fieldOwner:
-			e.Owner = string(f.Bytes)
-		default:
-			if !isVersionField(f.Number) {
-				f.Keep(nil)
-			}
-		}
-	}
-	if err := f.Err(); err != nil {
+// decode decodes what a listing of b shows, from a current pointer or a version's record. It
+// refuses or skips unknown fields, see record.Fields.Keep: a field of a later program may say
+// that the version must be hidden. e may have been the entry of another version before, whose
+// owner's text is used again.
+func (e *Entry) decode(stored []byte, b *bucket.Bucket) error {
+	var h record.Head
+	if err := h.Read(stored, versionFields); err != nil {
 		return unreadable(err)
 	}
+	e.take(&h, b)
 	return nil
 }
 
+func (e *Entry) take(h *record.Head, b *bucket.Bucket) {
+	owner := b.Owner
+	if by := h.Bytes(fieldOwner); len(by) > 0 && b.Ownership.ACLs() {
+		if owner = e.Owner; owner != string(by) {
+			owner = string(by)
+		}
+	}
+	*e = Entry{
+		Size: int64(h.Uint[fieldSize]), Modified: record.TimeOf(h.Uint[fieldModified]),
+		StorageClass: className(h.Uint[fieldStorageClass]), Owner: owner,
+		Algorithm: algorithmName(h.Uint[fieldAlgorithm]), ChecksumType: typeName(h.Uint[fieldChecksumType]),
+	}
+	copy(e.ETag.Sum[:], h.Bytes(fieldETag))
+	e.ETag.Parts = uint32(h.Uint[fieldETagParts])
+}
+
+// versionFields has a bit for each field below 64 that a version's record may have.
+const versionFields = (1<<(fieldWhole+1) - 1<<fieldSeq) | (1<<(fieldUser+1) - 1<<fieldSum) | 1<<fieldTag |
+	(1<<(fieldPayload+1) - 1<<fieldSealedSum)
+
 // isVersionField reports whether a version's record may have a field.
 func isVersionField(n protowire.Number) bool {
-	switch {
-	case n >= fieldSeq && n <= fieldWhole, n >= fieldSum && n <= fieldUser,
-		n >= fieldSealedSum && n <= fieldLegalHold:
-		return true
-	}
-	return n == fieldTag || n == fieldPayload || n >= fieldWriter && n <= fieldWriterKey
+	return n < 64 && versionFields>>n&1 != 0 || n >= fieldWriter && n <= fieldWriterKey
 }
 
 // pointerSeq returns the number of the version that a current pointer points to. It reads

@@ -27,20 +27,34 @@ type ListVersionsInput struct {
 	Max             *int // at least 0; nil and more than 1000 mean 1000
 }
 
-// VersionEntry is a version or a delete marker as a listing shows it. A marker has no size,
-// ETag or checksum.
+// VersionEntry is what a listing shows of a version or a delete marker besides its key. A
+// marker has no size, ETag or checksum.
 type VersionEntry struct {
 	Entry
-	ID           string
 	Latest       bool
 	DeleteMarker bool
+
+	id   [idSize]byte
+	null bool
 }
 
-// VersionListing is a page: entries in the byte order of their keys, the newest version of
-// a key first. NextKey and NextVersionID are the markers of the next page, empty on the
-// last one; after a common prefix NextVersionID is empty.
+// AppendID appends the version's id to dst.
+func (e *VersionEntry) AppendID(dst []byte) []byte {
+	if e.null {
+		return append(dst, NullVersion...)
+	}
+	return base64.RawURLEncoding.AppendEncode(dst, e.id[:])
+}
+
+// VersionLines takes the entries of a page in the byte order of their keys, the newest version
+// of a key first. Its arguments are valid until it returns, see Lines.
+type VersionLines func(key []byte, e *VersionEntry) error
+
+// VersionListing is a page without its entries, see VersionLines. NextKey and NextVersionID are
+// the markers of the next page, empty on the last one; after a common prefix NextVersionID is
+// empty.
 type VersionListing struct {
-	Entries                []VersionEntry
+	Count                  int // entries
 	CommonPrefixes         []string
 	Truncated              bool
 	NextKey, NextVersionID string
@@ -48,9 +62,11 @@ type VersionListing struct {
 
 // ListVersions returns a page of the versions and delete markers of a bucket.
 // It needs s3:ListBucketVersions. Keys are rolled up into common prefixes as
-// with List, and the work is bounded by the page in the same way (API
-// reference, ListObjectVersions). Errors: NoSuchBucket, InvalidArgument.
-func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersionsInput) (VersionListing, error) {
+// with List, the work is bounded by the page in the same way, and show gets the entries in the
+// same way (API reference, ListObjectVersions). Errors: those of List.
+func (s *Store) ListVersions(
+	ctx context.Context, g authz.Grant, in ListVersionsInput, show VersionLines,
+) (VersionListing, error) {
 	if err := g.Demand("s3:ListBucketVersions", arn.Bucket(in.Bucket)); err != nil {
 		return VersionListing{}, err
 	}
@@ -61,7 +77,7 @@ func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersions
 	if err := in.check(); err != nil {
 		return VersionListing{}, err
 	}
-	l := versionLister{ListVersionsInput: &in, page: page}
+	l := versionLister{ListVersionsInput: &in, show: show, page: page}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if l.b, err = bucket.For(r, g, in.Bucket); err != nil || page == 0 {
 			return err
@@ -71,8 +87,8 @@ func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersions
 	if err != nil {
 		return VersionListing{}, err
 	}
-	if !l.out.Truncated {
-		l.out.NextKey, l.out.NextVersionID = "", ""
+	if l.out.Truncated {
+		l.out.NextKey, l.out.NextVersionID = string(l.last), string(l.lastID)
 	}
 	return l.out, nil
 }
@@ -103,13 +119,16 @@ func (in *ListVersionsInput) check() error {
 // versionLister fills one page.
 type versionLister struct {
 	*ListVersionsInput
-	page   int
-	b      *bucket.Bucket
-	skip   int    // length of a version's key before the object's key
-	after  []byte // end of the scan
-	key    string // key of the version before; the next version of the same key is not the latest
-	within bool   // earlier pages have shown versions of key
-	out    VersionListing
+	show         VersionLines
+	page         int
+	b            *bucket.Bucket
+	skip         int    // length of a version's key before the object's key
+	after        []byte // end of the scan
+	key          []byte // key of the version before; the next version of the same key is not the latest
+	within       bool   // earlier pages have shown versions of key
+	entry        VersionEntry
+	last, lastID []byte // markers after a page that is full
+	out          VersionListing
 }
 
 // seqSize is the length of what follows the object's key in a version's key: a NUL and the number.
@@ -159,7 +178,7 @@ func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 		return k.versions(), nil
 	}
 	if newest != nil && newest.seq >= seq {
-		l.key, l.within = marker, true
+		l.key, l.within = []byte(marker), true
 	}
 	return append(k.version(seq), 0), nil
 }
@@ -187,7 +206,7 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(l.out.Entries)+len(l.out.CommonPrefixes) == l.page {
+		if l.full() {
 			l.out.Truncated = true
 			return nil, nil
 		}
@@ -198,8 +217,10 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 		if len(delimiter) > 0 {
 			if n := bytes.Index(key[len(l.Prefix):], delimiter); n >= 0 {
 				end := len(l.Prefix) + n + len(delimiter)
-				l.out.NextKey, l.out.NextVersionID = string(key[:end]), ""
-				l.out.CommonPrefixes = append(l.out.CommonPrefixes, l.out.NextKey)
+				l.out.CommonPrefixes = append(l.out.CommonPrefixes, string(key[:end]))
+				if l.full() {
+					l.last, l.lastID = append(l.last[:0], key[:end]...), nil
+				}
 				return record.After(p.Key[:l.skip+end]), nil
 			}
 		}
@@ -210,44 +231,35 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	return nil, nil
 }
 
+func (l *versionLister) full() bool { return l.out.Count+len(l.out.CommonPrefixes) == l.page }
+
 func (l *versionLister) add(key, value []byte) error {
-	latest := !l.within || string(key) != l.key
+	latest := !l.within || !bytes.Equal(key, l.key)
 	if latest {
-		l.key, l.within = string(key), true // all entries of one key share the string
+		l.key, l.within = append(l.key[:0], key...), true
 	}
-	l.out.Entries = append(l.out.Entries, VersionEntry{Latest: latest})
-	e := &l.out.Entries[len(l.out.Entries)-1]
-	e.Key = l.key
-	if err := e.decode(value); err != nil {
+	if err := l.entry.decode(value, l.b); err != nil {
 		return err
 	}
-	e.Owner = ownerIn(l.b, e.Owner)
-	l.out.NextKey, l.out.NextVersionID = e.Key, e.ID
-	return nil
+	l.entry.Latest = latest
+	l.out.Count++
+	if l.full() {
+		l.last, l.lastID = append(l.last[:0], key...), l.entry.AppendID(l.lastID[:0])
+	}
+	return l.show(key, &l.entry)
 }
 
-// decode decodes what a listing shows from a version's record.
-func (e *VersionEntry) decode(b []byte) error {
-	if err := decodeEntry(b, &e.Entry); err != nil {
-		return err
+// decode is Entry.decode for a version's record.
+func (e *VersionEntry) decode(stored []byte, b *bucket.Bucket) error {
+	var h record.Head
+	if err := h.Read(stored, versionFields); err != nil {
+		return unreadable(err)
 	}
-	var id [idSize]byte
-	null := false
-	for f := record.Read(b); f.Next(); {
-		switch f.Number {
-		case fieldSeq:
-			binary.BigEndian.PutUint64(id[:], f.Uint)
-		case fieldUnique:
-			copy(id[8:], f.Bytes)
-		case fieldFlags:
-			null, e.DeleteMarker = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0
-		}
-		if f.Number > fieldFlags {
-			break // fields are in ascending order
-		}
-	}
-	if e.ID = NullVersion; !null {
-		e.ID = base64.RawURLEncoding.EncodeToString(id[:])
-	}
+	e.take(&h, b)
+	flags := h.Uint[fieldFlags]
+	e.null, e.DeleteMarker = flags&flagNull != 0, flags&flagDeleteMarker != 0
+	binary.BigEndian.PutUint64(e.id[:], h.Uint[fieldSeq])
+	clear(e.id[8:])
+	copy(e.id[8:], h.Bytes(fieldUnique))
 	return nil
 }

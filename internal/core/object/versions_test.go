@@ -52,15 +52,16 @@ func TestListVersionsShowsEveryField(t *testing.T) {
 		t.Fatalf("%+v %v", l, err)
 	}
 	marker := l.Entries[0]
-	want := VersionEntry{
-		Entry: Entry{Key: "k", Modified: marker.Modified, StorageClass: "STANDARD", Owner: coretest.Account},
-		ID:    d.MarkerID, Latest: true, DeleteMarker: true,
+	want := listedVersion{
+		listed{"k", Entry{Modified: marker.Modified, StorageClass: "STANDARD", Owner: coretest.Account}},
+		d.MarkerID, true, true,
 	}
 	if marker != want || marker.Modified.IsZero() {
 		t.Errorf("%+v", marker)
 	}
-	want = VersionEntry{
-		Entry: Entry{"k", 4, v.Modified, v.ETag, "ONEZONE_IA", coretest.Account, digest.SHA1, FullObject}, ID: v.ID,
+	want = listedVersion{
+		listed{"k", Entry{4, v.Modified, v.ETag, "ONEZONE_IA", coretest.Account, digest.SHA1, FullObject}},
+		v.ID, false, false,
 	}
 	if l.Entries[1] != want {
 		t.Errorf("%+v", l.Entries[1])
@@ -130,7 +131,7 @@ func TestListVersionsMarkers(t *testing.T) {
 	for _, g := range []authz.Grant{
 		{}, e.grant(arn.Bucket("bkt"), "s3:ListBucket"), e.grant(arn.Bucket("other"), "s3:ListBucketVersions"),
 	} {
-		_, err := e.objects.ListVersions(t.Context(), g, ListVersionsInput{Bucket: "bkt"})
+		_, err := e.objects.ListVersions(t.Context(), g, ListVersionsInput{Bucket: "bkt"}, nil)
 		wants(t, err, fault.KindDenied, "AccessDenied")
 	}
 }
@@ -158,7 +159,7 @@ func TestListVersionsReadsNoMoreThanAPage(t *testing.T) {
 func TestListVersionsOfADamagedRecord(t *testing.T) {
 	for name, b := range map[string][]byte{"torn": {1, 0x0a, 9}, "of another format": {9}, "empty": {}} {
 		t.Run(name, func(t *testing.T) {
-			if err := new(VersionEntry).decode(b); !fault.Is(err, "InternalError") {
+			if err := new(VersionEntry).decode(b, new(bucket.Bucket)); !fault.Is(err, "InternalError") {
 				t.Errorf("%s: %v", name, err)
 			}
 		})

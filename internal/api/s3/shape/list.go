@@ -1,6 +1,6 @@
 package shape
 
-import "time"
+import "watertight/internal/gateway/dialect/xmldoc"
 
 // ListObjectsInput is the input of ListObjects.
 type ListObjectsInput struct {
@@ -25,8 +25,8 @@ type ListObjectsOutput struct {
 	Delimiter      string
 	MaxKeys        int `emit:"always"`
 	EncodingType   string
-	IsTruncated    bool           `emit:"always"`
-	Contents       []Object       `xml:"Contents"`
+	IsTruncated    bool `emit:"always"`
+	Contents       *xmldoc.Elements
 	CommonPrefixes []CommonPrefix `xml:"CommonPrefixes"`
 }
 
@@ -57,21 +57,9 @@ type ListObjectsV2Output struct {
 	KeyCount              int `emit:"always"`
 	MaxKeys               int `emit:"always"`
 	EncodingType          string
-	IsTruncated           bool           `emit:"always"`
-	Contents              []Object       `xml:"Contents"`
+	IsTruncated           bool `emit:"always"`
+	Contents              *xmldoc.Elements
 	CommonPrefixes        []CommonPrefix `xml:"CommonPrefixes"`
-}
-
-// Object is an object as a listing shows it.
-type Object struct {
-	Key               string `emit:"always"`
-	LastModified      time.Time
-	ETag              string
-	ChecksumAlgorithm string
-	ChecksumType      string
-	Size              int64 `emit:"always"`
-	StorageClass      string
-	Owner             *Owner
 }
 
 // CommonPrefix is a group of keys.

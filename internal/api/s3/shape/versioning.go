@@ -1,6 +1,6 @@
 package shape
 
-import "time"
+import "watertight/internal/gateway/dialect/xmldoc"
 
 // PutBucketVersioningInput is the input of PutBucketVersioning.
 type PutBucketVersioningInput struct {
@@ -43,36 +43,7 @@ type ListObjectVersionsOutput struct {
 	MaxKeys             int `emit:"always"`
 	Delimiter           string
 	EncodingType        string
-	IsTruncated         bool           `emit:"always"`
-	Entries             []VersionEntry `xml:",chardata"` // without an enclosing element
-	CommonPrefixes      []CommonPrefix `xml:"CommonPrefixes"`
-}
-
-// VersionEntry is either a version or a delete marker; a listing mixes both in one sequence.
-type VersionEntry struct {
-	Version      *ObjectVersion
-	DeleteMarker *DeleteMarker
-}
-
-// ObjectVersion is a version as a listing shows it.
-type ObjectVersion struct {
-	Key               string `emit:"always"`
-	VersionId         string
-	IsLatest          bool `emit:"always"`
-	LastModified      time.Time
-	ETag              string
-	ChecksumAlgorithm string
-	ChecksumType      string
-	Size              int64 `emit:"always"`
-	StorageClass      string
-	Owner             *Owner
-}
-
-// DeleteMarker is a delete marker as a listing shows it.
-type DeleteMarker struct {
-	Key          string `emit:"always"`
-	VersionId    string
-	IsLatest     bool `emit:"always"`
-	LastModified time.Time
-	Owner        *Owner
+	IsTruncated         bool             `emit:"always"`
+	Entries             *xmldoc.Elements // Version and DeleteMarker
+	CommonPrefixes      []CommonPrefix   `xml:"CommonPrefixes"`
 }

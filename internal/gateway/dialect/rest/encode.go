@@ -98,16 +98,16 @@ func (s *service) document(
 ) (int64, error) {
 	b := s.buffers.Take()
 	defer s.buffers.Give(b)
-	*b = doc.Append(*b, v)
+	e := doc.Encode(b, v)
+	defer e.Release()
 	h := w.Header()
 	h["Content-Type"] = []string{"application/xml"}
-	h["Content-Length"] = []string{strconv.Itoa(len(*b))}
+	h["Content-Length"] = []string{strconv.Itoa(e.Len())}
 	w.WriteHeader(status)
 	if r.HTTP.Method == http.MethodHead {
 		return 0, nil
 	}
-	n, err := w.Write(*b)
-	return int64(n), err
+	return e.WriteTo(w)
 }
 
 // encodedWord encodes a value that is not ASCII as an encoded word (RFC 2047, 4.1; S3 user

@@ -75,12 +75,12 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 	}
 	b := s.buffers.Take()
 	defer s.buffers.Give(b)
-	*b = p.doc.Append(*b, v.Field(p.result))
+	e := p.doc.Encode(b, v.Field(p.result))
+	defer e.Release()
 	h["Content-Type"] = []string{"text/xml"}
-	h["Content-Length"] = []string{strconv.Itoa(len(*b))}
+	h["Content-Length"] = []string{strconv.Itoa(e.Len())}
 	w.WriteHeader(p.route.status)
-	n, err := w.Write(*b)
-	return int64(n), err
+	return e.WriteTo(w)
 }
 
 // origin returns the address of this endpoint as the client wrote it.

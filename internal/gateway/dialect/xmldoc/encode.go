@@ -2,6 +2,7 @@ package xmldoc
 
 import (
 	"fmt"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -42,15 +43,23 @@ const (
 )
 
 // Document is the compiled form of a response's document.
-type Document struct{ root element }
+type Document struct {
+	root     element
+	elements []int // path to the member that is Elements; nil if there is none
+	before   int   // members before it
+}
 
 // Compile compiles the document of a shape's members. namespace may be "".
 func Compile(root, namespace string, fields []reflect.StructField) (*Document, error) {
-	d := &Document{element{open: "<" + root + ">", close: "</" + root + ">", kind: eStruct}}
+	d := &Document{root: element{open: "<" + root + ">", close: "</" + root + ">", kind: eStruct}}
 	if namespace != "" {
 		d.root.open = "<" + root + ` xmlns="` + namespace + `">`
 	}
 	for _, f := range fields {
+		if f.Type == reflect.TypeFor[*Elements]() && d.elements == nil {
+			d.elements, d.before = f.Index, len(d.root.members)
+			continue
+		}
 		m, err := compileElement(f)
 		if err != nil {
 			return nil, err
@@ -60,10 +69,49 @@ func Compile(root, namespace string, fields []reflect.StructField) (*Document, e
 	return d, nil
 }
 
-// Append appends the whole document of v, a shape.
-func (d *Document) Append(b []byte, v reflect.Value) []byte {
-	return d.root.appendOne(append(b, Declaration...), v)
+// Encoded is an encoded document.
+type Encoded struct {
+	text     []byte
+	cut      int       // where the elements belong
+	elements *Elements // nil if there are none
 }
+
+// Encode encodes the document of v, a shape. It appends to the memory of b, and leaves it there.
+// The caller calls Release in the end.
+func (d *Document) Encode(b *[]byte, v reflect.Value) Encoded {
+	text := append(*b, Declaration...)
+	if d.elements == nil {
+		*b = d.root.appendOne(text, v)
+		return Encoded{text: *b}
+	}
+	text = appendMembers(append(text, d.root.open...), v, d.root.members[:d.before])
+	e := Encoded{cut: len(text), elements: v.FieldByIndex(d.elements).Interface().(*Elements)}
+	*b = append(appendMembers(text, v, d.root.members[d.before:]), d.root.close...)
+	e.text = *b
+	return e
+}
+
+// Len returns the number of bytes.
+func (e *Encoded) Len() int { return len(e.text) + e.elements.Len() }
+
+// WriteTo implements io.WriterTo.
+func (e *Encoded) WriteTo(w io.Writer) (written int64, err error) {
+	if e.cut > 0 {
+		n, err := w.Write(e.text[:e.cut])
+		if err != nil {
+			return int64(n), err
+		}
+		written, err = e.elements.WriteTo(w)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	n, err := w.Write(e.text[e.cut:])
+	return written + int64(n), err
+}
+
+// Release gives the memory of the elements back.
+func (e *Encoded) Release() { e.elements.Release() }
 
 func compileElement(f reflect.StructField) (element, error) {
 	name, option, _ := strings.Cut(f.Tag.Get("xml"), ",")
@@ -193,11 +241,16 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 			b = appendTime(b, v.Interface().(time.Time))
 		}
 	default:
-		for i := range e.members {
-			b = e.members[i].append(b, v.FieldByIndex(e.members[i].index))
-		}
+		b = appendMembers(b, v, e.members)
 	}
 	return append(b, e.close...)
+}
+
+func appendMembers(b []byte, v reflect.Value, members []element) []byte {
+	for i := range members {
+		b = members[i].append(b, v.FieldByIndex(members[i].index))
+	}
+	return b
 }
 
 // appendTime is AppendFormat in UTC with ISO 8601 and milliseconds, without parsing that layout
@@ -206,7 +259,7 @@ func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
-		return t.AppendFormat(b, "2006-01-02T15:04:05.000Z")
+		return t.AppendFormat(b, stampFormat)
 	}
 	hour, minute, second := t.Clock()
 	two := func(b []byte, n int, end byte) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10), end) }

@@ -15,15 +15,21 @@ func AppendMember(b []byte, name, value string) []byte {
 	return append(append(append(b, "</"...), name...), '>')
 }
 
+// escaped has a bit for each ASCII character below 64 that is not written as it is.
+const escaped = 1<<' ' - 1 | 1<<'"' | 1<<'&' | 1<<'<' | 1<<'>'
+
 // AppendText appends s, escaped. Control characters, which XML 1.0 does not allow, become
 // numeric references, as AWS writes them; bytes that are not UTF-8 become the replacement
 // character.
-func AppendText(b []byte, s string) []byte {
+func AppendText[Text string | []byte](b []byte, s Text) []byte {
 	last := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if c < 64 && escaped>>c&1 == 0 || c >= 64 && c < 0x7f {
+			continue
+		}
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
+			r, n := utf8.DecodeRune([]byte(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r < 0xfffe && (r != utf8.RuneError || n > 1) || r > 0xffff {
 				i += n - 1
 				continue
@@ -36,9 +42,6 @@ func AppendText(b []byte, s string) []byte {
 			}
 			i += n - 1
 			last = i + 1
-			continue
-		}
-		if c >= ' ' && c != '&' && c != '<' && c != '>' && c != '"' && c != 0x7f {
 			continue
 		}
 		b = append(b, s[last:i]...)
