@@ -74,6 +74,7 @@ type Server struct {
 	memory     *limit.Memory  // of all requests
 	origins    *bucketOrigins // this process's edge reaches buckets by it
 	door       *door
+	lot        *lot
 	listeners  []net.Listener
 	operator   net.Listener // listener of the operator's socket
 	probes     net.Listener // listener for probes; nil if there is none

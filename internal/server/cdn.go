@@ -76,6 +76,7 @@ type cdnEdge struct {
 	certs   *certs.Sites // or nil
 	door    *door
 	plain   net.Listener // or nil
+	lot     *lot         // of plain
 	secure  net.Listener // or nil
 }
 
@@ -140,7 +141,8 @@ func (s *Server) listenCDN(ctx context.Context) error {
 		l, err := lc.Listen(ctx, "tcp", c.Listen)
 		switch {
 		case err == nil:
-			s.edge.plain = listener{l, s.edge.door}
+			s.edge.lot = newLot(s.edge.door)
+			s.edge.plain = listener{l, s.edge.door, s.edge.lot}
 		case c.Optional && errors.Is(err, syscall.EADDRINUSE):
 			s.log.Warn("the CDN's usual address is taken, and it does not listen there: use --cdn-listen", "address",
 				c.Listen)
@@ -164,7 +166,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s for the CDN: %w; is another server running there?", c.TLSListen, err)
 	}
-	s.edge.secure = tls.NewListener(listener{l, s.edge.door}, s.edge.certs.TLS())
+	s.edge.secure = tls.NewListener(listener{l, s.edge.door, nil}, s.edge.certs.TLS())
 	return nil
 }
 
@@ -249,24 +251,27 @@ func (s *Server) serveCDN(
 		return func(context.Context) error { return nil }
 	}
 	var all []*http.Server
-	start := func(l net.Listener, next http.Handler) {
-		if l == nil {
-			return
-		}
+	start := func(next http.Handler, listeners ...net.Listener) {
 		h := s.newCDN(requests, next)
 		all = append(all, h)
-		serving.Go(func() {
-			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
+		for _, l := range listeners {
+			serving.Go(func() {
+				if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+					failed <- err
+				}
+			})
+		}
 	}
-	start(s.edge.secure, s.edge.edge)
+	if s.edge.secure != nil {
+		start(s.edge.edge, s.edge.secure)
+	}
 	plain := http.Handler(s.edge.edge)
 	if host, _, _ := net.SplitHostPort(s.config.CDN.Listen); !isLoopback(host) && !s.config.AllowPlainHTTP {
 		plain = s.edge.edge.OnlyRedirects()
 	}
-	start(s.edge.plain, plain)
+	if s.edge.plain != nil {
+		start(plain, s.edge.plain, s.edge.lot)
+	}
 	logging, endLogs := context.WithCancel(requests)
 	logged := make(chan struct{})
 	serving.Go(func() {

@@ -45,11 +45,16 @@ type door struct {
 
 	displaced [phases]uint64 // connections that were closed for others, by phase
 
+	warm     list.List // of *guest: those that wait for a request and are not parked, see lot
+	maxWarm  int
+	parked   atomic.Int64  // connections that are in a lot
+	parkings atomic.Uint64 // how often one was
+
 	held sync.Pool // of *[maxHeld]byte, see joint
 }
 
 func newDoor(maximum int) *door {
-	return &door{maximum: maximum, spare: max(maximum/8, 4), keys: map[string]int{}}
+	return &door{maximum: maximum, spare: max(maximum/8, 4), keys: map[string]int{}, maxWarm: maxWarm}
 }
 
 // guest is one connection.
@@ -68,6 +73,10 @@ type guest struct {
 	endless atomic.Bool
 	joint   joint
 
+	lot   *lot // where it may be parked, or nil
+	pause pause
+	warm  *list.Element // or nil
+
 	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }
 
@@ -78,7 +87,7 @@ const maxUsualHeader = 6 << 10
 
 // Read implements net.Conn.
 func (g *guest) Read(p []byte) (int, error) {
-	n, err := g.Conn.Read(p)
+	n, err := g.read(p)
 	if before := g.header.Load(); before >= 0 && n > 0 {
 		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader &&
 			after > maxUsualHeader {
@@ -108,6 +117,7 @@ func (d *door) long(g *guest) {
 type listener struct {
 	net.Listener
 	door *door
+	lot  *lot // or nil: its connections are never parked
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -115,7 +125,9 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.door.enter(c), nil
+	g := l.door.enter(c)
+	g.lot = l.lot
+	return g, nil
 }
 
 // enter accepts a connection and closes those that it displaces.
@@ -164,6 +176,7 @@ func (d *door) remove(g *guest) {
 	}
 	g.gone = true
 	d.in[g.phase].Remove(g.place)
+	d.cool(g)
 	d.total--
 	d.release(g)
 }
@@ -202,14 +215,6 @@ func (d *door) move(g *guest, to phase) {
 	g.place = d.in[to].PushBack(g)
 }
 
-// Close implements net.Conn.
-func (g *guest) Close() error {
-	g.door.mu.Lock()
-	g.door.remove(g)
-	g.door.mu.Unlock()
-	return g.Conn.Close()
-}
-
 // CloseWrite closes the sending side, so that the client gets the answer before
 // the connection is closed.
 func (g *guest) CloseWrite() error {
@@ -222,6 +227,7 @@ func (g *guest) CloseWrite() error {
 // becomeIdle records that the connection waits for a request.
 func (g *guest) becomeIdle() {
 	g.header.Store(0)
+	g.pause.state.Store(told)
 	g.change(idleStranger, idleCaller)
 	g.door.shrink()
 }
@@ -255,7 +261,10 @@ func (g *guest) change(stranger, caller phase) {
 	if g.known {
 		stranger = caller
 	}
-	g.door.move(g, stranger)
+	g.door.cool(g)
+	if g.door.move(g, stranger); stranger == idleStranger || stranger == idleCaller {
+		g.door.keepWarm(g)
+	}
 }
 
 // identify records who sent the request, or that a stranger's request was allowed. If

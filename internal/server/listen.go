@@ -62,15 +62,17 @@ func (s *Server) listen(ctx context.Context) error {
 		}
 	}
 	s.door = newDoor(s.config.MaxConnections)
+	s.lot = newLot(s.door)
 	for _, addr := range s.config.Listen {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
 			return fmt.Errorf("listening on %s: %w; is another server running there?", addr, err)
 		}
-		l = listener{l, s.door}
 		if s.certs != nil {
-			l = tls.NewListener(l, s.certs.TLS())
+			l = tls.NewListener(listener{l, s.door, nil}, s.certs.TLS())
+		} else {
+			l = listener{l, s.door, s.lot}
 		}
 		s.listeners = append(s.listeners, l)
 	}

@@ -112,7 +112,7 @@ func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
 	defer cut()
 	following, leave := context.WithCancel(ctx)
 	defer leave()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var serving, follows sync.WaitGroup
 	end := s.serveCDN(requests, &serving, failed)
 	follows.Go(func() { store.Follow(following, s.edge.edge) })

@@ -40,9 +40,9 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests, ctx)
-	failed := make(chan error, len(s.listeners)+6)
+	failed := make(chan error, len(s.listeners)+8)
 	var serving sync.WaitGroup
-	for _, l := range s.listeners {
+	for _, l := range append([]net.Listener{s.lot}, s.listeners...) {
 		serving.Go(func() {
 			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err

@@ -155,6 +155,9 @@ func (m *metrics) countConnections(d *door, most int) {
 				return displaced
 			})
 	}
+	m.gauge("watertight_connections_parked", "Connections that wait for a request and take little memory.", "", "",
+		func() float64 { return float64(d.parked.Load()) })
+	m.counter("watertight_connections_parkings_total", "How often a connection was parked.", "", "", d.parkings.Load)
 	m.gauge("watertight_connections_limit", "Connections that are served at once.", "", "",
 		func() float64 { return float64(most) })
 }
