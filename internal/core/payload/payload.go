@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -114,9 +115,10 @@ type Store struct {
 	keys   Keys
 	room   Room
 	engine blob.Engine
-	small  sync.Pool // *[]byte, InlineMax+1
-	chunks sync.Pool // *[]byte, a sealed chunk
-	pipes  sync.Pool // *large
+	small  sync.Pool    // *[]byte, InlineMax+1
+	chunks sync.Pool    // *[]byte, a sealed chunk
+	pipes  sync.Pool    // *large
+	larges atomic.Int64 // those in use
 	lanes  *lanes.Group
 
 	records  kv.Store

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"context"
+	"runtime"
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/limit"
@@ -49,9 +50,8 @@ func (s *Store) newPipe(ctx context.Context) *pipe {
 // piece returns the buffer for the piece with number n, which nothing else uses. Error: SlowDown.
 func (p *pipe) piece(n int) ([]byte, error) {
 	at := n % pieceCount
-	if n >= pieceCount && p.large == nil && at == 0 && p.held.Try(largeSize) {
-		p.taken += largeSize
-		p.large = p.store.pipes.Get().(*large)
+	if n >= pieceCount && p.large == nil && at == 0 {
+		p.grow()
 	}
 	if p.large != nil {
 		p.drop(at)
@@ -59,6 +59,19 @@ func (p *pipe) piece(n int) ([]byte, error) {
 	}
 	return p.chunk(at)
 }
+
+// grow takes the buffers of a large write if there is memory for them, and few other writes have some.
+func (p *pipe) grow() {
+	if p.store.larges.Add(1) > maxLarges() || !p.held.Try(largeSize) {
+		p.store.larges.Add(-1)
+		return
+	}
+	p.taken += largeSize
+	p.large = p.store.pipes.Get().(*large)
+}
+
+// maxLarges is how many writes have large buffers at once. More than a few for each processor save nothing.
+func maxLarges() int64 { return 4 * int64(runtime.GOMAXPROCS(0)) }
 
 // chunk returns the buffer for one chunk, with capacity for its tag.
 func (p *pipe) chunk(at int) ([]byte, error) {
@@ -87,6 +100,7 @@ func (p *pipe) close() {
 	}
 	if p.large != nil {
 		p.store.pipes.Put(p.large)
+		p.store.larges.Add(-1)
 	}
 	p.held.Give(p.taken)
 }
