@@ -32,13 +32,13 @@ func (x *exchange) cached(q *question, viewer http.Header) (*reply, error) {
 		return nil, unreached(&origin.Failure{Status: answer.Status, Reason: "the origin gave no answer"})
 	}
 	out := &reply{
-		status: answer.Status, header: x.take(answer.Header), taken: true, body: answer.Body, size: answer.Size,
+		status: answer.Status, header: answer.Header, of: b, memo: answer.Memo, body: answer.Body, size: answer.Size,
 		age: answer.Age, stored: answer.Result != cache.Miss || answer.Age > 0, result: resultOf(answer.Result),
 		own: viewer == nil,
 	}
-	b.withhold(out.header)
 	if part != nil && answer.Status == http.StatusOK && judge(viewer, answer.Header) == holds &&
 		rangeHolds(viewer, answer.Header) {
+		x.open(out)
 		return out, out.cut(*part, answer.Body)
 	}
 	return out, nil
@@ -65,6 +65,15 @@ func (a *reply) cut(part span, body cache.Body) error {
 	a.status, a.size, a.final = http.StatusPartialContent, length, true
 	a.header["Content-Range"] = []string{contentRange(offset, length, whole)}
 	return nil
+}
+
+// open gives an answer of the cache a header that may be changed. The cache's is shared.
+func (x *exchange) open(a *reply) {
+	if a.of != nil {
+		a.header, a.taken = x.take(a.header), true
+		a.of.withhold(a.header)
+		a.of = nil
+	}
 }
 
 // take copies a header into the one that is sent. Its values are never changed in place.

@@ -59,10 +59,13 @@ func TestCases(t *testing.T) {
 			var out strings.Builder
 			for _, c := range splitCases(string(text)) {
 				t.Run(c.name, func(t *testing.T) {
-					got := c.run(t)
+					got := c.run(t, false)
 					out.WriteString(got)
 					if got != c.text && !update() {
 						t.Errorf("got\n%s\nwant\n%s", got, c.text)
+					}
+					if lined := c.run(t, true); lined != got {
+						t.Errorf("with lines of a header:\n%s\nwithout:\n%s", lined, got)
 					}
 				})
 			}
@@ -230,6 +233,27 @@ type bench struct {
 	now    time.Time
 	logged []accesslog.Entry
 	n      uint64
+	lines  bool // responses take header lines
+}
+
+// lined is a recorder that takes header lines.
+type lined struct {
+	*httptest.ResponseRecorder
+	lines []byte
+}
+
+func (l *lined) AddLines(shared, own []byte) bool {
+	l.lines = slices.Concat(shared, own)
+	return true
+}
+
+func (l *lined) WriteHeader(status int) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(l.lines), "\r\n"), "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			l.Header().Add(name, value)
+		}
+	}
+	l.ResponseRecorder.WriteHeader(status)
 }
 
 func newBench(t *testing.T) *bench {
@@ -263,8 +287,9 @@ func (b *bench) apply(t *testing.T, invalidations ...distribution.Invalidation) 
 }
 
 // run runs a case and returns it with what happened.
-func (c oneCase) run(t *testing.T) string {
+func (c oneCase) run(t *testing.T, lines bool) string {
 	b := newBench(t)
+	b.lines = lines
 	var out, request, answer strings.Builder
 	var applied, told bool
 	send := func() {
@@ -367,7 +392,11 @@ func (b *bench) ask(t *testing.T, text string) string {
 				panic(p)
 			}
 		}()
-		b.edge.ServeHTTP(w, r.WithContext(t.Context()))
+		if r = r.WithContext(t.Context()); b.lines {
+			b.edge.ServeHTTP(&lined{ResponseRecorder: w}, r)
+		} else {
+			b.edge.ServeHTTP(w, r)
+		}
 	}()
 	return show(w)
 }

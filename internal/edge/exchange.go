@@ -30,6 +30,7 @@ type exchange struct {
 	began time.Time
 	out   meter
 	lines [3]string // values of headers that only this answer has
+	text  [112]byte // or the lines of them
 
 	viewer netip.Addr
 	secure bool   // the viewer's request came over TLS

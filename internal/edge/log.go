@@ -37,7 +37,7 @@ func (x *exchange) entry(w *meter, a *reply, cut bool) accesslog.Entry {
 		Referer: r.Referer(), UserAgent: r.UserAgent(), Protocol: scheme(x.secure), Version: r.Proto,
 		Received: int64(len(r.RequestURI)) + max(r.ContentLength, 0), Status: w.status, Sent: w.header + w.body,
 		Result: a.result.String(), Answered: a.result.String(), Detail: a.detail, First: w.first,
-		Taken: x.e.options.Now().Sub(x.began), Type: w.Header().Get("Content-Type"),
+		Taken: x.e.options.Now().Sub(x.began), Type: a.header.Get("Content-Type"),
 		Length: w.Header().Get("Content-Length"),
 	}
 	if cut {

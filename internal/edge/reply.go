@@ -5,13 +5,19 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"watertight/internal/edge/cache"
 )
 
-// reply is an answer before it is sent. Its header is not shared, and may be changed.
+// reply is an answer before it is sent. Its header may be changed, unless of is set; see
+// exchange.open.
 type reply struct {
 	status int
 	header http.Header
+	of     *behavior // by which the cache answered; its header is still shared
+	memo   *atomic.Pointer[cache.Memo]
 	body   io.ReadCloser // or nil
 	size   int64         // of body; -1 if it is not known
 	age    time.Duration
@@ -90,8 +96,10 @@ func (x *exchange) conditions(a *reply) {
 	}
 	switch judge(x.r.Header, a.header) {
 	case notModified:
+		x.open(a)
 		a.drop(http.StatusNotModified)
 	case failed:
+		x.open(a)
 		a.drop(http.StatusPreconditionFailed)
 		a.result = resultError
 	}
@@ -99,6 +107,7 @@ func (x *exchange) conditions(a *reply) {
 
 // dress adds the headers that every answer of the edge has.
 func (x *exchange) dress(a *reply) {
+	x.open(a)
 	h := a.header
 	if x.behavior != nil && x.behavior.headers != nil {
 		x.behavior.headers.apply(h, x.r)
@@ -112,13 +121,7 @@ func (x *exchange) dress(a *reply) {
 	if a.stored {
 		h["Age"] = x.line(0, strconv.FormatInt(int64(a.age/time.Second), 10))
 	}
-	said := &x.e.said
-	if v := h["Via"]; len(v) > 0 {
-		h["Via"] = []string{strings.Join(v, ", ") + ", " + said.via[0]}
-	} else {
-		h["Via"] = said.via
-	}
-	h["X-Cache"], h["X-Amz-Cf-Pop"] = said.results[a.result], said.pop
+	x.e.sign(h, a.result)
 	h["X-Amz-Cf-Id"] = x.line(1, x.id)
 	switch {
 	case a.status == http.StatusNotModified || a.status == http.StatusNoContent:
@@ -128,6 +131,17 @@ func (x *exchange) dress(a *reply) {
 	default:
 		delete(h, "Content-Length")
 	}
+}
+
+// sign adds the headers by which the edge names itself.
+func (e *Edge) sign(h http.Header, r result) {
+	said := &e.said
+	if v := h["Via"]; len(v) > 0 {
+		h["Via"] = []string{strings.Join(v, ", ") + ", " + said.via[0]}
+	} else {
+		h["Via"] = said.via
+	}
+	h["X-Cache"], h["X-Amz-Cf-Pop"] = said.results[r], said.pop
 }
 
 // line returns a header's only value without an allocation.
@@ -165,12 +179,14 @@ func (x *exchange) timing(a *reply) string {
 // send writes an answer. cut says that it could not be completed.
 func (x *exchange) send(w *meter, a *reply) (cut bool) {
 	x.conditions(a)
-	x.dress(a)
-	if !a.taken {
-		x.take(a.header)
-	}
 	if x.logged() {
 		w.began, w.now = x.began, x.e.options.Now
+	}
+	if !x.ready(w, a) {
+		x.dress(a)
+		if !a.taken {
+			x.take(a.header)
+		}
 	}
 	w.WriteHeader(a.status)
 	if a.body == nil || x.r.Method == http.MethodHead || a.status == http.StatusNotModified ||
@@ -213,6 +229,7 @@ type meter struct {
 	began  time.Time
 	now    func() time.Time // nil: the exchange is not logged
 	status int
+	lines  int // bytes of the header that are not in Header
 	header int64
 	body   int64
 	first  time.Duration
@@ -221,6 +238,7 @@ type meter struct {
 func (m *meter) WriteHeader(status int) {
 	m.status = status
 	if m.now != nil {
+		m.header = int64(m.lines)
 		for name, values := range m.Header() {
 			for _, v := range values {
 				m.header += int64(len(name) + len(v) + 4)

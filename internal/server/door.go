@@ -72,6 +72,7 @@ type guest struct {
 	// endless says that until, which still is in force, does not count any more.
 	endless atomic.Bool
 	joint   joint
+	reads   reads
 
 	lot   *lot // where it may be parked, or nil
 	pause pause
@@ -87,7 +88,13 @@ const maxUsualHeader = 6 << 10
 
 // Read implements net.Conn.
 func (g *guest) Read(p []byte) (int, error) {
-	n, err := g.read(p)
+	if g.reads.spare(len(p)) {
+		return 0, nil
+	}
+	n, err := 1, error(nil)
+	if !g.reads.take(p) {
+		n, err = g.await(p)
+	}
 	if before := g.header.Load(); before >= 0 && n > 0 {
 		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader &&
 			after > maxUsualHeader {

@@ -1,32 +1,46 @@
 package server
 
 import (
+	"bytes"
+	"errors"
 	"net"
 	"time"
 )
 
 // joint holds the first write of a response back, so that it leaves with the second in one
 // system call: net/http writes the header and what fits beside it into 4 KiB, and then the
-// rest. Only the goroutine that serves a request of HTTP/1 without TLS and without a body
-// uses it: nothing else writes to the connection meanwhile.
+// rest. It can add lines to a header, which net/http does not have to sort and copy then. Only
+// the goroutine that serves a request of HTTP/1 without TLS and without a body uses it: nothing
+// else writes to the connection meanwhile.
 type joint struct {
 	on    bool
 	held  *[maxHeld]byte // or nil
 	size  int
-	parts [2][]byte
+	lines lines
+	parts [5][]byte
 	queue net.Buffers
 }
+
+// lines are lines of a header as they are sent: each ends with CRLF. Those in shared are also
+// of other responses, and are not changed.
+type lines struct{ shared, own []byte }
+
+// errHeader means that lines can't be added, because what net/http wrote is not a header alone.
+var errHeader = errors.New("server: the header of a response is not written alone")
 
 // maxHeld is the size of net/http's buffer for writes, in bytes.
 const maxHeld = 4 << 10
 
-// hold makes the next write wait for the one after it, or for sendHeld.
-func (g *guest) hold() { g.joint.on = true }
+// hold makes the next write wait for the one after it, or for sendHeld. If there are lines, that
+// write must be a header alone, to which they are added.
+func (g *guest) hold(l lines) { g.joint.on, g.joint.lines = true, l }
 
 // sendHeld writes what hold held back.
 func (g *guest) sendHeld() error {
-	g.joint.on = false
-	if g.joint.held == nil {
+	j := &g.joint
+	j.on = false
+	if j.held == nil {
+		j.lines = lines{}
 		return nil
 	}
 	_, err := g.join(nil)
@@ -46,6 +60,8 @@ func (g *guest) Write(p []byte) (int, error) {
 	switch {
 	case j.held != nil:
 		return g.join(p)
+	case j.on && j.lines.shared != nil && (len(p) > maxHeld || bytes.Index(p, []byte(emptyLine)) != len(p)-len(emptyLine)):
+		return 0, errHeader
 	case !j.on || len(p) > maxHeld:
 		return g.Conn.Write(p)
 	}
@@ -56,16 +72,24 @@ func (g *guest) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// emptyLine is the end of a header.
+const emptyLine = "\r\n\r\n"
+
 // join writes what was held back, and p.
 func (g *guest) join(p []byte) (int, error) {
 	j := &g.joint
-	j.parts = [2][]byte{j.held[:j.size], p}
+	end := j.held[j.size:j.size]
+	if j.lines.shared != nil {
+		j.size -= 2
+		end = j.held[j.size : j.size+2]
+	}
+	j.parts = [5][]byte{j.held[:j.size], j.lines.shared, j.lines.own, end, p}
+	before := int64(j.size + len(j.lines.shared) + len(j.lines.own) + len(end))
 	j.queue = j.parts[:]
 	n, err := j.queue.WriteTo(g.Conn)
 	g.door.held.Put(j.held)
-	n -= int64(j.size)
-	j.held, j.parts, j.queue = nil, [2][]byte{}, nil
-	return int(max(n, 0)), err
+	j.held, j.lines, j.parts, j.queue = nil, lines{}, [5][]byte{}, nil
+	return int(max(n-before, 0)), err
 }
 
 // SetWriteDeadline implements net.Conn. To have none takes effect with the next write:
@@ -83,5 +107,5 @@ func (g *guest) SetWriteDeadline(t time.Time) error {
 func (g *guest) SetDeadline(t time.Time) error {
 	g.endless.Store(false)
 	g.until.Store(&t)
-	return g.Conn.SetDeadline(t)
+	return errors.Join(g.SetReadDeadline(t), g.Conn.SetWriteDeadline(t))
 }

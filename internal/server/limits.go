@@ -45,6 +45,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rc      http.ResponseController
 		body    patientBody
 		tracked progress
+		watched watched
 	}{rc: *http.NewResponseController(w)}
 	rc, body, tracked := &both.rc, &both.body, &both.tracked
 	*body = patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
@@ -58,7 +59,17 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// only a copy gets the patientBody.
 	held := g.enter(visitor)
 	defer held.Close()
-	inner := r.WithContext(limit.With(r.Context(), held))
+	ctx := r.Context()
+	switch {
+	case tracked.visitor != nil && tracked.plain:
+		both.watched.Context, both.watched.guest, both.watched.began = ctx, visitor, time.Now()
+		ctx = &both.watched
+		defer both.watched.end()
+	case visitor != nil && !body.ended:
+		visitor.reads.serves(true)
+		defer visitor.reads.serves(false)
+	}
+	inner := r.WithContext(limit.With(ctx, held))
 	inner.Body = body
 	defer func() {
 		p := recover()
@@ -196,6 +207,7 @@ type progress struct {
 	visitor *guest // of a request of HTTP/1 without a body; else nil
 	plain   bool   // it has no TLS
 	wrote   bool
+	lines   lines
 }
 
 // begin replaces the deadline of the previous request, unless there is about as much time
@@ -244,12 +256,28 @@ func (p *progress) Write(b []byte) (int, error) {
 		return p.ResponseWriter.Write(b)
 	}
 	p.wrote = true
-	p.visitor.hold()
+	p.visitor.hold(p.lines)
+	if p.lines.shared != nil {
+		if err := p.rc.Flush(); err != nil { // the header alone
+			return 0, errors.Join(err, p.visitor.sendHeld())
+		}
+	}
 	n, err := p.ResponseWriter.Write(b)
 	if late := p.visitor.sendHeld(); err == nil && late != nil {
 		return 0, late
 	}
 	return n, err
+}
+
+// AddLines adds lines to the header of a response with a body. Each ends with CRLF, and is sent
+// as it is. Those in shared are not changed any more, and those in own not before the first
+// write. It reports false if that is not possible for this response.
+func (p *progress) AddLines(shared, own []byte) bool {
+	if p.visitor == nil || !p.plain || p.began || len(shared) == 0 {
+		return false
+	}
+	p.lines = lines{shared, own}
+	return true
 }
 
 // Status returns the status of the response; 200 before it has begun.

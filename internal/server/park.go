@@ -80,7 +80,7 @@ func (l *lot) park(g *guest) error {
 }
 
 func (l *lot) wait(g *guest) {
-	err := g.Conn.SetReadDeadline(g.pause.until)
+	err := g.renewDeadline(g.pause.until)
 	if err == nil {
 		err = readable(g.Conn)
 	}
@@ -157,21 +157,15 @@ func (p *pause) deadline(t time.Time) {
 	}
 }
 
-// SetReadDeadline implements net.Conn.
-func (g *guest) SetReadDeadline(t time.Time) error {
-	g.pause.deadline(t)
-	return g.Conn.SetReadDeadline(t)
-}
-
-// read reads from the connection. While it waits for the next request, the door may end it with rouse.
-func (g *guest) read(p []byte) (int, error) {
+// await reads from the connection. While it waits for the next request, the door may end it with rouse.
+func (g *guest) await(p []byte) (int, error) {
 	if g.pause.room == 0 {
 		g.pause.room = len(p)
 	}
 	if g.lot == nil || len(p) != g.pause.room || !g.pause.state.CompareAndSwap(idling, resting) {
-		return g.Conn.Read(p)
+		return g.read(p)
 	}
-	n, err := g.Conn.Read(p)
+	n, err := g.read(p)
 	if g.pause.state.CompareAndSwap(resting, idling) {
 		return n, err
 	}
@@ -182,7 +176,7 @@ func (g *guest) read(p []byte) (int, error) {
 		return 0, err
 	}
 	g.pause.state.Store(idling)
-	if late := g.Conn.SetReadDeadline(g.pause.until); err == nil {
+	if late := g.renewDeadline(g.pause.until); err == nil {
 		err = late
 	}
 	return n, err
@@ -194,7 +188,7 @@ func (g *guest) rouse() bool {
 	if !g.pause.state.CompareAndSwap(resting, rousing) {
 		return false
 	}
-	g.Conn.SetReadDeadline(time.Unix(1, 0)) // an error means that it is closed
+	g.endRead()
 	return true
 }
 

@@ -167,6 +167,7 @@ http {
 // rival is one of the servers of the comparison.
 type rival struct {
 	name string
+	host string // what it is asked for, or "" for its address
 	at   string
 	pid  int
 	stop func()
@@ -269,8 +270,8 @@ func (r *rival) get(client *http.Client, path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	if r.name == "edge" {
-		req.Host = benchHost
+	if r.host != "" {
+		req.Host = r.host
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -284,14 +285,14 @@ func (r *rival) get(client *http.Client, path string, size int64) error {
 	return err
 }
 
-// edges prints what a hit costs the CDN, the file server and nginx, in turns.
-func edges(clients, rounds int, each time.Duration, only, profile string) (err error) {
+// edges prints what a hit costs the CDN, that of other builds, the file server and nginx, in turns.
+func edges(clients, rounds int, each time.Duration, only, profile string, builds []string) (err error) {
 	dir, err := os.MkdirTemp("", "watertight-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	rivals, err := startRivals(dir, profile)
+	rivals, err := startRivals(dir, profile, builds)
 	defer func() {
 		for _, r := range rivals {
 			r.stop()
@@ -336,8 +337,9 @@ func edges(clients, rounds int, each time.Duration, only, profile string) (err e
 	return nil
 }
 
-// startRivals starts the file server, the edge and, if it is installed, nginx.
-func startRivals(dir, profile string) (all []*rival, err error) {
+// startRivals starts the file server, the edge, that of each other build ("NAME=PROGRAM") and, if
+// it is installed, nginx.
+func startRivals(dir, profile string, builds []string) (all []*rival, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -370,7 +372,24 @@ func startRivals(dir, profile string) (all []*rival, err error) {
 	if err != nil {
 		return all, err
 	}
+	cdn.host = benchHost
 	all = append(all, cdn)
+	for _, b := range builds {
+		name, program, ok := strings.Cut(b, "=")
+		if !ok {
+			return all, fmt.Errorf("-build %s is not NAME=PROGRAM", b)
+		}
+		home := filepath.Join(dir, name)
+		if err := os.Mkdir(home, 0o700); err != nil {
+			return all, err
+		}
+		other, err := startRival("edge, "+name, "", exec.Command(program, "-edge-child", "cdn", home, origin.at))
+		if err != nil {
+			return all, err
+		}
+		other.host = benchHost
+		all = append(all, other)
+	}
 	if _, err := exec.LookPath("nginx"); err != nil {
 		fmt.Print("nginx is not installed (Debian: nginx-light)\n\n")
 		return all, nil

@@ -85,7 +85,7 @@ func (f *flags) run() error {
 	}
 	switch {
 	case f.edge:
-		return edges(o.clients[0], o.rounds, o.each, o.only, f.profile)
+		return edges(o.clients[0], o.rounds, o.each, o.only, f.profile, f.builds)
 	case f.rewrap:
 		return rewrap(o)
 	case f.objects > 0:

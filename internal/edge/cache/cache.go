@@ -85,6 +85,16 @@ type Answer struct {
 	Age    time.Duration
 	Result Result
 	Passed bool // it was not and will not be stored
+	// Memo is kept with a stored response in memory, for what the caller makes of its header;
+	// nil if the response is not one.
+	Memo *atomic.Pointer[Memo]
+}
+
+// Memo is what a caller makes of a stored response's header. It is not changed once it is stored.
+type Memo struct {
+	For   any    // what it was made for
+	Lines []byte // of a header
+	Dated bool   // one of them is Date
 }
 
 const (

@@ -221,6 +221,6 @@ func (c *Cache) source(e *entry, h *hot) (source, error) {
 func (c *Cache) answerFrom(e *entry, h *hot, src source, now time.Time, result Result) *Answer {
 	return &Answer{
 		Status: e.status, Header: h.header, Size: e.size, Age: ageAt(&e.life, now), Result: result,
-		Body: &reader{ctx: c.ctx, src: src, end: -1},
+		Body: &reader{ctx: c.ctx, src: src, end: -1}, Memo: &h.memo,
 	}
 }

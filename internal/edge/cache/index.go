@@ -37,20 +37,22 @@ type hot struct {
 	header http.Header
 	chunks [][]byte
 	size   int64
+	memo   atomic.Pointer[Memo]
 }
 
 // maxEntries is how many entries the index holds, whatever their size.
 const maxEntries = 500_000
 
-// entryCost is about what an entry takes in memory without its headers and body, in bytes.
-const entryCost = 512
+// entryCost is about what an entry takes in memory without its headers and body, in bytes, and
+// memoCost what a memo takes in addition to another copy of the headers.
+const entryCost, memoCost = 512, 512
 
 func (h *hot) bytes() int64 {
-	n := h.size + entryCost
+	n := h.size + entryCost + memoCost
 	for name, lines := range h.header {
-		n += int64(len(name)) + 64
+		n += 2*int64(len(name)) + 64
 		for _, line := range lines {
-			n += int64(len(line)) + 16
+			n += 2*int64(len(line)) + 16
 		}
 	}
 	return n

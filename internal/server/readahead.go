@@ -1,0 +1,253 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+)
+
+// reads is what a connection's reads share. net/http sets a deadline seven times for each
+// request, and starts a goroutine that reads one byte ahead, to notice that the client has gone.
+// Here, a deadline is set only if a read needs it, and only a handler that waits has the
+// connection watched.
+type reads struct {
+	mu      sync.Mutex
+	want    time.Time // the deadline; zero means none
+	set     time.Time // the one that the connection has, which may be an older one
+	waiting bool      // a read is in progress
+	roused  bool      // the read in progress, or the next one, ends as if its deadline had passed
+
+	ahead   ahead
+	body    bool // the request that is served has a body, whose reads are not told from reads ahead
+	early   byte // what a watch read
+	has     bool // early is the next byte
+	leaving bool // the watch is told to end
+}
+
+// ahead is what became of reading ahead since the last read of several bytes.
+type ahead uint8
+
+const (
+	// aheadDue: the next read of one byte is net/http's read ahead, and gets nothing.
+	aheadDue ahead = iota
+	// aheadSpared: it got nothing. The next read of one byte is a real one: either a buffer has
+	// room for one byte and tries again, or this is the read ahead of a pipelined request.
+	aheadSpared
+	// aheadReal: reads of one byte are real ones.
+	aheadReal
+	// aheadWatched: a watch reads ahead. All other reads are net/http's read ahead.
+	aheadWatched
+)
+
+// spare reports whether a read gets nothing, because net/http only reads ahead. That is correct
+// for whoever reads: a read of no bytes without an error says nothing (io.Reader).
+func (r *reads) spare(size int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case size != 1:
+		r.ahead = aheadDue
+		return false
+	case r.body:
+		return false
+	case r.ahead == aheadDue:
+		r.ahead = aheadSpared
+		return true
+	case r.ahead == aheadSpared:
+		r.ahead = aheadReal
+	}
+	return r.ahead == aheadWatched
+}
+
+// take moves the byte that a watch read to p.
+func (r *reads) take(p []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.has || len(p) == 0 {
+		return false
+	}
+	p[0], r.has = r.early, false
+	return true
+}
+
+// read reads from the connection with the deadline that was asked for last.
+func (g *guest) read(p []byte) (int, error) {
+	r := &g.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		if r.roused {
+			return 0, os.ErrDeadlineExceeded
+		}
+		if sooner(r.want, r.set) || passed(r.set) {
+			g.applyLocked()
+		}
+		r.waiting = true
+		r.mu.Unlock()
+		n, err := g.Conn.Read(p)
+		r.mu.Lock()
+		r.waiting = false
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || passed(r.want) || r.roused {
+			return n, err
+		}
+		g.applyLocked() // an older deadline passed
+	}
+}
+
+func (g *guest) applyLocked() {
+	g.reads.set = g.reads.want
+	g.Conn.SetReadDeadline(g.reads.want) // fails if the connection is closed; then reads fail, too
+}
+
+// sooner reports whether one deadline ends before another.
+func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
+
+func passed(deadline time.Time) bool { return !deadline.IsZero() && !deadline.After(time.Now()) }
+
+// endRead ends the read that waits for a request, until renewDeadline sets another deadline.
+func (g *guest) endRead() {
+	r := &g.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.roused = true
+	if r.waiting {
+		r.set = time.Unix(1, 0)
+		g.Conn.SetReadDeadline(r.set) // fails if the connection is closed
+	}
+}
+
+// renewDeadline sets a deadline at once.
+func (g *guest) renewDeadline(t time.Time) error {
+	r := &g.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.roused, r.want, r.set = false, t, t
+	return g.Conn.SetReadDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn. A later deadline takes effect when the older one passes.
+func (g *guest) SetReadDeadline(t time.Time) error {
+	g.pause.deadline(t)
+	r := &g.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.want = t
+	if r.waiting && sooner(t, r.set) {
+		g.applyLocked()
+	}
+	return nil
+}
+
+// serves records whether a request with a body is being served.
+func (r *reads) serves(body bool) {
+	r.mu.Lock()
+	r.body = body
+	r.mu.Unlock()
+}
+
+// watch reads ahead, and calls gone if the client has closed the connection. The caller calls
+// stop, which waits for the end of the watch. If net/http reads ahead itself, there is none, and
+// stop is nil.
+func (g *guest) watch(gone func()) (stop func()) {
+	r := &g.reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ahead == aheadReal || r.body || r.has {
+		return nil
+	}
+	r.ahead = aheadWatched
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		var b [1]byte
+		n, err := g.read(b[:])
+		r.mu.Lock()
+		r.early, r.has = b[0], n == 1
+		left := err != nil && !r.leaving
+		r.mu.Unlock()
+		if left {
+			gone()
+		}
+	}()
+	return func() {
+		r.mu.Lock()
+		r.leaving = true
+		want := r.want
+		r.want = time.Unix(1, 0)
+		if r.waiting {
+			g.applyLocked()
+		}
+		r.mu.Unlock()
+		<-ended
+		r.mu.Lock()
+		r.leaving, r.want, r.ahead = false, want, aheadSpared
+		r.mu.Unlock()
+	}
+}
+
+// watched is the context of a request of HTTP/1 without TLS and without a body. Its connection
+// is watched from the moment at which somebody wants to know when it is done.
+type watched struct {
+	context.Context // net/http's
+	guest           *guest
+	began           time.Time
+
+	mu    sync.Mutex
+	own   context.Context // set by Done
+	leave context.CancelFunc
+	stop  func() // of the watch, or nil
+	ended bool
+}
+
+// Done implements context.Context.
+func (w *watched) Done() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own == nil {
+		w.own, w.leave = context.WithCancel(w.Context)
+		if !w.ended {
+			w.stop = w.guest.watch(w.leave)
+		}
+	}
+	return w.own.Done()
+}
+
+func (w *watched) inner() context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own != nil {
+		return w.own
+	}
+	return w.Context
+}
+
+// soon is how long a request may take whose handler asks again and again whether it is done,
+// before its connection is watched.
+const soon = 100 * time.Millisecond
+
+// Err implements context.Context.
+func (w *watched) Err() error {
+	if time.Since(w.began) > soon {
+		w.Done()
+	}
+	return w.inner().Err()
+}
+
+// Value implements context.Context. A context that is made from this one finds the one to follow
+// by it.
+func (w *watched) Value(key any) any { return w.inner().Value(key) }
+
+// end ends the watch. It is called once the handler has returned.
+func (w *watched) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.stop != nil {
+		w.stop()
+	}
+	if w.leave != nil {
+		w.leave()
+	}
+}
