@@ -42,15 +42,24 @@ type Anchor struct {
 	o       AnchorOptions
 	place   anchor.Place // nil if there is none
 	id      [16]byte     // the store's
-	known   anchored     // what the store knew at the start
+	known   anchored     // what the store knows
 	skipped error        // why the anchor was not read
+	event   AnchorEvent  // set by Begin
 
-	putting sync.Mutex // held while an anchor is put
+	putting sync.Mutex // held while an anchor is put; guards unread and by
+	unread  *opened    // not nil until the anchor was compared, after a start without it
+	by      uint32     // generation of the root key that authenticates last
 
 	mu     sync.Mutex // guards everything below
 	last   anchor.State
 	since  time.Time // when the oldest change that is not anchored was noticed; zero if there is none
 	reason error     // why the last attempt failed
+}
+
+// opened is what a start found, before it changed anything.
+type opened struct {
+	anchor.State
+	has func(audit.Head) error // see audit.Log.Has
 }
 
 // anchored is the record z/anchor. The numbers of its fields are stored.
@@ -146,6 +155,7 @@ func (a *Anchor) excuse(err error) error {
 func (a *Anchor) Check(ctx context.Context, f embedded.Found) (err error) {
 	a.id = f.ID
 	if f.New {
+		a.later(a.found(f))
 		return nil
 	}
 	if a.known, err = anchoredOf(ctx, f.Store); err != nil {
@@ -159,12 +169,41 @@ func (a *Anchor) Check(ctx context.Context, f embedded.Found) (err error) {
 		}
 		return nil
 	}
-	err = a.compare(ctx, f)
+	at := a.found(f)
+	err = a.compare(ctx, at)
 	if errors.As(err, new(errOlder)) {
-		return errAdvised{fmt.Errorf("%w. Nothing was changed. Put the newest data back, or, if this is the store "+
-			"that you want to serve, such as a restored backup: watertight anchor accept --reason TEXT", err)}
+		return errAdvised{fmt.Errorf("%w. Nothing was changed. %s", err, acceptAdvice)}
 	}
-	return a.excuse(err)
+	if err = a.excuse(err); err == nil {
+		a.later(at)
+	}
+	return err
+}
+
+const acceptAdvice = "Put the newest data back, or, if this is the store that you want to serve, such as a restored " +
+	"backup: watertight anchor accept --reason TEXT"
+
+// later keeps what a start found that goes on without its anchor. Until it was compared, the
+// anchor is not written: it may be the only trace of a newer state.
+func (a *Anchor) later(at opened) {
+	if a.skipped == nil {
+		return
+	}
+	at.has = a.o.Trail.Recall()
+	a.unread = &at
+	a.since = time.Now()
+}
+
+// found returns the state of the store that was found.
+func (a *Anchor) found(f embedded.Found) opened {
+	s := anchor.State{Store: f.ID, Round: a.known.round, Commit: f.Commit}
+	s.Keyring, s.Serial = a.o.Keyring.Version()
+	if h, ok := f.Store.(embedded.Anchored); ok {
+		if commit, chain := h.Head(); commit == f.Commit {
+			s.Chain = chain
+		}
+	}
+	return opened{s, a.o.Trail.Has}
 }
 
 // errOlder is a difference between a store and its anchor, which an operator may accept.
@@ -179,8 +218,9 @@ func (a *Anchor) newest(ctx context.Context) (anchor.State, bool, error) {
 	return a.place.Newest(ctx, func(b []byte) (anchor.State, error) { return anchor.Decode(b, a.o.Keyring.Ring) })
 }
 
-// compare returns an errOlder if the store is not the anchored one, or a state before it.
-func (a *Anchor) compare(ctx context.Context, f embedded.Found) error {
+// compare returns an errOlder if a store that was found is not the anchored one, or a state
+// before it.
+func (a *Anchor) compare(ctx context.Context, at opened) error {
 	s, found, err := a.newest(ctx)
 	switch {
 	case errors.Is(err, anchor.ErrForged):
@@ -189,29 +229,27 @@ func (a *Anchor) compare(ctx context.Context, f embedded.Found) error {
 		return err
 	case !found && a.known.place == "":
 		return nil // the first start with an anchor
+	case !found && a.known.place == a.place.String():
+		return older("there is no anchor at %s, where the store is anchored", a.place)
 	case !found:
 		return older("the store was anchored at %s, and there is no anchor at %s", a.known.place, a.place)
-	case s.Store != f.ID:
+	case s.Store != at.Store:
 		return older("the anchor %s is that of another store", a.place)
-	case a.known.round > s.Round:
+	case at.Round > s.Round:
 		return nil // it was accepted, and the anchor could not be put yet
-	case a.known.round < s.Round:
+	case at.Round < s.Round:
 		return older("this copy of the store is from before another one was accepted in its place, says the "+
 			"anchor %s", a.place)
-	case f.Commit < s.Commit:
+	case at.Commit < s.Commit:
 		return older("the store is older than its anchor: it ends at commit %d, and the anchor %s knows of commit "+
-			"%d of %s, so an old copy was put back", f.Commit, a.place, s.Commit, s.At.Format(time.RFC3339))
+			"%d of %s, so an old copy was put back", at.Commit, a.place, s.Commit, s.At.Format(time.RFC3339))
+	case at.Commit == s.Commit && at.Chain != s.Chain && at.Chain != [32]byte{}:
+		return older("commit %d of the store is not the one that the anchor %s knows", at.Commit, a.place)
+	case at.Keyring != s.Keyring || at.Serial < s.Serial:
+		return older("the keyring is older than the one that the anchor %s knows: number %d, not %d", a.place,
+			at.Serial, s.Serial)
 	}
-	if h, ok := f.Store.(embedded.Anchored); ok {
-		if commit, chain := h.Head(); commit == s.Commit && chain != s.Chain {
-			return older("commit %d of the store is not the one that the anchor %s knows", commit, a.place)
-		}
-	}
-	if id, serial := a.o.Keyring.Version(); id != s.Keyring || serial < s.Serial {
-		return older("the keyring is older than the one that the anchor %s knows: number %d, not %d", a.place, serial,
-			s.Serial)
-	}
-	if err := a.o.Trail.Has(audit.Head{Frame: s.Frame, File: s.File, Chain: s.FrameChain}); err != nil {
+	if err := at.has(audit.Head{Frame: s.Frame, File: s.File, Chain: s.FrameChain}); err != nil {
 		return older("the anchor %s knows another audit log: %v", a.place, err)
 	}
 	return nil
@@ -230,13 +268,15 @@ func (a *Anchor) state(store kv.Store) anchor.State {
 	return s
 }
 
-// put puts the state of the store if it changed.
+// put puts the state of the store if it changed, or if an older generation of the root key
+// authenticates it. After a start without the anchor, it compares first.
 func (a *Anchor) put(ctx context.Context, store kv.Store) error {
 	a.putting.Lock()
 	defer a.putting.Unlock()
+	by := a.o.Keyring.Ring.Current().Number // before the state: a newer one makes the state another one
 	s := a.state(store)
 	a.mu.Lock()
-	same := s.Same(a.last)
+	same := s.Same(a.last) && by == a.by
 	if !same && a.since.IsZero() {
 		a.since = s.At
 	}
@@ -244,7 +284,13 @@ func (a *Anchor) put(ctx context.Context, store kv.Store) error {
 	if same {
 		return nil
 	}
-	err := a.place.Put(ctx, s, s.Encode(a.o.Keyring.Ring))
+	err := a.compareLate(ctx)
+	if err == nil {
+		err = a.place.Put(ctx, s, s.Encode(a.o.Keyring.Ring))
+	}
+	if err == nil {
+		a.by = by
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.reason = err; err == nil {
@@ -253,22 +299,49 @@ func (a *Anchor) put(ctx context.Context, store kv.Store) error {
 	return err
 }
 
+// compareLate compares the anchor that a start went on without.
+func (a *Anchor) compareLate(ctx context.Context) error {
+	if a.unread == nil {
+		return nil
+	}
+	err := a.compare(ctx, *a.unread)
+	if err == nil {
+		a.unread = nil
+	}
+	return err
+}
+
+// Renew makes sure that the anchor is authenticated under the newest generation of the root
+// key, before older ones are dropped. It returns the number of anchors.
+func (a *Anchor) Renew(ctx context.Context, store kv.Store) (int, error) {
+	if a.place == nil {
+		return 0, nil
+	}
+	if err := a.put(ctx, store); err != nil {
+		return 0, fmt.Errorf("the anchor %s can't be written, and an older generation made it: %w", a.place, err)
+	}
+	return 1, nil
+}
+
 // AnchorEvent begins the audit event of a start that has something to say about the anchor.
 type AnchorEvent func(operation string, details map[string]string) *audit.Record
 
 // Begin anchors the store that was opened, and makes it know its place. The anchor is put
 // first: whatever a crash leaves is accepted by the next start.
 func (a *Anchor) Begin(ctx context.Context, store kv.Store, event AnchorEvent) error {
-	want := anchored{round: a.known.round}
-	operation := "AnchorRemoved"
+	a.event = event
+	var failed error
 	if a.place != nil {
-		if err := a.put(ctx, store); err != nil {
-			err = fmt.Errorf("%w: the anchor %s can't be written: %w", anchor.ErrUnreachable, a.place, err)
+		failed = a.put(ctx, store)
+		if errors.As(failed, new(errOlder)) { // it answers again
+			return errAdvised{fmt.Errorf("%w. %s", failed, acceptAdvice)}
+		}
+		if failed != nil {
+			err := fmt.Errorf("%w: the anchor %s can't be written: %w", anchor.ErrUnreachable, a.place, failed)
 			if err := a.excuse(err); err != nil {
 				return err
 			}
 		}
-		want.place, operation = a.place.String(), "AnchorSet"
 	}
 	if a.skipped != nil {
 		a.o.Logger.Error("this start went on without the anchor, so nobody knows whether this is the newest state of "+
@@ -276,10 +349,22 @@ func (a *Anchor) Begin(ctx context.Context, store kv.Store, event AnchorEvent) e
 		event("AnchorSkipped", map[string]string{"anchor": a.place.String(), "cause": a.skipped.Error()}).Finish(
 			audit.Outcome{})
 	}
+	if failed != nil {
+		return nil // Run makes it know its place
+	}
+	return a.remember(ctx, store)
+}
+
+// remember makes the store know its place, where an anchor is, or that there is none any more.
+func (a *Anchor) remember(ctx context.Context, store kv.Store) error {
+	want, operation := anchored{round: a.known.round}, "AnchorRemoved"
+	if a.place != nil {
+		want.place, operation = a.place.String(), "AnchorSet"
+	}
 	if want == a.known {
 		return nil
 	}
-	r := event(operation, map[string]string{"anchor": want.place, "before": a.known.place})
+	r := a.event(operation, map[string]string{"anchor": want.place, "before": a.known.place})
 	err := change.Operate(ctx, store, r, func(tx kv.Tx) error {
 		tx.Set(anchorKey(), want.encode())
 		return nil
@@ -300,15 +385,24 @@ func (a *Anchor) Run(ctx context.Context, store kv.Store) {
 	}
 	tick := time.NewTicker(a.place.Every())
 	defer tick.Stop()
-	for failing := false; ; {
+	for failing, differs := false, false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		switch err := a.put(ctx, store); {
+		err := a.put(ctx, store)
+		if err == nil {
+			err = a.remember(ctx, store)
+		}
+		switch {
 		case ctx.Err() != nil:
 			return
+		case errors.As(err, new(errOlder)):
+			if !differs {
+				a.differs(err)
+			}
+			differs = true
 		case err != nil && !failing:
 			a.o.Logger.Error("the anchor can't be written; until it can, an older copy of the data from now on would "+
 				"not be noticed", "anchor", a.place, "err", err)
@@ -318,6 +412,14 @@ func (a *Anchor) Run(ctx context.Context, store kv.Store) {
 			failing = false
 		}
 	}
+}
+
+// differs tells that the store which a start opened without its anchor is not the anchored one.
+func (a *Anchor) differs(err error) {
+	a.o.Logger.Error("this start went on without the anchor, which answers now: the store is not the one that it "+
+		"knows. The anchor stays as it is, and the next start is refused. "+acceptAdvice, "anchor", a.place, "err", err)
+	a.event("AnchorDiffers", map[string]string{"anchor": a.place.String(), "cause": err.Error()}).Finish(
+		audit.Outcome{})
 }
 
 // lastWait bounds the last writing, at the end of a server.

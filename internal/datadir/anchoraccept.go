@@ -88,7 +88,7 @@ func (a *Anchor) difference(ctx context.Context, f embedded.Found) (cause string
 	if a.known, err = anchoredOf(ctx, f.Store); err != nil {
 		return "", err
 	}
-	err = a.compare(ctx, f)
+	err = a.compare(ctx, a.found(f))
 	if err == nil {
 		return "", ErrAnchorAgrees
 	}

@@ -40,6 +40,7 @@ func (s *Server) newRotation() *rotation.Rotation {
 			{Name: "private keys of TLS", Do: func(ctx context.Context) (int, error) {
 				return certs.Rewrap(ctx, s.config.Data, s.rootKey.Ring, &s.certFiles)
 			}},
+			{Name: "the anchor", Do: func(ctx context.Context) (int, error) { return s.anchor.Renew(ctx, s.store) }},
 		},
 		Stays: func(context.Context) (map[uint32]uint64, error) {
 			dirs := []string{datadir.AuditDir(s.config.Data)}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -188,8 +189,19 @@ func (l *Log) Head() Head {
 
 // Has refuses a log that does not contain the frame h, as far as its files are still there.
 // The log must not be attached yet.
-func (l *Log) Has(h Head) error {
+func (l *Log) Has(h Head) error { return l.journal.has(h) }
+
+// Recall returns a function that answers as Has does now, for later. The log must not be
+// attached yet.
+func (l *Log) Recall() func(Head) error {
 	j := l.journal
+	return (&journal{
+		fsys: j.fsys, dir: j.dir, wrap: j.wrap, state: j.state, first: j.first, number: j.number,
+		chains: slices.Clone(j.chains),
+	}).has
+}
+
+func (j *journal) has(h Head) error {
 	switch {
 	case h.Frame == 0 || j.first > h.File:
 		return nil
