@@ -19,6 +19,7 @@ type file struct {
 	at     int64 // for Read and Write
 	listed bool
 	holds  bool // the lock
+	direct bool
 	closed bool
 }
 
@@ -85,6 +86,9 @@ func (f *file) WriteAt(p []byte, at int64) (int, error) {
 // Write implements folder.File.
 func (f *file) Write(p []byte) (int, error) {
 	err := f.changing("write", func() error {
+		if f.direct && (f.at|int64(len(p)))%folder.DirectUnit != 0 {
+			return syscall.EINVAL
+		}
 		f.node.write(p, f.at)
 		f.at += int64(len(p))
 		return nil
@@ -93,6 +97,12 @@ func (f *file) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// SetDirect implements folder.Direct. What was written past a cache is lost as anything else
+// is that was not synced: it may be in the cache of the disk, or its place not in the file yet.
+func (f *file) SetDirect(on bool) error {
+	return f.locked(func() error { f.direct = on; return nil })
 }
 
 // Truncate implements folder.File.

@@ -142,7 +142,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.tidying.rate = tidyRate
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
-	s.chunks.New = func() any { b := make([]byte, seal.MaxSealedChunk); return &b }
+	s.chunks.New = func() any { b := make([]byte, chunkSize); return &b }
 	s.pipes.New = func() any { return newLarge() }
 	if o.Dir == "" {
 		s.engine = mem.Open()

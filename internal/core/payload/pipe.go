@@ -6,14 +6,18 @@ import (
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/limit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
+
+// chunkSize is the size of a buffer for a chunk, sealed or not, behind bytes that were not written yet.
+const chunkSize = seal.MaxSealedChunk + folder.DirectUnit
 
 // Sizes of the pieces of a large body. One goroutine reads and seals them, another hashes them.
 const (
 	pieceSize  = 4 * seal.ChunkSize
 	pieceCount = 4
-	sealedSize = 4 * seal.MaxSealedChunk
+	sealedSize = 4*seal.MaxSealedChunk + folder.DirectUnit
 	largeSize  = pieceCount*pieceSize + sealedSize
 )
 
@@ -41,6 +45,7 @@ type pipe struct {
 	taken  int64
 	chunks [pieceCount + 1]*[]byte // those in use; the last one is for sealed bytes
 	large  *large
+	kept   int // sealed bytes that are not written yet
 }
 
 func (s *Store) newPipe(ctx context.Context) *pipe {
@@ -73,14 +78,13 @@ func (p *pipe) grow() {
 // maxLarges is how many writes have large buffers at once. More than a few for each processor save nothing.
 func maxLarges() int64 { return 4 * int64(runtime.GOMAXPROCS(0)) }
 
-// chunk returns the buffer for one chunk, with capacity for its tag.
+// chunk returns the buffer for one chunk.
 func (p *pipe) chunk(at int) ([]byte, error) {
 	if p.chunks[at] == nil {
-		const size = seal.MaxSealedChunk
-		if err := p.held.Take(p.ctx, size); err != nil {
+		if err := p.held.Take(p.ctx, chunkSize); err != nil {
 			return nil, err
 		}
-		p.taken += size
+		p.taken += chunkSize
 		p.chunks[at] = p.store.chunks.Get().(*[]byte)
 	}
 	return (*p.chunks[at])[:seal.ChunkSize], nil
@@ -105,19 +109,33 @@ func (p *pipe) close() {
 	p.held.Give(p.taken)
 }
 
+// flush seals a piece and writes whole units of what is sealed, and at the end all of it: only
+// whole units can go past the system's cache.
 func (p *pipe) flush(w blob.Writer, sealer *seal.Sealer, piece []byte, last bool) error {
-	var to []byte
-	if p.large != nil {
-		to = p.large.sealed[:0]
-	} else {
-		b, err := p.chunk(pieceCount)
-		if err != nil {
-			return err
-		}
-		to = b[:0]
+	sealed, err := p.sealed()
+	if err != nil {
+		return err
 	}
-	if _, err := w.Write(sealer.Append(to, piece, last)); err != nil {
+	sealed = sealer.Append(sealed[:p.kept], piece, last)
+	n := len(sealed)
+	if !last {
+		n -= n % folder.DirectUnit
+	}
+	if _, err := w.Write(sealed[:n]); err != nil {
 		return refused(err)
 	}
+	p.kept = copy(sealed, sealed[n:])
 	return nil
+}
+
+// sealed returns the buffer for sealed bytes, which begins with those that are kept.
+func (p *pipe) sealed() ([]byte, error) {
+	if p.large == nil {
+		return p.chunk(pieceCount)
+	}
+	if small := p.chunks[pieceCount]; small != nil {
+		copy(p.large.sealed[:p.kept], *small)
+		p.drop(pieceCount)
+	}
+	return p.large.sealed, nil
 }

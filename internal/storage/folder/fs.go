@@ -71,6 +71,18 @@ type Puncher interface {
 	Punch(at, n int64) error
 }
 
+// Direct is implemented by files whose writes can go past the system's cache.
+type Direct interface {
+	// SetDirect lets writes go past the system's cache, or through it again. Past it, the
+	// offset, the length and the memory of a write must be multiples of DirectUnit: a write
+	// fails with EINVAL otherwise, or if the file system needs larger ones. The error is
+	// errors.ErrUnsupported if the file system can't. Sync is as necessary as without it.
+	SetDirect(on bool) error
+}
+
+// DirectUnit is in bytes.
+const DirectUnit = 4096
+
 // ErrLocked is the error of File.Lock for a file that is locked already.
 var ErrLocked = errors.New("it is locked by another process")
 

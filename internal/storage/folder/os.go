@@ -82,6 +82,24 @@ func (f osFile) Punch(at, n int64) error {
 	return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
 }
 
+// SetDirect implements Direct.
+func (f osFile) SetDirect(on bool) error {
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	if err == nil {
+		if flags &^= unix.O_DIRECT; on {
+			flags |= unix.O_DIRECT
+		}
+		_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, flags)
+	}
+	if errors.Is(err, unix.EINVAL) {
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "fcntl", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 func (f osFile) Uncache() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
 
 func (f osFile) Lock() error {

@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/storage/folder"
 )
@@ -158,77 +156,11 @@ func (e *Engine) Create(name string, size int64) (blob.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &writer{engine: e, file: f, folder: e.folder(name), size: size}, nil
-}
-
-// Space is reserved in advance: twice what was written so far, within these bounds and the
-// announced size, in bytes.
-const (
-	minAhead = 1 << 20
-	maxAhead = 16 << 20
-)
-
-type writer struct {
-	engine   *Engine
-	file     folder.File
-	folder   folder.File
-	size     int64 // announced size, or -1
-	n        int64
-	reserved int64 // end of the reserved space; never less than n
-}
-
-func (w *writer) Write(p []byte) (int, error) {
-	if end := w.n + int64(len(p)); end > w.reserved {
-		if err := w.reserve(end); err != nil {
-			return 0, err
-		}
+	w := &writer{engine: e, file: f, folder: e.folder(name), size: size}
+	if size >= minDirect {
+		w.direct, _ = f.(folder.Direct)
 	}
-	n, err := w.file.Write(p)
-	w.n += int64(n)
-	return n, err
-}
-
-// reserve reserves space up to end and some more. A full disk then fails before the bytes
-// are written, and the bytes are contiguous. A file system that can't reserve space is not
-// an error.
-func (w *writer) reserve(end int64) error {
-	to := max(end, w.n+min(max(2*w.n, minAhead), maxAhead))
-	if w.size >= 0 && to > w.size-minAhead/4 {
-		to = max(end, w.size)
-	}
-	if !w.engine.room.Take(to - w.reserved) {
-		return unix.ENOSPC
-	}
-	if w.size >= 0 {
-		err := w.file.Allocate(w.reserved, to-w.reserved)
-		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-			return err
-		}
-	}
-	w.reserved = to
-	return nil
-}
-
-// Commit syncs the file, and then its folder, so that the name is durable, too.
-func (w *writer) Commit() error {
-	err := w.file.Truncate(w.n) // gives back space that was reserved and not written
-	if err == nil {
-		err = w.file.SyncData()
-	}
-	if err == nil {
-		err = w.folder.Sync()
-	}
-	w.engine.syncs.Add(2)
-	if err != nil {
-		w.Abort()
-		return err
-	}
-	return w.file.Close()
-}
-
-func (w *writer) Abort() {
-	w.file.Close()
-	w.engine.files.Remove(w.file.Name())
+	return w, nil
 }
 
 // Open implements blob.Engine.
