@@ -23,6 +23,10 @@ type check struct {
 // Run prints one line for each damaged item.
 func (c *check) Run(p process) error {
 	found, err := datadir.Check(p.ctx, c.options(p), c.ReadData)
+	if err == nil && !c.ReadData {
+		_, err = fmt.Fprintln(p.stdout, "the bytes of objects were not read: --read-data reads them, and so does "+
+			"watertight scrub while the server runs")
+	}
 	if perr := printInspection(p.stdout, found); err == nil {
 		err = perr
 	}

@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -51,7 +50,7 @@ func openAuthority(o SiteOptions) (*authority, error) {
 		return nil, err
 	}
 	var text []byte
-	sealed, err := os.ReadFile(path)
+	sealed, err := folder.ReadFile(folder.OS(), path)
 	switch {
 	case err == nil:
 		if text, err = openFile(o.Root, authorityName, sealed); err != nil {
@@ -84,7 +83,7 @@ func openAuthority(o SiteOptions) (*authority, error) {
 			"new one", "ends", pair.Leaf.NotAfter, "file", path)
 	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Leaf.Raw})
-	if there, err := os.ReadFile(authorityFile(o.Data)); err != nil || !bytes.Equal(there, ca) {
+	if there, err := folder.ReadFile(folder.OS(), authorityFile(o.Data)); err != nil || !bytes.Equal(there, ca) {
 		if err := folder.Replace(folder.OS(), authorityFile(o.Data), ca, 0o644); err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -49,7 +48,7 @@ func Rewrap(ctx context.Context, data string, root *seal.Ring, files sync.Locker
 func rewrapFile(path, name string, root, current *seal.Ring, files sync.Locker) (bool, error) {
 	files.Lock()
 	defer files.Unlock()
-	b, err := os.ReadFile(path)
+	b, err := folder.ReadFile(folder.OS(), path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.HasPrefix(b, []byte(sealedMark)) {
 		return false, nil
 	}

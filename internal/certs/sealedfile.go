@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -108,7 +109,7 @@ func discardPlain(dir string, log *slog.Logger) error {
 		case !d.Type().IsRegular():
 			return nil
 		}
-		b, err := os.ReadFile(path)
+		b, err := folder.ReadFile(folder.OS(), path)
 		if err != nil || bytes.HasPrefix(b, []byte(sealedMark)) {
 			return err
 		}

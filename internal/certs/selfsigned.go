@@ -43,7 +43,7 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 		return nil, err
 	}
 	var text []byte
-	sealed, err := os.ReadFile(path)
+	sealed, err := folder.ReadFile(folder.OS(), path)
 	switch {
 	case err == nil:
 		if text, err = openFile(c.Root, selfSignedName, sealed); err != nil {
@@ -68,7 +68,7 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if there, err := os.ReadFile(c.CAFile()); err == nil && bytes.Equal(there, ca) {
+	if there, err := folder.ReadFile(folder.OS(), c.CAFile()); err == nil && bytes.Equal(there, ca) {
 		return pair, nil
 	}
 	return pair, folder.Replace(folder.OS(), c.CAFile(), ca, 0o644)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -104,18 +105,29 @@ func (o *offline) copyFiles(to string) error {
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := readAll(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = folder.Replace(folder.OS(), filepath.Join(to, rel), text, 0o600)
-		}
 		if err != nil {
+			o.find("%s was not copied: %v", rel, err)
+			continue
+		}
+		if err := folder.Replace(folder.OS(), filepath.Join(to, rel), text, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readAll reads a file of the audit log, or one that is smaller.
+func readAll(path string) ([]byte, error) {
+	f, err := folder.Open(folder.OS(), path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(f)
+	return text, errors.Join(err, f.Close())
 }
 
 // recoverBatch bounds a transaction, in records and bytes.

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -108,12 +109,18 @@ func ReadDir(fsys FS, dir string) ([]fs.DirEntry, error) {
 	return entries, errors.Join(err, f.Close())
 }
 
-// ReadFile reads a whole file.
+// wholeMost is the size of the largest file that ReadFile reads, in bytes.
+const wholeMost = 16 << 20
+
+// ReadFile reads a whole file, which must be small.
 func ReadFile(fsys FS, path string) ([]byte, error) {
 	f, err := Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(f)
+	b, err := io.ReadAll(io.LimitReader(f, wholeMost+1))
+	if err == nil && len(b) > wholeMost {
+		err = fmt.Errorf("%s is damaged: it is longer than any file of its kind", path)
+	}
 	return b, errors.Join(err, f.Close())
 }

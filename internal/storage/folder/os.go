@@ -18,11 +18,35 @@ func OS() FS { return osFS{} }
 type osFS struct{}
 
 func (osFS) OpenFile(path string, flag int, mode fs.FileMode) (File, error) {
+	reads := flag&(os.O_WRONLY|os.O_RDWR) == 0
+	if reads {
+		flag |= unix.O_NONBLOCK // so that opening a pipe does not wait for its writer
+	}
 	f, err := os.OpenFile(path, flag, mode)
 	if err != nil {
 		return nil, err // a nil *os.File would not be a nil File
 	}
+	if reads {
+		info, err := f.Stat()
+		if err == nil {
+			err = Storable(path, info)
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
 	return osFile{f}, nil
+}
+
+var errNotRegular = errors.New("it is not a regular file")
+
+// Storable refuses what is neither a file nor a folder, such as a pipe, from which a read may
+// never return.
+func Storable(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() && !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
+	return nil
 }
 
 func (osFS) Mkdir(path string, mode fs.FileMode) error { return os.Mkdir(path, mode) }

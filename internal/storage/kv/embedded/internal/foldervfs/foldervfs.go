@@ -19,9 +19,25 @@ import (
 // Of returns fsys as the engine sees it.
 func Of(fsys folder.FS) vfs.FS {
 	if fsys == nil || fsys == folder.OS() {
-		return vfs.Default
+		return machine{vfs.Default}
 	}
 	return engineFS{fsys}
+}
+
+// machine is the engine's own file system. It opens files and folders only: opening a pipe
+// would wait for its writer.
+type machine struct{ vfs.FS }
+
+// Open implements vfs.FS.
+func (m machine) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+	info, err := m.Stat(name)
+	if err == nil {
+		err = folder.Storable(name, info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.FS.Open(name, options...)
 }
 
 type engineFS struct{ fsys folder.FS }
