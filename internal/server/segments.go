@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
+	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 )
 
@@ -16,8 +19,10 @@ func (s *Server) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyInterval)
 	defer tick.Stop()
 	warned := 0
+	bytes := payload.NewOperator(s.payloads, keys.NewOperator(s.ring, kms.NewOperator(s.keys)))
+	objects := object.NewOperator(s.store, bytes)
 	for {
-		t, err := s.payloads.Tidy(ctx, time.Now())
+		t, err := bytes.Tidy(ctx, time.Now(), objects.Sealed)
 		if ctx.Err() != nil {
 			return
 		}

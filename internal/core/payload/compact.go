@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type extent struct {
 // begins again: a blob whose record of its new place is not durable is still needed here.
 // A segment that does not hold what records say is left as it is: parts of its file may be
 // older, or another segment's, and the right ones may be put back.
-func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Tidied) error {
+func (s *Store) compact(ctx context.Context, number uint32, now time.Time, p *prover, t *Tidied) error {
 	if err := s.segments.Verify(number); err != nil { // its extents may be another segment's
 		return err
 	}
@@ -46,12 +47,21 @@ func (s *Store) compact(ctx context.Context, number uint32, now time.Time, t *Ti
 			return errLeft(number, err)
 		}
 	}
+	var wrong error // why an extent stays
 	for len(needed) > 0 {
 		n := batch(needed)
-		if err := s.move(ctx, needed[:n], t); err != nil {
+		right, why, err := s.proved(ctx, needed[:n], p)
+		if err == nil {
+			err = s.move(ctx, right, t)
+		}
+		if err != nil {
 			return err
 		}
+		wrong = cmp.Or(wrong, why)
 		needed = needed[n:]
+	}
+	if wrong != nil {
+		return errLeft(number, wrong)
 	}
 	if needed, err = s.needed(ctx, number); err != nil || len(needed) > 0 {
 		return errors.Join(err, errNeeded(number, len(needed)))

@@ -70,7 +70,11 @@ const tidyRate = 32 << 20
 // Tidy gives back the room of blobs that were removed from segments. It may run beside
 // traffic. It copies at a limited rate, and nothing while a backup runs. An error of one
 // segment does not keep it from the others.
-func (s *Store) Tidy(ctx context.Context, now time.Time) (t Tidied, err error) {
+func (s *Store) Tidy(ctx context.Context, now time.Time) (Tidied, error) {
+	return s.tidy(ctx, now, nil)
+}
+
+func (s *Store) tidy(ctx context.Context, now time.Time, p *prover) (t Tidied, err error) {
 	if s.segments == nil {
 		return t, nil
 	}
@@ -90,7 +94,7 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) (t Tidied, err error) {
 		if s.isHeld() || ctx.Err() != nil {
 			break
 		}
-		if err := s.compact(ctx, n, now, &t); err != nil && ctx.Err() == nil {
+		if err := s.compact(ctx, n, now, p, &t); err != nil && ctx.Err() == nil {
 			if !errors.Is(err, unix.ENOSPC) && !fault.Is(err, fault.InsufficientStorage) {
 				s.tidying.skip[n] = struct{}{}
 			}
