@@ -80,7 +80,7 @@ func (l *lot) park(g *guest) error {
 }
 
 func (l *lot) wait(g *guest) {
-	err := g.renewDeadline(g.pause.until)
+	err := g.limitReads(g.pause.until)
 	if err == nil {
 		err = readable(g.Conn)
 	}
@@ -176,7 +176,7 @@ func (g *guest) await(p []byte) (int, error) {
 		return 0, err
 	}
 	g.pause.state.Store(idling)
-	if late := g.renewDeadline(g.pause.until); err == nil {
+	if late := g.limitReads(g.pause.until); err == nil {
 		err = late
 	}
 	return n, err
@@ -188,7 +188,7 @@ func (g *guest) rouse() bool {
 	if !g.pause.state.CompareAndSwap(resting, rousing) {
 		return false
 	}
-	g.endRead()
+	g.limitReads(time.Unix(1, 0)) // an error means that it is closed
 	return true
 }
 

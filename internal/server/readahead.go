@@ -17,7 +17,6 @@ type reads struct {
 	want    time.Time // the deadline; zero means none
 	set     time.Time // the one that the connection has, which may be an older one
 	waiting bool      // a read is in progress
-	roused  bool      // the read in progress, or the next one, ends as if its deadline had passed
 
 	ahead   ahead
 	body    bool // the request that is served has a body, whose reads are not told from reads ahead
@@ -78,9 +77,6 @@ func (g *guest) read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		if r.roused {
-			return 0, os.ErrDeadlineExceeded
-		}
 		if sooner(r.want, r.set) || passed(r.set) {
 			g.applyLocked()
 		}
@@ -89,7 +85,7 @@ func (g *guest) read(p []byte) (int, error) {
 		n, err := g.Conn.Read(p)
 		r.mu.Lock()
 		r.waiting = false
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || passed(r.want) || r.roused {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || passed(r.want) {
 			return n, err
 		}
 		g.applyLocked() // an older deadline passed
@@ -106,27 +102,6 @@ func sooner(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before
 
 func passed(deadline time.Time) bool { return !deadline.IsZero() && !deadline.After(time.Now()) }
 
-// endRead ends the read that waits for a request, until renewDeadline sets another deadline.
-func (g *guest) endRead() {
-	r := &g.reads
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.roused = true
-	if r.waiting {
-		r.set = time.Unix(1, 0)
-		g.Conn.SetReadDeadline(r.set) // fails if the connection is closed
-	}
-}
-
-// renewDeadline sets a deadline at once.
-func (g *guest) renewDeadline(t time.Time) error {
-	r := &g.reads
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.roused, r.want, r.set = false, t, t
-	return g.Conn.SetReadDeadline(t)
-}
-
 // SetReadDeadline implements net.Conn. A later deadline takes effect when the older one passes.
 func (g *guest) SetReadDeadline(t time.Time) error {
 	g.pause.deadline(t)
@@ -138,6 +113,14 @@ func (g *guest) SetReadDeadline(t time.Time) error {
 		g.applyLocked()
 	}
 	return nil
+}
+
+// limitReads sets the deadline of reads at once, for the one in progress, too.
+func (g *guest) limitReads(t time.Time) error {
+	g.reads.mu.Lock()
+	defer g.reads.mu.Unlock()
+	g.reads.want, g.reads.set = t, t
+	return g.Conn.SetReadDeadline(t)
 }
 
 // serves records whether a request with a body is being served.
