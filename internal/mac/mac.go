@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 )
 
 // room is the maximum length of a message without allocation, in bytes.
@@ -25,10 +26,10 @@ func SHA256[T string | []byte](key []byte, data T) [sha256.Size]byte {
 	var inner [size + room]byte
 	var outer [size + sha256.Size]byte
 	copy(inner[:], key)
-	copy(outer[:], key)
-	for i := range size {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
+	for i := 0; i < size; i += 8 {
+		word := binary.NativeEndian.Uint64(inner[i:])
+		binary.NativeEndian.PutUint64(inner[i:], word^0x3636363636363636)
+		binary.NativeEndian.PutUint64(outer[i:], word^0x5c5c5c5c5c5c5c5c)
 	}
 	sum := sha256.Sum256(inner[:size+copy(inner[size:], data)])
 	copy(outer[size:], sum[:])

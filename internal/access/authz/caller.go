@@ -30,16 +30,27 @@ type Situation struct {
 	Record         Record              // the request's audit event
 
 	// Now is the clock; if it is nil, the time stays At.
-	Now func() time.Time
-	// Again looks the caller up again at a later time: whether its credential still exists,
-	// and what depends on it and on the time. If it is nil, the caller does not change.
-	Again func(ctx context.Context, at time.Time) (Caller, error)
-	Until time.Time // when the credential expires; zero means never
+	Now    func() time.Time
+	Sender Sender    // looks the caller up again; if it is nil, the caller does not change
+	Until  time.Time // when the credential expires; zero means never
 	// Seen stands for everything that was read to find the caller and to decide. The
 	// transaction that commits compares it; nil means unknown. This package does not look
 	// into it. If it is a recorder, this package reads more through it.
 	Seen any
 }
+
+// Sender is the sender of a request.
+type Sender interface {
+	// Again looks the caller up again at a later time: whether its credential still exists,
+	// and what depends on it and on the time.
+	Again(ctx context.Context, at time.Time) (Caller, error)
+}
+
+// SenderFunc is a Sender that is a function.
+type SenderFunc func(ctx context.Context, at time.Time) (Caller, error)
+
+// Again implements Sender.
+func (f SenderFunc) Again(ctx context.Context, at time.Time) (Caller, error) { return f(ctx, at) }
 
 // Caller is the principal of a request and its situation. It is small, so that it can be passed
 // by value; copies share the principal and the situation, which never change. The zero Caller
@@ -140,13 +151,13 @@ func (c Caller) Seen() any { return c.seen }
 // WithSeen returns the caller with another Seen.
 func (c Caller) WithSeen(seen any) Caller { c.seen = seen; return c }
 
-// Again looks the caller up again, at the present time. Errors: those of Situation.Again,
+// Again looks the caller up again, at the present time. Errors: those of Sender.Again,
 // for example for a key that was deleted or deactivated, and AccessDenied.
 func (c Caller) Again(ctx context.Context) (Caller, error) {
 	at, fresh := c.Now(), c
-	if c.its().Again != nil {
+	if c.its().Sender != nil {
 		var err error
-		if fresh, err = c.situation.Again(ctx, at); err != nil {
+		if fresh, err = c.situation.Sender.Again(ctx, at); err != nil {
 			return Caller{}, err
 		}
 	}

@@ -34,12 +34,12 @@ func (w *watched) caller() Caller {
 	c := user()
 	c.situation.Now = func() time.Time { return w.now }
 	c.situation.At, c.situation.Until, c.seen = w.now, w.until, w.seen
-	c.situation.Again = func(_ context.Context, at time.Time) (Caller, error) {
+	c.situation.Sender = SenderFunc(func(_ context.Context, at time.Time) (Caller, error) {
 		if w.again == nil {
 			return w.caller(), nil
 		}
 		return w.again(at)
-	}
+	})
 	return c
 }
 

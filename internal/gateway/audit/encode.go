@@ -36,24 +36,22 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	if e.brief {
 		w.text, w.key, w.value, w.members, w.brief = briefText, briefKey, briefText, briefMembers, true
 	}
-	w.constant("eventVersion", "1.11")
+	w.add(`"eventVersion":"1.11",`)
 	w.identity(&e.Identity)
-	w.instant("eventTime", e.Time)
-	w.member("eventSource")
-	w.b = append(w.b, '"')
+	w.add(`,"eventTime":"`)
+	w.b = e.Time.UTC().AppendFormat(w.b, time.RFC3339)
+	w.add(`","eventSource":"`)
 	w.cut(e.Operation.Service, w.text)
 	if !strings.Contains(e.Operation.Service, ".") {
-		w.b = append(w.b, ".amazonaws.com"...)
+		w.add(".amazonaws.com")
 	}
-	w.b = append(w.b, '"')
-	w.string("eventName", e.Operation.Event)
-	w.string("awsRegion", e.region(region))
+	w.put(`","eventName":"`, e.Operation.Event, w.text)
+	w.put(`,"awsRegion":"`, e.region(region), w.text)
 	w.source(e)
 	if e.UserAgent != "" {
-		w.member("userAgent")
-		w.b = append(w.b, '"', '[')
+		w.add(`,"userAgent":"[`)
 		w.cut(e.UserAgent, w.text-2)
-		w.b = append(w.b, ']', '"')
+		w.add(`]"`)
 	}
 	w.optional("errorCode", e.ErrorCode)
 	if e.ErrorMessage != "" && w.brief {
@@ -65,20 +63,20 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	if !w.brief {
 		w.members = responseLimit
 	}
-	w.elements("responseElements", e.Response)
+	w.response(e.Response)
 	w.additional(e)
-	w.string("requestID", e.RequestID)
-	w.member("eventID")
+	w.put(`,"requestID":"`, e.RequestID, w.text)
+	w.add(`,"eventID":`)
 	w.b = appendUUID(w.b, id)
-	w.boolean("readOnly", e.Operation.Reads)
+	w.add(`,"readOnly":`)
+	w.b = strconv.AppendBool(w.b, e.Operation.Reads)
 	if !w.brief {
 		w.resources(e)
 	}
 	w.kind(e)
 	w.optional("recipientAccountId", e.recipient())
 	if e.TLSVersion != "" {
-		w.begin("tlsDetails")
-		w.string("tlsVersion", e.TLSVersion)
+		w.put(`,"tlsDetails":{"tlsVersion":"`, e.TLSVersion, w.text)
 		w.optional("cipherSuite", e.CipherSuite)
 		if !w.brief {
 			w.optional("clientProvidedHostHeader", e.Host)
@@ -123,6 +121,16 @@ func (w *object) cut(s string, limit int) {
 	if w.brief {
 		w.b = cutEscaped(w.b, start, limit)
 	}
+}
+
+// add writes a constant part.
+func (w *object) add(s string) { w.b = append(w.b, s...) }
+
+// put writes a text after a constant part, which begins its quotes, and ends them.
+func (w *object) put(before, s string, limit int) {
+	w.b = append(w.b, before...)
+	w.cut(s, limit)
+	w.b = append(w.b, '"')
 }
 
 func (w *object) member(name string) {
@@ -186,7 +194,7 @@ func (w *object) arn(name string, a arn.ARN) {
 		return
 	}
 	w.member(name)
-	w.b = append(w.b, "\"arn:"...)
+	w.b = append(w.b, `"arn:`...)
 	for _, s := range [...]string{a.Partition, a.Service, a.Region, a.Account} {
 		w.b = appendText(w.b, s, textLimit)
 		w.b = append(w.b, ':')
@@ -199,10 +207,8 @@ func (w *object) arn(name string, a arn.ARN) {
 func (w *object) source(e *Event) {
 	switch {
 	case e.SourceIP.IsValid():
-		w.member("sourceIPAddress")
-		w.b = append(w.b, '"')
-		w.b = e.SourceIP.WithZone("").AppendTo(w.b)
-		w.b = append(w.b, '"')
+		w.add(`,"sourceIPAddress":"`)
+		w.b = append(e.SourceIP.WithZone("").AppendTo(w.b), '"')
 	case e.Identity.Principal.Kind == policy.Service:
 		w.string("sourceIPAddress", e.Identity.Principal.Name)
 	default:
@@ -212,14 +218,16 @@ func (w *object) source(e *Event) {
 
 // identity writes userIdentity ("CloudTrail userIdentity element").
 func (w *object) identity(i *Identity) {
+	w.add(`"userIdentity":{`)
+	w.caller(i)
+	w.end()
+}
+
+func (w *object) caller(i *Identity) {
 	p := &i.Principal
-	w.begin("userIdentity")
-	defer w.end()
 	switch p.Kind {
 	case policy.Anonymous:
-		w.constant("type", "AWSAccount")
-		w.constant("principalId", "")
-		w.constant("accountId", "ANONYMOUS_PRINCIPAL")
+		w.add(`"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"`)
 		return
 	case policy.Service:
 		w.constant("type", "AWSService")
@@ -244,12 +252,12 @@ func (w *object) identity(i *Identity) {
 		w.optional("accessKeyId", i.AccessKeyID)
 		return
 	}
-	w.string("principalId", p.ID)
+	w.put(`,"principalId":"`, p.ID, w.text)
 	w.arn("arn", p.ARN)
-	w.string("accountId", p.Account)
+	w.put(`,"accountId":"`, p.Account, w.text)
 	w.optional("accessKeyId", i.AccessKeyID)
 	if p.Kind == policy.User {
-		w.string("userName", p.Name)
+		w.put(`,"userName":"`, p.Name, w.text)
 	}
 	w.session(i)
 }
@@ -282,12 +290,11 @@ func (w *object) session(i *Identity) {
 
 // parameters writes requestParameters; null if there are none.
 func (w *object) parameters(e *Event) {
-	w.member("requestParameters")
 	if e.Bucket == "" && e.Key == "" && e.Host == "" && !e.MFA && len(e.Parameters) == 0 {
-		w.b = append(w.b, "null"...)
+		w.add(`,"requestParameters":null`)
 		return
 	}
-	w.b = append(w.b, '{')
+	w.add(`,"requestParameters":{`)
 	w.optional("bucketName", e.Bucket)
 	if e.Key != "" {
 		w.limited("key", e.Key, w.key)
@@ -300,13 +307,13 @@ func (w *object) parameters(e *Event) {
 	w.end()
 }
 
-func (w *object) elements(name string, ps []Param) {
-	w.member(name)
+// response writes responseElements; null if there are none.
+func (w *object) response(ps []Param) {
 	if len(ps) == 0 {
-		w.b = append(w.b, "null"...)
+		w.add(`,"responseElements":null`)
 		return
 	}
-	w.b = append(w.b, '{')
+	w.add(`,"responseElements":{`)
 	w.list(ps)
 	w.end()
 }
@@ -382,14 +389,15 @@ func (w *object) additional(e *Event) {
 	if e.details != nil {
 		return
 	}
-	w.begin("additionalEventData")
+	w.add(`,"additionalEventData":{`)
 	w.optional("SignatureVersion", e.SignatureVersion)
 	w.optional("CipherSuite", e.CipherSuite)
 	w.number("bytesTransferredIn", e.BytesIn)
 	w.optional("SSEApplied", e.SSEApplied)
 	w.optional("AuthenticationMethod", e.AuthenticationMethod)
 	w.optional("x-amz-id-2", e.HostID)
-	w.number("bytesTransferredOut", e.BytesOut)
+	w.add(`,"bytesTransferredOut":`)
+	w.b = strconv.AppendInt(w.b, e.BytesOut, 10)
 	w.optional("sourceArn", e.Source)
 	w.end()
 }
@@ -398,23 +406,23 @@ func (w *object) resources(e *Event) {
 	if e.Bucket == "" && len(e.Resources) == 0 {
 		return
 	}
-	w.member("resources")
-	w.b = append(w.b, '[')
+	w.add(`,"resources":[`)
 	if e.Bucket != "" && e.Key != "" {
-		w.b = append(w.b, `{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::`...)
+		w.add(`{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::`)
 		w.b = appendText(w.b, e.Bucket, w.text)
 		w.b = append(w.b, '/')
 		w.b = appendText(w.b, e.Key, keyLimit)
-		w.b = append(w.b, '"', '}', ',')
+		w.add(`"},`)
 	}
 	if e.Bucket != "" {
 		w.b = append(w.b, '{')
-		w.optional("accountId", e.Owner)
-		w.constant("type", "AWS::S3::Bucket")
-		w.member("ARN")
-		w.b = append(w.b, `"arn:aws:s3:::`...)
+		if e.Owner != "" {
+			w.put(`"accountId":"`, e.Owner, w.text)
+			w.b = append(w.b, ',')
+		}
+		w.add(`"type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::`)
 		w.b = appendText(w.b, e.Bucket, w.text)
-		w.b = append(w.b, '"', '}')
+		w.add(`"}`)
 	}
 	for i, r := range e.Resources {
 		if i >= membersCount {
@@ -435,16 +443,14 @@ func (w *object) resources(e *Event) {
 // kind writes the category and type of the event.
 func (w *object) kind(e *Event) {
 	if e.details != nil {
-		w.constant("eventType", "AwsServiceEvent")
-		w.member("serviceEventDetails")
+		w.add(`,"eventType":"AwsServiceEvent","serviceEventDetails":`)
 		w.b = append(w.b, e.details...)
 	} else {
-		w.constant("eventType", "AwsApiCall")
+		w.add(`,"eventType":"AwsApiCall"`)
 	}
-	w.boolean("managementEvent", !e.Operation.Data)
 	if e.Operation.Data {
-		w.constant("eventCategory", "Data")
+		w.add(`,"managementEvent":false,"eventCategory":"Data"`)
 	} else {
-		w.constant("eventCategory", "Management")
+		w.add(`,"managementEvent":true,"eventCategory":"Management"`)
 	}
 }

@@ -47,7 +47,13 @@ var _ authz.Record = (*Record)(nil)
 
 // Begin returns the record of a request that arrived at a time.
 func (l *Log) Begin(requestID string, at time.Time) *Record {
-	return &Record{log: l, Event: Event{RequestID: requestID, Time: at}}
+	return l.BeginIn(new(Record), requestID, at)
+}
+
+// BeginIn is Begin in the memory of r, a zero record.
+func (l *Log) BeginIn(r *Record, requestID string, at time.Time) *Record {
+	r.log, r.Event.RequestID, r.Event.Time = l, requestID, at
+	return r
 }
 
 // Granted records that the caller was allowed at least part of what it asked for. From then

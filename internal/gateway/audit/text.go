@@ -19,6 +19,13 @@ func appendText(dst []byte, s string, limit int) []byte {
 		}
 		s = s[:end]
 	}
+	if allPlain(s) {
+		dst = append(dst, s...)
+		if cut {
+			dst = append(dst, truncated...)
+		}
+		return dst
+	}
 	from := 0
 	for i := 0; i < len(s); {
 		if i+8 <= len(s) && plain(s[i:i+8]) {
@@ -77,17 +84,28 @@ func cutEscaped(b []byte, start, limit int) []byte {
 
 // escaped returns the maximum number of bytes that s takes as JSON.
 func escaped(s string) int {
-	for i := 0; i < len(s); {
-		if i+8 <= len(s) && plain(s[i:i+8]) {
-			i += 8
-			continue
-		}
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return 6 * len(s)
-		}
-		i++
+	if allPlain(s) {
+		return len(s)
 	}
-	return len(s)
+	return 6 * len(s)
+}
+
+// allPlain reports whether no byte needs escaping.
+func allPlain(s string) bool {
+	if len(s) < 8 {
+		for i := range len(s) {
+			if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i+8 < len(s); i += 8 {
+		if !plain(s[i : i+8]) {
+			return false
+		}
+	}
+	return plain(s[len(s)-8:])
 }
 
 // plain reports whether none of 8 bytes needs escaping. It checks all at once, because

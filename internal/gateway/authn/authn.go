@@ -70,15 +70,15 @@ func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Calle
 	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
 }
 
-// claim parses the sender that a request claims.
-func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
+// claim parses the sender that a request claims into c, a zero claim.
+func (i *Identifier) claim(r *protocol.Request, c *sigv4.Claim) error {
 	t := sigv4.Target{
 		Path: r.RawPath, Query: r.RawQuery, Service: r.Service.SigningName, Rules: r.Service.Rules,
 		Region: i.options.Region, Elsewhere: r.HomeRegion, Document: r.Document,
 	}
-	c, err := sigv4.Parse(r.HTTP, t, r.At)
+	err := c.Parse(r.HTTP, &t, r.At)
 	claimed(r, c)
-	return c, err
+	return err
 }
 
 // claimed records the unverified sender of a request for the audit event.
@@ -104,16 +104,15 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 	return authz.NewCaller(&policy.Principal{Kind: policy.Anonymous}, &s)
 }
 
-// signer returns the caller who signed, at a time.
-func (i *Identifier) signer(
-	r *protocol.Request, claim *sigv4.Claim, c *credential.Credential, at time.Time,
-) authz.Caller {
-	by := &signer{i: i, request: r, claim: claim, credential: c, from: i.origin(r), arrived: r.At}
+// caller returns the caller who signed with a credential, at a time.
+func (by *signer) caller(c *credential.Credential, at time.Time) authz.Caller {
+	r := by.request
+	by.credential, by.from, by.arrived = c, by.i.origin(r), r.At
 	by.situation = situation(r, by.from)
 	s := &by.situation
 	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
 	s.Temporary, s.Issued, s.MFAAt, s.SourceIdentity = c.Token != "", c.Issued, c.MFAAt, c.SourceIdentity
-	s.Asked, s.Again = by, by.again
+	s.Asked, s.Sender = by, by
 	return authz.NewCaller(&c.Principal, s)
 }
 
@@ -144,17 +143,11 @@ func (s *signer) Values(name string) []string {
 	return s.keys[name]
 }
 
-func (s *signer) again(ctx context.Context, at time.Time) (authz.Caller, error) {
-	return s.i.again(ctx, s.request, s.claim, s.credential, at)
-}
-
-// again looks up the sender of a verified request at a later time. The signature stays
-// valid even if a presigned URL has expired since then: it was used in time, and its age is
-// that of the request.
-func (i *Identifier) again(
-	ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time,
-) (authz.Caller, error) {
-	c, err := i.credentials.Lookup(ctx, was.AccessKeyID)
+// Again implements authz.Sender. The signature stays valid even if a presigned URL has expired
+// since then: it was used in time, and its age is that of the request.
+func (s *signer) Again(ctx context.Context, at time.Time) (authz.Caller, error) {
+	was := s.credential
+	c, err := s.i.credentials.Lookup(ctx, was.AccessKeyID)
 	switch {
 	case err != nil:
 		return authz.Caller{}, err
@@ -165,7 +158,7 @@ func (i *Identifier) again(
 	if err := checkToken(c, was.Token, at); err != nil {
 		return authz.Caller{}, err
 	}
-	return i.signer(r, claim, c, at), nil
+	return (&signer{i: s.i, request: s.request, claim: s.claim}).caller(c, at), nil
 }
 
 func situation(r *protocol.Request, from origin) authz.Situation {
@@ -176,8 +169,13 @@ func situation(r *protocol.Request, from origin) authz.Situation {
 // request without any trace of authentication is anonymous; every other request is verified
 // or refused.
 func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
-	claim, err := i.claim(r)
-	if err != nil {
+	both := &struct { // one allocation
+		by    signer
+		claim sigv4.Claim
+	}{}
+	by, claim := &both.by, &both.claim
+	by.i, by.request, by.claim = i, r, claim
+	if err := i.claim(r, claim); err != nil {
 		return authz.Caller{}, nil, err
 	}
 	if claim.Mode == sigv4.None {
@@ -193,7 +191,7 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 		caller, err := i.edgeCaller(ctx, r, claim, c, r.At)
 		return caller, body, err
 	}
-	return i.signer(r, claim, c, r.At), body, err
+	return by.caller(c, r.At), body, err
 }
 
 // verify finds the credential and checks the signature. It does the same work for an

@@ -25,6 +25,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 const (
@@ -442,8 +443,8 @@ func keysOf(t *testing.T, o Options, r *protocol.Request) map[string][]string {
 		t.Fatal(err)
 	}
 	session := people()[c.AccessKeyID()].Keys
-	claim, err := i.claim(r)
-	if err != nil {
+	claim := new(sigv4.Claim)
+	if err := i.claim(r, claim); err != nil {
 		t.Fatal(err)
 	}
 	return conditionKeys(r, i.origin(r), claim, region, session)

@@ -47,7 +47,7 @@ func (i *Identifier) edgeCaller(
 	default:
 		return authz.Caller{}, fault.Of(fault.AccessDenied)
 	}
-	s.Again = func(ctx context.Context, at time.Time) (authz.Caller, error) {
+	s.Sender = authz.SenderFunc(func(ctx context.Context, at time.Time) (authz.Caller, error) {
 		now, err := i.credentials.Lookup(ctx, c.AccessKeyID)
 		switch {
 		case err != nil:
@@ -56,6 +56,6 @@ func (i *Identifier) edgeCaller(
 			return authz.Caller{}, unknownKey(c.AccessKeyID)
 		}
 		return i.edgeCaller(ctx, r, claim, now, at)
-	}
+	})
 	return authz.NewCaller(principal, &s), nil
 }

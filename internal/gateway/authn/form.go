@@ -52,14 +52,15 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	if err := p.Check(f, r.Bucket, r.At); err != nil {
 		return authz.Caller{}, nil, err
 	}
-	return i.signer(r, claim, c, r.At), f.File, nil
+	by := &signer{i: i, request: r, claim: claim}
+	return by.caller(c, r.At), f.File, nil
 }
 
 // checkBare refuses a form whose request is also signed, or has headers that would change
 // its meaning: the form's signature does not cover them.
 func (i *Identifier) checkBare(r *protocol.Request) error {
-	claim, err := i.claim(r)
-	if err != nil {
+	claim := new(sigv4.Claim)
+	if err := i.claim(r, claim); err != nil {
 		return err
 	}
 	if claim.Mode != sigv4.None {

@@ -28,9 +28,12 @@ func (i *Identifier) origin(r *protocol.Request) origin {
 	}
 	o := origin{ip: r.Peer, tls: r.HTTP.TLS != nil}
 	o.secure = o.tls || r.Loopback
+	if !i.trusted(o.ip) {
+		return o
+	}
 	h := r.HTTP.Header
 	hops, protos, elements := h["X-Forwarded-For"], h["X-Forwarded-Proto"], h["Forwarded"]
-	if len(hops)+len(protos)+len(elements) == 0 || !i.trusted(o.ip) {
+	if len(hops)+len(protos)+len(elements) == 0 {
 		return o
 	}
 	o.forwarded = true

@@ -26,7 +26,8 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 // A request with any trace of another sender's authentication is refused: InvalidArgument,
 // AccessDenied.
 func (i *Identifier) IdentifyService(r *protocol.Request, as *Service) (authz.Caller, sigv4.Body, error) {
-	claim, err := i.claim(r)
+	claim := new(sigv4.Claim)
+	err := i.claim(r, claim)
 	switch {
 	case err != nil:
 		return authz.Caller{}, nil, err

@@ -26,9 +26,12 @@ func hold(ctx context.Context, c authz.Caller) error {
 }
 
 // admit refuses an unsigned document before it is read if the bucket certainly allows
-// nothing to anonymous callers.
-func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, wire codec, c authz.Caller) error {
-	if !c.Anonymous() || row.because() != "" || wire.Streams(wire.op) || r.Bucket == "" || r.HTTP.ContentLength == 0 {
+// nothing to anonymous callers, unless the operation needs no permission because of
+// something.
+func (d *Dispatcher) admit(
+	ctx context.Context, because string, r *protocol.Request, wire codec, c authz.Caller,
+) error {
+	if !c.Anonymous() || because != "" || wire.Streams(wire.op) || r.Bucket == "" || r.HTTP.ContentLength == 0 {
 		return nil
 	}
 	out, err := d.authority.Excludes(ctx, c, r.Bucket)

@@ -11,7 +11,7 @@ import (
 // reference, "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
 	f := x.grant.Conceal(err, x.request.Bucket)
-	if f.Code == fault.AccessDenied && x.mustSign() && x.caller.Anonymous() {
+	if f.Code == fault.AccessDenied && x.mustSign() && x.anonymous {
 		return fault.Of(fault.MissingAuthenticationToken)
 	}
 	return f

@@ -5,7 +5,6 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/authn"
-	"watertight/internal/gateway/protocol"
 )
 
 // InProcess says whose request ServeInProcess serves.
@@ -33,7 +32,8 @@ func (d *Dispatcher) ServeInProcess(w http.ResponseWriter, hr *http.Request, in 
 }
 
 // read gives a parsed request, or the error of parsing it, to the first service.
-func (i *InProcess) read(x *exchange, r *protocol.Request, err error) error {
+func (i *InProcess) read(x *exchange, err error) error {
+	r := &x.request
 	if err != nil {
 		return err
 	}
@@ -42,11 +42,7 @@ func (i *InProcess) read(x *exchange, r *protocol.Request, err error) error {
 	}
 	r.InProcess, r.Secure, r.Subdomain = true, i.Secure || i.Signs, i.Bucket
 	x.service.take(r)
-	if err := x.service.Read(r); err != nil {
-		return err
-	}
-	x.request = r
-	return nil
+	return x.service.Read(r)
 }
 
 // errServiceForm is the error for a POST form that a service would send: a form is

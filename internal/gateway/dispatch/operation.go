@@ -84,7 +84,7 @@ func (o Operation[In, Out]) operation() dialect.Operation {
 func (o Operation[In, Out]) serve(
 	ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller,
 ) (any, authz.Grant, error) {
-	if err := d.admit(ctx, o, r, wire, c); err != nil {
+	if err := d.admit(ctx, o.because(), r, wire, c); err != nil {
 		return nil, authz.Grant{}, err
 	}
 	in := new(In)

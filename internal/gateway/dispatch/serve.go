@@ -22,17 +22,20 @@ var errAbandoned = errors.New("dispatch: the request was not brought to its end"
 
 // exchange is one request and its response in the pipeline.
 type exchange struct {
-	request *protocol.Request
-	service *service
-	row     Row // nil if no row matched
-	op      int // its index in the table
-	record  *audit.Record
-	caller  authz.Caller // the zero caller until the request is identified
-	grant   authz.Grant
-	within  *InProcess // nil for a request from the network
-	began   time.Time  // by the machine's clock, if the request is observed
+	request   protocol.Request
+	service   *service
+	row       Row           // nil if no row matched
+	op        int           // its index in the table
+	record    *audit.Record // nil until the request is matched
+	anonymous bool          // it was identified as one of nobody
+	grant     authz.Grant
+	within    *InProcess // nil for a request from the network
+	began     time.Time  // by the machine's clock, if the request is observed
 
 	operation action.Operation // operation of the row
+
+	event audit.Record // memory for record
+	meter meter        // memory for the body
 }
 
 // ServeHTTP serves a request from the network. It is the only entry for those.
@@ -44,7 +47,7 @@ func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InPr
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	at, id := o.Now(), protocol.NewRequestID()
+	at := o.Now()
 	bound, _ := hr.Body.(protocol.Bound)
 	if bound != nil {
 		bound.EndBy(at.Add(d.options.documentTime()))
@@ -53,8 +56,9 @@ func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InPr
 	if d.options.Observe != nil {
 		x.began = time.Now()
 	}
-	err := d.read(x, hr, o, id, at)
-	r := x.request
+	r := &x.request
+	r.Open(hr, at)
+	err := d.read(x, o)
 	r.Bound = bound
 	defer x.end()
 	protocol.CommonHeaders(w, r)
@@ -68,34 +72,36 @@ func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InPr
 // read parses a request and finds its service. If that fails, only the connection of the
 // request is known. If a service of the Query or JSON dialect could not read its form or
 // document, that service answers; otherwise the first service does.
-func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id string, at time.Time) error {
-	r, err := protocol.Parse(hr, o, id, at)
+func (d *Dispatcher) read(x *exchange, o protocol.Options) error {
+	r := &x.request
+	at := r.At
+	err := r.Parse(o)
 	switch {
 	case x.within != nil:
-		if err = x.within.read(x, r, err); err == nil {
+		if err = x.within.read(x, err); err == nil {
 			return nil
 		}
 	case err == nil:
 		var s *service
 		if s, err = d.services.find(r); err == nil {
-			x.request, x.service = r, s
+			x.service = s
 			return nil
 		}
 		if s.Rules != sigv4.S3Rules {
 			x.service = s
 		}
 	}
-	x.request = protocol.Unparsed(hr, id, at)
-	x.request.InProcess = x.within != nil
-	x.service.take(x.request)
+	r.Forget(at)
+	r.InProcess = x.within != nil
+	x.service.take(r)
 	return err
 }
 
 // run is match → identify → decode → needs → Authorize → handler.
 func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
-	r := x.request
+	r := &x.request
 	unmatched := d.match(x)
-	x.record = d.log.Begin(r.ID, r.At)
+	x.record = d.log.BeginIn(&x.event, r.ID, r.At)
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
 	if x.within != nil {
@@ -118,7 +124,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // for a form, it is known only now
-	x.caller, x.record.Event.Identity = c, identityOf(c)
+	x.anonymous, x.record.Event.Identity = c.Anonymous(), identityOf(&c)
 	if r.Claimed.SourceARN != "" {
 		x.record.Event.Source = r.Claimed.SourceARN
 	}
@@ -129,8 +135,8 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		// A caller who could not sign must not learn what exists here.
 		return nil, unmatched
 	}
-	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, meter{body, &x.record.Event},
-		c.WithRecord(x.record).WithSeen(seen))
+	x.meter = meter{body, &x.record.Event}
+	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, &x.meter, c.WithRecord(x.record).WithSeen(seen))
 	x.grant = g
 	return out, err
 }
@@ -140,29 +146,29 @@ func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, s
 	if x.row != nil {
 		switch x.row.Route().Sender() {
 		case dialect.Preflight, dialect.Bearer:
-			return d.who.Nobody(ctx, x.request)
+			return d.who.Nobody(ctx, &x.request)
 		case dialect.SignedForm:
 			if x.within.signs() {
 				return authz.Caller{}, nil, errServiceForm()
 			}
-			return d.who.IdentifyForm(ctx, x.request)
+			return d.who.IdentifyForm(ctx, &x.request)
 		}
 	}
 	if x.within.signs() {
-		return d.who.IdentifyService(x.request, &x.within.Service)
+		return d.who.IdentifyService(&x.request, &x.within.Service)
 	}
-	return d.who.Identify(ctx, x.request)
+	return d.who.Identify(ctx, &x.request)
 }
 
 // match finds the row of the request. If a document names an operation of another service
 // than the signature's, that service answers, because the client understands its error for
 // the signature.
 func (d *Dispatcher) match(x *exchange) error {
-	i, err := x.service.Match(x.request)
+	i, err := x.service.Match(&x.request)
 	if err != nil {
-		if s := d.services.callee(x.request); s != nil && x.service.rows != nil {
+		if s := d.services.callee(&x.request); s != nil && x.service.rows != nil {
 			x.service = s
-			s.take(x.request)
+			s.take(&x.request)
 		}
 		return err
 	}
@@ -172,12 +178,12 @@ func (d *Dispatcher) match(x *exchange) error {
 
 // answer is conceal → encode → audit.
 func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
-	d.share(w, x.request)
+	d.share(w, &x.request)
 	var sent int64
 	var response []audit.Param
 	if err == nil {
 		response = x.row.answered(x.record, out)
-		sent, err = x.service.Encode(x.op, w, x.request, out)
+		sent, err = x.service.Encode(x.op, w, &x.request, out)
 		if err != nil && sent != 0 {
 			d.finish(x, max(sent, 0), fault.From(err), nil)
 			d.observe(x, w, sent, fault.From(err))
@@ -187,7 +193,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	var f *fault.Error
 	if err != nil {
 		f = concealFrom(err, x)
-		x.service.WriteError(w, x.request, f)
+		x.service.WriteError(w, &x.request, f)
 	}
 	d.finish(x, sent, f, response)
 	d.observe(x, w, sent, f)
@@ -202,7 +208,7 @@ func (x *exchange) end() {
 
 // share adds the headers that allow scripts of another origin to read the response, even an error.
 func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
-	if len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
+	if !r.May(protocol.InitialOf("Origin")) || len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
 		return
 	}
 	origin, method, headers := r.CrossOrigin()
@@ -254,7 +260,7 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 
 // describe records what is known before the caller is identified.
 func describe(x *exchange) {
-	r, e := x.request, &x.record.Event
+	r, e := &x.request, &x.record.Event
 	e.Bucket, e.Key, e.Host, e.HostID = r.Bucket, r.Key, r.HTTP.Host, r.HostID
 	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
 	e.Operation = x.operation
@@ -267,7 +273,7 @@ func describe(x *exchange) {
 }
 
 // identityOf returns the caller in the form of the audit event.
-func identityOf(c authz.Caller) audit.Identity {
+func identityOf(c *authz.Caller) audit.Identity {
 	return audit.Identity{
 		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
 		SourceIdentity: c.SourceIdentity(),
@@ -280,7 +286,7 @@ type meter struct {
 	event *audit.Event
 }
 
-func (m meter) Read(p []byte) (int, error) {
+func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Body.Read(p)
 	m.event.BytesIn += int64(n)
 	return n, err

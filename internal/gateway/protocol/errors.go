@@ -10,12 +10,11 @@ import (
 // CommonHeaders sets the headers that every response has.
 func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
-	values := []string{r.ID, r.HostID, "Watertight"} // one allocation
-	h["x-amz-request-id"] = values[0:1:1]
-	h["x-amz-id-2"] = values[1:2:2]
-	h["Server"] = values[2:3:3]
+	h["x-amz-request-id"] = r.Value(r.ID)
+	h["x-amz-id-2"] = r.Value(r.HostID)
+	h["Server"] = r.Value("Watertight")
 	if r.Service != nil && r.Service.Rules != sigv4.S3Rules {
-		h["x-amzn-RequestId"] = []string{r.ID} // SDKs of all services but S3 expect the id in this header
+		h["x-amzn-RequestId"] = r.Value(r.ID) // SDKs of all services but S3 expect the id in this header
 	}
 }
 

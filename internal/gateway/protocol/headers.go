@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -14,9 +13,11 @@ import (
 // covers it: once, and in canonical form. A signature joins repeated values and collapses
 // runs of spaces, so a value that is read as it was received could differ from the signed
 // one.
-func readHeaders(hr *http.Request) error {
+func (r *Request) readHeaders() error {
 	total := 0
-	for name, values := range hr.Header {
+	r.initials = 0
+	for name, values := range r.HTTP.Header {
+		r.initials |= InitialOf(name)
 		if len(values) > 1 && single(name) {
 			return RepeatedHeader(name)
 		}
@@ -82,6 +83,27 @@ func RepeatedHeader(name string) error {
 
 // Printable reports whether a header may carry s.
 func Printable(s string) bool {
+	for len(s) >= 8 {
+		if !printable8(s) {
+			return printable(s)
+		}
+		s = s[8:]
+	}
+	return printable(s)
+}
+
+// printable8 reports whether none of the first 8 bytes of s is a control character. It looks
+// at all of them at once, because every header is checked.
+func printable8(s string) bool {
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	del := x ^ 0x7f*each
+	return ((x-' '*each)&^x|(del-each)&^del)&high == 0
+}
+
+func printable(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
@@ -89,6 +111,33 @@ func Printable(s string) bool {
 	}
 	return true
 }
+
+// Initials is a set of the first letters of headers. It says quickly that a request does not
+// have a header: most requests have few of the many that an operation knows.
+type Initials uint32
+
+const (
+	ofSignature Initials = 1 << 26 // headers of almost every request, which begin like many others
+	ofOthers    Initials = 1 << 27 // headers that begin with no capital letter
+	everyHeader Initials = 1<<28 - 1
+)
+
+// InitialOf returns the set of one header, by its canonical name.
+func InitialOf(name string) Initials {
+	switch {
+	case name == "":
+		return everyHeader
+	case name == "X-Amz-Date", name == "X-Amz-Content-Sha256", name == "X-Amz-Security-Token":
+		return ofSignature
+	case 'A' <= name[0] && name[0] <= 'Z':
+		return 1 << (name[0] - 'A')
+	}
+	return ofOthers
+}
+
+// May reports whether the request, or the form in it, may have a header of a set. If it
+// returns false, there is none.
+func (r *Request) May(of Initials) bool { return r.initials&of != 0 || r.Fields != nil }
 
 // IsExtension reports, in any case, the name of a header that asks for something which
 // AWS does not have (docs/EXTENSIONS.md). Like one of AWS's own it must be signed, and occurs

@@ -18,25 +18,55 @@ import (
 // returns the request for such a response.
 func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
 	r := Unparsed(hr, id, at)
-	r.Region, r.Now = o.Region, o.Now
-	if err := readHeaders(hr); err != nil {
+	if err := r.Parse(o); err != nil {
 		return nil, err
 	}
+	return r, nil
+}
+
+// Parse is the package's Parse for a request that was opened.
+func (r *Request) Parse(o Options) error {
+	r.Region, r.Now = o.Region, o.Now
+	if err := r.readHeaders(); err != nil {
+		return err
+	}
 	var ok bool
-	if r.RawPath, r.RawQuery, ok = splitTarget(hr); !ok {
-		return nil, InvalidURI()
+	if r.RawPath, r.RawQuery, ok = splitTarget(r.HTTP); !ok {
+		return InvalidURI()
 	}
 	var err error
 	if r.Query, err = parseQuery(r.RawQuery); err != nil {
-		return nil, err
+		return err
 	}
-	r.Subdomain = subdomain(hr.Host, o.Domains)
-	return r, nil
+	r.Subdomain = subdomain(r.HTTP.Host, o.Domains)
+	return nil
 }
 
 // Unparsed returns a request of which only the connection is known.
 func Unparsed(hr *http.Request, id string, at time.Time) *Request {
-	r := &Request{HTTP: hr, ID: id, HostID: hostID(id), At: at}
+	r := &Request{}
+	r.open(hr, at, id, string(appendHostID(nil, id)))
+	return r
+}
+
+// Open sets what is known before a request is parsed: its connection, its time and its ids,
+// which are new.
+func (r *Request) Open(hr *http.Request, at time.Time) {
+	var room [requestIDSize + hostIDSize]byte
+	id := appendRequestID(room[:0])
+	both := string(appendHostID(id, string(id))) // one allocation
+	r.open(hr, at, both[:requestIDSize], both[requestIDSize:])
+}
+
+// Forget takes back whatever was found after Open, and sets the time.
+func (r *Request) Forget(at time.Time) {
+	*r = Request{
+		HTTP: r.HTTP, At: at, ID: r.ID, HostID: r.HostID, Peer: r.Peer, Loopback: r.Loopback, initials: everyHeader,
+	}
+}
+
+func (r *Request) open(hr *http.Request, at time.Time, id, hostID string) {
+	r.HTTP, r.At, r.ID, r.HostID, r.initials = hr, at, id, hostID, everyHeader
 	if host, _, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
 		if a, err := netip.ParseAddr(host); err == nil {
 			r.Peer = a.Unmap()
@@ -45,25 +75,34 @@ func Unparsed(hr *http.Request, id string, at time.Time) *Request {
 	if local, ok := hr.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		r.Loopback = local.IP.IsLoopback() && r.Peer.IsLoopback()
 	}
-	return r
 }
+
+// The sizes of the ids of a request, in bytes.
+const (
+	requestIDSize = 16
+	hostIDSize    = 44
+)
 
 // NewRequestID returns 16 upper-case letters and digits.
 func NewRequestID() string {
-	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	var b [16]byte
-	rand.Read(b[:])
-	for i := range b {
-		b[i] = alphabet[b[i]&31]
-	}
-	return string(b[:])
+	var room [requestIDSize]byte
+	return string(appendRequestID(room[:0]))
 }
 
-// hostID returns the opaque second id of a request.
-func hostID(id string) string {
-	var twice [32]byte
-	var text [44]byte
-	return string(base64.StdEncoding.AppendEncode(text[:0], append(append(twice[:0], id...), id...)))
+func appendRequestID(b []byte) []byte {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var id [requestIDSize]byte
+	rand.Read(id[:])
+	for _, n := range id {
+		b = append(b, alphabet[n&31])
+	}
+	return b
+}
+
+// appendHostID appends the opaque second id of a request.
+func appendHostID(b []byte, id string) []byte {
+	var twice [2 * requestIDSize]byte
+	return base64.StdEncoding.AppendEncode(b, append(append(twice[:0], id...), id...))
 }
 
 // InvalidURI is the error for a target that can't be decoded.
@@ -200,7 +239,7 @@ func (r *Request) Param(name string) (string, bool) {
 // Scope returns the service that the credential scope names, or "". The scope is not verified yet.
 func (r *Request) Scope() string {
 	credential, _ := r.Param("X-Amz-Credential")
-	if a := r.HTTP.Header.Get("Authorization"); a != "" {
+	if a := r.header("Authorization"); a != "" {
 		_, rest, _ := strings.Cut(a, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
 	}
@@ -215,5 +254,13 @@ func (r *Request) Scope() string {
 // HasSignature reports whether a request has a signature. The signature is not verified yet.
 func (r *Request) HasSignature() bool {
 	_, query := r.Param("X-Amz-Signature")
-	return query || r.HTTP.Header.Get("Authorization") != ""
+	return query || r.header("Authorization") != ""
+}
+
+// header returns the first value of a header by its canonical name, or "".
+func (r *Request) header(name string) string {
+	if v := r.HTTP.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }

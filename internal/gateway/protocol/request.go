@@ -42,6 +42,22 @@ type Request struct {
 	// Fields of a POST form replace the headers of the request, which are then ignored; nil
 	// if there is no form.
 	Fields http.Header
+
+	initials Initials   // of its headers
+	values   [16]string // see Value
+	used     int        // of values
+	first    [1]byte    // room for ReadDocument
+}
+
+// Value returns a value for the header of the response. Several of them are in the memory of
+// the request.
+func (r *Request) Value(v string) []string {
+	if r.used == len(r.values) {
+		return []string{v}
+	}
+	r.values[r.used] = v
+	r.used++
+	return r.values[r.used-1 : r.used : r.used]
 }
 
 // Bound stops the reading of a request's body at a time; the zero time means never. The

@@ -97,12 +97,14 @@ func (c *Claim) Body(key Key) (Body, error) {
 	case streamUnsignedTrailer:
 		return c.chunked(key)
 	case "", UnsignedPayload:
-		return &plain{r: r.Body, size: declaredLength(r)}, nil
+		c.body = plain{r: r.Body, size: declaredLength(r)}
+		return &c.body, nil
 	}
 	if !isHash(c.Payload) {
 		return nil, checkPayload(c.Payload, nil)
 	}
-	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload}, nil
+	c.body = plain{r: r.Body, size: declaredLength(r), want: c.Payload}
+	return &c.body, nil
 }
 
 // declaredLength returns the declared length of a body, or -1 for none, which net/http

@@ -48,7 +48,7 @@ type Claim struct {
 	AccessKeyID           string
 	Date, Region, Service string // of the credential scope
 	Signature             string
-	Time                  time.Time
+	Time                  time.Time     // see at
 	Expires               time.Duration // of a presigned URL
 	Token                 string        // session token, "" if there is none
 	Payload               string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
@@ -62,7 +62,15 @@ type Claim struct {
 	policy                string // policy of a form, in base64 as it was sent
 	stringToSign          []byte
 	room                  [192]byte // memory for it
-	lacks                 bool      // a signed header is missing
+	stamp                 []byte    // Time in timeFormat
+	stampRoom             [len(timeFormat)]byte
+	lacks                 bool  // a signed header is missing
+	body                  plain // memory for Body
+}
+
+// at sets the time of the claim.
+func (c *Claim) at(t time.Time) {
+	c.Time, c.stamp = t, appendInstant(c.stampRoom[:0], t)
 }
 
 // Target is where a request is sent to.
@@ -96,40 +104,54 @@ func (t *Target) takes(region string) bool {
 	return region == t.Region || region != "" && region == t.Elsewhere
 }
 
-// Parse parses the claim of a request. now is the request's time. The checks are in the
-// order of S3.
+// Parse is Claim.Parse into memory of its own.
 func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
-	c := &Claim{request: r, path: t.Path, query: t.Query, document: t.Document, rules: t.Rules}
+	c := new(Claim)
+	return c, c.Parse(r, &t, now)
+}
+
+// Parse parses the claim of a request into c, a zero claim. now is the request's time. The
+// checks are in the order of S3. After an error, c has what was read before.
+func (c *Claim) Parse(r *http.Request, t *Target, now time.Time) error {
+	c.request, c.path, c.query, c.document, c.rules = r, t.Path, t.Query, t.Document, t.Rules
 	auth := r.Header["Authorization"]
 	params, trace, err := authParams(t.Query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if (len(auth) > 0 || trace) && emptyToken(r.Header, params) {
-		return nil, fault.Of(fault.InvalidToken)
+		return fault.Of(fault.InvalidToken)
 	}
 	switch {
 	case len(auth) > 0 && trace || len(auth) > 1:
-		return nil, fault.New(fault.InvalidArgument,
+		return fault.New(fault.InvalidArgument,
 			"Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "+
 				"parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
 	case len(auth) == 1 && t.Rules != S3Rules:
-		return c, c.serviceHeader(auth[0], &t, now)
+		return c.serviceHeader(auth[0], t, now)
 	case len(auth) == 1:
-		return c, c.parseHeader(auth[0], &t, now)
+		return c.parseHeader(auth[0], t, now)
 	case trace && t.Rules != S3Rules:
-		return c, c.serviceQuery(params, &t, now)
+		return c.serviceQuery(params, t, now)
 	case trace:
-		return c, c.parseQuery(params, &t, now)
+		return c.parseQuery(params, t, now)
 	case len(r.Header["X-Amz-Security-Token"]) > 0:
-		return nil, fault.New(fault.AccessDenied, "A security token without a signature.")
+		return fault.New(fault.AccessDenied, "A security token without a signature.")
 	}
 	if all := r.Header["X-Amz-Content-Sha256"]; t.Rules == S3Rules && len(all) > 0 {
 		c.Payload = all[0]
-		return c, checkPayload(c.Payload, all)
+		return checkPayload(c.Payload, all)
 	}
-	return c, nil
+	return nil
+}
+
+// token returns the session token in the headers, or "".
+func token(h http.Header) string {
+	if sent := h["X-Amz-Security-Token"]; len(sent) > 0 {
+		return sent[0]
+	}
+	return ""
 }
 
 // emptyToken reports whether an empty session token was sent: the sender intended to use a session.
@@ -166,10 +188,11 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	if err := c.payload(); err != nil {
 		return err
 	}
-	var err error
-	if c.Time, err = requestTime(h); err != nil {
+	signed, err := requestTime(h)
+	if err != nil {
 		return fault.New(fault.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
 	}
+	c.at(signed)
 	if d := now.Sub(c.Time); d > MaxSkew || d < -MaxSkew {
 		return fault.Of(fault.RequestTimeTooSkewed).
 			With("RequestTime", c.Time.UTC().Format(timeFormat)).With("ServerTime", now.UTC().Format(time.RFC3339)).
@@ -186,7 +209,7 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	case noComponent:
 		return headerMalformed("missing " + part + ".")
 	}
-	c.Token = h.Get("X-Amz-Security-Token")
+	c.Token = token(h)
 	if err := c.parseScope(credential, t, headerMalformed); err != nil {
 		return err
 	}
@@ -324,10 +347,11 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	}
 	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
 	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
-	var err error
-	if c.Time, err = parseInstant(params["X-Amz-Date"]); err != nil {
+	signed, err := parseInstant(params["X-Amz-Date"])
+	if err != nil {
 		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
+	c.at(signed)
 	if c.Expires, err = lifetime(params["X-Amz-Expires"]); err != nil {
 		return err
 	}
@@ -419,8 +443,7 @@ func (c *Claim) parseScope(credential string, t *Target, malformed func(string) 
 
 // sameDay reports whether the scope is of the day of the request.
 func (c *Claim) sameDay() bool {
-	var room [len(timeFormat)]byte
-	return c.Date == string(appendInstant(room[:0], c.Time)[:len(dateFormat)])
+	return len(c.stamp) >= len(dateFormat) && c.Date == string(c.stamp[:len(dateFormat)])
 }
 
 // IsExtension reports, in any case, the name of a header of this server's own, which must be
@@ -444,19 +467,8 @@ func (c *Claim) checkSigned() error {
 	}
 	var missing []string
 	for name := range c.request.Header {
-		isAmz := len(name) >= len("x-amz-") && strings.EqualFold(name[:len("x-amz-")], "x-amz-")
-		if !isAmz && !IsExtension(name) && !strings.EqualFold(name, "content-md5") {
-			continue
-		}
-		var room [64]byte
-		lower := append(room[:0], name...)
-		for i, ch := range lower { // names of headers are ASCII
-			if ch >= 'A' && ch <= 'Z' {
-				lower[i] = ch - 'A' + 'a'
-			}
-		}
-		if string(lower) != "x-amz-content-sha256" && !c.isSigned(lower) {
-			missing = append(missing, string(lower))
+		if mustSign(name) && !c.signs(name) {
+			missing = append(missing, strings.ToLower(name))
 		}
 	}
 	if missing == nil {
@@ -467,14 +479,46 @@ func (c *Claim) checkSigned() error {
 		With("HeadersNotSigned", strings.Join(missing, ", "))
 }
 
-// isSigned is SignedHeader for bytes.
-func (c *Claim) isSigned(name []byte) bool {
+// mustSign reports, in any case, the name of a header that a signature must cover.
+func mustSign(name string) bool {
+	if name == "" {
+		return false
+	}
+	switch name[0] {
+	case 'C', 'c':
+		return isLower("content-md5", name)
+	case 'X', 'x':
+		isAmz := len(name) >= len("x-amz-") && isLower("x-amz-", name[:len("x-amz-")])
+		return isAmz && !isLower("x-amz-content-sha256", name) || IsExtension(name)
+	}
+	return false
+}
+
+// signs is SignedHeader for a name in any case.
+func (c *Claim) signs(name string) bool {
 	for _, s := range c.signed {
-		if s == string(name) {
+		if isLower(s, name) {
 			return true
 		}
 	}
 	return false
+}
+
+// isLower reports whether lower is name in lower case. Names of headers are ASCII.
+func isLower(lower, name string) bool {
+	if len(lower) != len(name) {
+		return false
+	}
+	for i := range len(name) {
+		ch := name[i]
+		if ch >= 'A' && ch <= 'Z' {
+			ch += 'a' - 'A'
+		}
+		if ch != lower[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // SignedHeader reports whether a header, named in lower case, was signed.

@@ -36,10 +36,11 @@ func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim,
 		Mode: Form, Signature: field("x-amz-signature"), Token: field("x-amz-security-token"), policy: field("policy"),
 	}
 	date, credential := field("x-amz-date"), field("x-amz-credential")
-	var err error
-	if c.Time, err = parseInstant(date); err != nil {
+	signed, err := parseInstant(date)
+	if err != nil {
 		return nil, badField("X-Amz-Date", "X-Amz-Date must be formated via ISO8601 Long format", date)
 	}
+	c.at(signed)
 	malformed := func(message string) *fault.Error { return badField("x-amz-credential", message, credential) }
 	if err := c.parseScope(credential, &t, malformed); err != nil {
 		return nil, err

@@ -24,11 +24,17 @@ func parseInstant(s string) (time.Time, error) {
 	if len(s) != len(timeFormat) {
 		return time.Parse(timeFormat, s)
 	}
-	two := func(at int) int { return int(s[at]-'0')*10 + int(s[at+1]-'0') }
-	t := time.Date(two(0)*100+two(2), time.Month(two(4)), two(6), two(9), two(11), two(13), 0, time.UTC)
-	var same [len(timeFormat)]byte
-	if string(appendInstant(same[:0], t)) != s { // characters other than digits, or a day that does not exist
-		return time.Parse(timeFormat, s)
+	usual := s[8] == 'T' && s[15] == 'Z'
+	two := func(at int) int {
+		tens, ones := s[at]-'0', s[at+1]-'0'
+		usual = usual && tens <= 9 && ones <= 9
+		return int(tens)*10 + int(ones)
+	}
+	year, month, day := two(0)*100+two(2), time.Month(two(4)), two(6)
+	hour, minute, second := two(9), two(11), two(13)
+	t := time.Date(year, month, day, hour, minute, second, 0, time.UTC)
+	if y, m, d := t.Date(); !usual || hour > 23 || minute > 59 || second > 59 || y != year || m != month || d != day {
+		return time.Parse(timeFormat, s) // other characters than digits, or a time that does not exist
 	}
 	return t, nil
 }

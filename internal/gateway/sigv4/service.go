@@ -51,11 +51,12 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' " +
 			"header." + hashed(auth))
 	}
-	var err error
-	if c.Time, err = requestTime(h); err != nil {
+	signed, err := requestTime(h)
+	if err != nil {
 		return notBasic(date)
 	}
-	c.Token = h.Get("X-Amz-Security-Token")
+	c.at(signed)
+	c.Token = token(h)
 	return c.serviceRest(credential, t, now, MaxSkew)
 }
 
@@ -89,10 +90,11 @@ func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time)
 	}
 	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
 	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
-	var err error
-	if c.Time, err = parseInstant(params["X-Amz-Date"]); err != nil {
+	signed, err := parseInstant(params["X-Amz-Date"])
+	if err != nil {
 		return notBasic(params["X-Amz-Date"])
 	}
+	c.at(signed)
 	c.Expires = MaxSkew
 	if s, ok := params["X-Amz-Expires"]; ok {
 		if c.Expires, err = lifetime(s); err != nil {

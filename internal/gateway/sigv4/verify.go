@@ -52,8 +52,7 @@ func (c *Claim) Verify(key Key) error {
 		return invalidURI()
 	}
 	sum := sha256.Sum256(canonical)
-	b := append(c.room[:0], algorithm+"\n"...)
-	b = appendInstant(b, c.Time)
+	b := append(append(c.room[:0], algorithm+"\n"...), c.stamp...)
 	b = append(c.appendScope(append(b, '\n')), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
 	switch {
@@ -134,6 +133,9 @@ type span struct{ from, equals, to int }
 // without the signature. A plus sign is a space, as where the query is decoded, so that one
 // signature can't stand for two meanings.
 func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
+	if c.query == "" {
+		return b, true
+	}
 	start := len(b)
 	var params []span
 	for raw := c.query; raw != ""; {
@@ -182,14 +184,26 @@ func (c *Claim) appendPath(b []byte) ([]byte, bool) {
 	if c.rules == S3Rules {
 		return appendEncoded(b, c.path, true)
 	}
-	return appendEncoded(b, strings.NewReplacer("%", "%25", "+", "%2B").Replace(c.path), true)
+	for i := range len(c.path) {
+		b = appendEscaped(b, c.path[i], true)
+	}
+	return b, true
 }
 
-// appendEncoded appends s, percent-decoded and encoded again: everything but unreserved
-// characters (RFC 3986, 2.3), with upper-case digits. A plus sign is a space; in a path, a
-// slash stays as it is. Nothing is normalised.
-func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
+// appendEscaped appends a character, escaped unless it is unreserved (RFC 3986, 2.3), with
+// upper-case digits. In a path, a slash stays as it is.
+func appendEscaped(b []byte, ch byte, inPath bool) []byte {
 	const upper = "0123456789ABCDEF"
+	if ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' ||
+		ch == '-' || ch == '.' || ch == '_' || ch == '~' || ch == '/' && inPath {
+		return append(b, ch)
+	}
+	return append(b, '%', upper[ch>>4], upper[ch&15])
+}
+
+// appendEncoded appends s, percent-decoded and encoded again by appendEscaped. A plus sign is
+// a space. Nothing is normalised.
+func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 	for i := 0; i < len(s); i++ {
 		ch := s[i]
 		switch {
@@ -206,12 +220,7 @@ func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 		case ch == '+':
 			ch = ' '
 		}
-		if ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' ||
-			strings.IndexByte("-._~", ch) >= 0 || ch == '/' && inPath {
-			b = append(b, ch)
-		} else {
-			b = append(b, '%', upper[ch>>4], upper[ch&15])
-		}
+		b = appendEscaped(b, ch, inPath)
 	}
 	return b, true
 }
@@ -292,15 +301,21 @@ func (c *Claim) hoisted(name string) (string, bool) {
 // Canonical returns a header's value as it is signed: trimmed, with runs of spaces
 // collapsed. Headers are read in this form.
 func Canonical(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c == '\t' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
-			return string(appendTrimmed(make([]byte, 0, len(s)), s))
-		}
+	if isCanonical(s) {
+		return s
 	}
-	return s
+	return string(appendTrimmed(make([]byte, 0, len(s)), s))
+}
+
+// isCanonical reports whether s has no tab, and no space at an end or after another.
+func isCanonical(s string) bool {
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' ' && strings.IndexByte(s, '\t') < 0 && !strings.Contains(s, "  ")
 }
 
 func appendTrimmed(b []byte, s string) []byte {
+	if isCanonical(s) {
+		return append(b, s...)
+	}
 	s = strings.Trim(s, " \t")
 	blank := false
 	for i := range len(s) {

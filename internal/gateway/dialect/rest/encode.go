@@ -21,10 +21,6 @@ import (
 // errHeader is the error for stored values that can't be sent in a header.
 var errHeader = errors.New("rest: a header value holds a control character")
 
-// usualHeaders is the usual maximum number of headers in a response, of those that its
-// shape could have.
-const usualHeaders = 16
-
 // Encode implements dialect.Dialect.
 func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
 	p := s.plans[op]
@@ -34,16 +30,15 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		return 0, nil
 	}
 	v, h := reflect.ValueOf(out).Elem(), w.Header()
-	values := make([]string, 0, min(len(p.out), usualHeaders))
 	for i := range p.out {
 		m := &p.out[i]
 		if m.at == inStatus {
-			if n := int(v.FieldByIndex(m.index).Int()); n != 0 {
+			if n := int(m.of(v).Int()); n != 0 {
 				status = n
 			}
 			continue
 		}
-		if err := m.encode(h, v.FieldByIndex(m.index), &values); err != nil {
+		if err := m.encode(h, m.of(v), r); err != nil {
 			closeBody(p, v)
 			return 0, fault.Internal(err)
 		}
@@ -101,8 +96,8 @@ func (s *service) document(
 	e := doc.Encode(b, v)
 	defer e.Release()
 	h := w.Header()
-	h["Content-Type"] = []string{"application/xml"}
-	h["Content-Length"] = []string{strconv.Itoa(e.Len())}
+	h["Content-Type"] = r.Value("application/xml")
+	h["Content-Length"] = r.Value(strconv.Itoa(e.Len()))
 	w.WriteHeader(status)
 	if r.HTTP.Method == http.MethodHead {
 		return 0, nil
@@ -143,9 +138,8 @@ func httpDate(t time.Time) string {
 	return string(b)
 }
 
-// encode adds the header of a member. values has the values of all headers of a response,
-// in one allocation.
-func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error {
+// encode adds the header of a member to the response to r.
+func (m *member) encode(h http.Header, v reflect.Value, r *protocol.Request) error {
 	var s string
 	switch m.kind {
 	case isString:
@@ -195,8 +189,6 @@ func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error 
 	if !protocol.Printable(s) {
 		return errHeader
 	}
-	*values = append(*values, s)
-	n := len(*values)
-	h[m.name] = (*values)[n-1 : n : n]
+	h[m.name] = r.Value(s)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
 	"watertight/internal/gateway/sigv4"
 	"watertight/internal/storage/digest"
 )
@@ -61,6 +62,11 @@ func checkIntegrity(h http.Header, body sigv4.Body, b []byte, route *Route) erro
 
 func missingChecksum() error {
 	return fault.New(fault.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+}
+
+// sumHeaders are the headers that may declare checksums, also those of trailers.
+func sumHeaders() protocol.Initials {
+	return protocol.InitialOf("Content-Md5") | protocol.InitialOf("X-Amz-Checksum-") | protocol.InitialOf("X-Amz-Trailer")
 }
 
 // checkSums refuses checksums that can't be verified: those of an unknown algorithm, empty

@@ -74,12 +74,21 @@ const (
 
 type member struct {
 	at    location
-	name  string // as written in errors
-	key   string // canonical header name, or the prefix
-	index []int  // path through embedded shapes
+	name  string            // as written in errors
+	key   string            // canonical header name, or the prefix
+	first protocol.Initials // of the key, for headers
+	index []int             // path through embedded shapes
 	kind  kind
 	enum  []string
 	empty fault.Code // code for a header that is sent empty; "" accepts it
+}
+
+// of returns the member of a shape.
+func (m *member) of(v reflect.Value) reflect.Value {
+	if len(m.index) == 1 {
+		return v.Field(m.index[0])
+	}
+	return v.FieldByIndex(m.index)
 }
 
 // compile returns the plan of an operation. It fails on shapes that it can't encode or decode.
@@ -195,11 +204,9 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 		return member{}, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	m := member{at: l, name: name, key: name, index: f.Index, kind: k}
-	switch l {
-	case inHeader:
+	if l == inHeader || l == inPrefix {
 		m.key = http.CanonicalHeaderKey(name)
-	case inPrefix:
-		m.key = http.CanonicalHeaderKey(name)
+		m.first = protocol.InitialOf(m.key)
 	}
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, "|")

@@ -137,6 +137,9 @@ func knownMethod(m string) bool {
 
 // extensions returns the headers of this server's own, by their canonical names.
 func extensions(q *protocol.Request) (found []string) {
+	if !q.May(protocol.InitialOf("X-Watertight-")) {
+		return nil
+	}
 	for name := range q.HTTP.Header {
 		if name[0] == 'X' && protocol.IsExtension(name) {
 			found = append(found, name)
