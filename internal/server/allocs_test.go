@@ -23,9 +23,9 @@ func TestAllocationsPerRequest(t *testing.T) {
 		status int
 		atMost float64 // one run of the writer or of a compaction may fall into a request
 	}{
-		{"PUT", put, 200, 160},
-		{"GET", s.send(http.MethodGet, "/box/k", nil), 200, 74},
-		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 53},
+		{"PUT", put, 200, 150},
+		{"GET", s.send(http.MethodGet, "/box/k", nil), 200, 68},
+		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 47},
 		{"DELETE of nothing", s.send(http.MethodDelete, "/box/none", nil), 204, 62},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -53,11 +54,11 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 		w.cut(e.UserAgent, w.text-2)
 		w.add(`]"`)
 	}
-	w.optional("errorCode", e.ErrorCode)
+	w.maybe(`,"errorCode":"`, e.ErrorCode)
 	if e.ErrorMessage != "" && w.brief {
-		w.limited("errorMessage", e.ErrorMessage, briefMessage)
+		w.put(`,"errorMessage":"`, e.ErrorMessage, briefMessage)
 	} else {
-		w.optional("errorMessage", e.ErrorMessage)
+		w.maybe(`,"errorMessage":"`, e.ErrorMessage)
 	}
 	w.parameters(e)
 	if !w.brief {
@@ -74,12 +75,12 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 		w.resources(e)
 	}
 	w.kind(e)
-	w.optional("recipientAccountId", e.recipient())
+	w.maybe(`,"recipientAccountId":"`, e.recipient())
 	if e.TLSVersion != "" {
 		w.put(`,"tlsDetails":{"tlsVersion":"`, e.TLSVersion, w.text)
-		w.optional("cipherSuite", e.CipherSuite)
+		w.maybe(`,"cipherSuite":"`, e.CipherSuite)
 		if !w.brief {
-			w.optional("clientProvidedHostHeader", e.Host)
+			w.maybe(`,"clientProvidedHostHeader":"`, e.Host)
 		}
 		w.end()
 	}
@@ -133,6 +134,21 @@ func (w *object) put(before, s string, limit int) {
 	w.b = append(w.b, '"')
 }
 
+// maybe is put for a text that may be missing.
+func (w *object) maybe(before, s string) {
+	if s != "" {
+		w.put(before, s, w.text)
+	}
+}
+
+// lead is maybe for a member before others: a comma follows.
+func (w *object) lead(before, s string, limit int) {
+	if s != "" {
+		w.put(before, s, limit)
+		w.b = append(w.b, ',')
+	}
+}
+
 func (w *object) member(name string) {
 	if c := w.b[len(w.b)-1]; c != '{' && c != '[' {
 		w.b = append(w.b, ',')
@@ -174,11 +190,6 @@ func (w *object) limited(name, value string, limit int) {
 func (w *object) number(name string, n int64) {
 	w.member(name)
 	w.b = strconv.AppendInt(w.b, n, 10)
-}
-
-func (w *object) boolean(name string, v bool) {
-	w.member(name)
-	w.b = strconv.AppendBool(w.b, v)
 }
 
 func (w *object) instant(name string, t time.Time) {
@@ -234,13 +245,13 @@ func (w *object) caller(i *Identity) {
 		w.string("invokedBy", p.Name)
 		return
 	case policy.AccountRoot:
-		w.constant("type", "Root")
+		w.add(`"type":"Root"`)
 	case policy.User:
-		w.constant("type", "IAMUser")
+		w.add(`"type":"IAMUser"`)
 	case policy.RoleSession:
-		w.constant("type", "AssumedRole")
+		w.add(`"type":"AssumedRole"`)
 	case policy.FederatedUser:
-		w.constant("type", "FederatedUser")
+		w.add(`"type":"FederatedUser"`)
 	case policy.WebIdentity:
 		w.constant("type", "WebIdentityUser")
 		w.string("principalId", p.ID)
@@ -255,7 +266,7 @@ func (w *object) caller(i *Identity) {
 	w.put(`,"principalId":"`, p.ID, w.text)
 	w.arn("arn", p.ARN)
 	w.put(`,"accountId":"`, p.Account, w.text)
-	w.optional("accessKeyId", i.AccessKeyID)
+	w.maybe(`,"accessKeyId":"`, i.AccessKeyID)
 	if p.Kind == policy.User {
 		w.put(`,"userName":"`, p.Name, w.text)
 	}
@@ -295,14 +306,13 @@ func (w *object) parameters(e *Event) {
 		return
 	}
 	w.add(`,"requestParameters":{`)
-	w.optional("bucketName", e.Bucket)
-	if e.Key != "" {
-		w.limited("key", e.Key, w.key)
-	}
-	w.optional("Host", e.Host)
+	w.lead(`"bucketName":"`, e.Bucket, w.text)
+	w.lead(`"key":"`, e.Key, w.key)
+	w.lead(`"Host":"`, e.Host, w.text)
 	if e.MFA {
-		w.constant("x-amz-mfa", "present")
+		w.add(`"x-amz-mfa":"present",`)
 	}
+	w.b = bytes.TrimSuffix(w.b, []byte{','})
 	w.list(e.Parameters)
 	w.end()
 }
@@ -390,15 +400,16 @@ func (w *object) additional(e *Event) {
 		return
 	}
 	w.add(`,"additionalEventData":{`)
-	w.optional("SignatureVersion", e.SignatureVersion)
-	w.optional("CipherSuite", e.CipherSuite)
-	w.number("bytesTransferredIn", e.BytesIn)
-	w.optional("SSEApplied", e.SSEApplied)
-	w.optional("AuthenticationMethod", e.AuthenticationMethod)
-	w.optional("x-amz-id-2", e.HostID)
+	w.lead(`"SignatureVersion":"`, e.SignatureVersion, w.text)
+	w.lead(`"CipherSuite":"`, e.CipherSuite, w.text)
+	w.add(`"bytesTransferredIn":`)
+	w.b = strconv.AppendInt(w.b, e.BytesIn, 10)
+	w.maybe(`,"SSEApplied":"`, e.SSEApplied)
+	w.maybe(`,"AuthenticationMethod":"`, e.AuthenticationMethod)
+	w.maybe(`,"x-amz-id-2":"`, e.HostID)
 	w.add(`,"bytesTransferredOut":`)
 	w.b = strconv.AppendInt(w.b, e.BytesOut, 10)
-	w.optional("sourceArn", e.Source)
+	w.maybe(`,"sourceArn":"`, e.Source)
 	w.end()
 }
 
@@ -416,10 +427,7 @@ func (w *object) resources(e *Event) {
 	}
 	if e.Bucket != "" {
 		w.b = append(w.b, '{')
-		if e.Owner != "" {
-			w.put(`"accountId":"`, e.Owner, w.text)
-			w.b = append(w.b, ',')
-		}
+		w.lead(`"accountId":"`, e.Owner, w.text)
 		w.add(`"type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::`)
 		w.b = appendText(w.b, e.Bucket, w.text)
 		w.add(`"}`)

@@ -153,7 +153,9 @@ func (r *Record) Entry() (key, value []byte, err error) {
 	if r.value == nil {
 		e := r.Event
 		e.ErrorCode, e.ErrorMessage = "", ""
-		e.Response = append(slices.Clone(e.Response), r.noted...)
+		if e.Response = r.noted; len(r.Event.Response) > 0 {
+			e.Response = slices.Concat(r.Event.Response, r.noted)
+		}
 		r.value = e.appendJSON(make([]byte, 0, 1536), r.id, r.log.region)
 	}
 	return r.key, r.value, nil

@@ -245,22 +245,21 @@ func answersOf(t reflect.Type) (a answers) {
 }
 
 func (o Operation[In, Out]) answered(record *audit.Record, out any) (response []audit.Param) {
-	v := reflect.ValueOf(out)
-	if record == nil || v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Type() != reflect.TypeFor[Out]() {
+	shape, _ := out.(*Out)
+	if record == nil || shape == nil {
 		return nil
 	}
-	v = v.Elem()
+	v := reflect.ValueOf(shape).Elem()
 	text := func(index []int) string {
 		if index == nil {
 			return ""
 		}
 		return v.FieldByIndex(index).String()
 	}
-	switch {
-	case text(o.answer.customer) != "":
+	if text(o.answer.customer) != "" {
 		record.Event.SSEApplied = "SSE_C"
-	case text(o.answer.encryption) != "" && record.Event.SSEApplied == "":
-		record.Event.SSEApplied = audit.SSEApplied(text(o.answer.encryption))
+	} else if s := text(o.answer.encryption); s != "" && record.Event.SSEApplied == "" {
+		record.Event.SSEApplied = audit.SSEApplied(s)
 	}
 	if id := text(o.answer.version); id != "" && record.Event.Operation.Service == "s3" {
 		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})

@@ -124,7 +124,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // for a form, it is known only now
-	x.anonymous, x.record.Event.Identity = c.Anonymous(), identityOf(&c)
+	x.anonymous, x.record.Event.Identity = c.Anonymous(), identityOf(c)
 	if r.Claimed.SourceARN != "" {
 		x.record.Event.Source = r.Claimed.SourceARN
 	}
@@ -262,18 +262,18 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 func describe(x *exchange) {
 	r, e := &x.request, &x.record.Event
 	e.Bucket, e.Key, e.Host, e.HostID = r.Bucket, r.Key, r.HTTP.Host, r.HostID
-	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
+	e.SourceIP, e.UserAgent = r.Peer, r.Header("User-Agent")
 	e.Operation = x.operation
 	if x.row == nil {
 		e.Operation = action.OperationOf(r.Service.SigningName, "Unknown")
 	}
-	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0 || // or hoisted into a presigned URL
+	e.MFA = r.May(protocol.InitialOf("X-Amz-Mfa")) && len(r.HTTP.Header["X-Amz-Mfa"]) > 0 || // or hoisted into a presigned URL
 		slices.ContainsFunc(r.Query, func(p protocol.Param) bool { return strings.EqualFold(p.Name, "x-amz-mfa") })
 	e.Secure(r.HTTP.TLS)
 }
 
 // identityOf returns the caller in the form of the audit event.
-func identityOf(c *authz.Caller) audit.Identity {
+func identityOf(c authz.Caller) audit.Identity {
 	return audit.Identity{
 		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
 		SourceIdentity: c.SourceIdentity(),

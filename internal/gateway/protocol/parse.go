@@ -239,7 +239,7 @@ func (r *Request) Param(name string) (string, bool) {
 // Scope returns the service that the credential scope names, or "". The scope is not verified yet.
 func (r *Request) Scope() string {
 	credential, _ := r.Param("X-Amz-Credential")
-	if a := r.header("Authorization"); a != "" {
+	if a := r.Header("Authorization"); a != "" {
 		_, rest, _ := strings.Cut(a, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
 	}
@@ -254,11 +254,11 @@ func (r *Request) Scope() string {
 // HasSignature reports whether a request has a signature. The signature is not verified yet.
 func (r *Request) HasSignature() bool {
 	_, query := r.Param("X-Amz-Signature")
-	return query || r.header("Authorization") != ""
+	return query || r.Header("Authorization") != ""
 }
 
-// header returns the first value of a header by its canonical name, or "".
-func (r *Request) header(name string) string {
+// Header returns the first value of a header by its canonical name, or "".
+func (r *Request) Header(name string) string {
 	if v := r.HTTP.Header[name]; len(v) > 0 {
 		return v[0]
 	}

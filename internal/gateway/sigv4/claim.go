@@ -52,6 +52,7 @@ type Claim struct {
 	Expires               time.Duration // of a presigned URL
 	Token                 string        // session token, "" if there is none
 	Payload               string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
+	hashed                bool          // Payload is a hash
 	signed                []string      // lower case, in the order of the request
 	names                 [8]string     // memory for it
 	signedList            string
@@ -141,7 +142,7 @@ func (c *Claim) Parse(r *http.Request, t *Target, now time.Time) error {
 	}
 	if all := r.Header["X-Amz-Content-Sha256"]; t.Rules == S3Rules && len(all) > 0 {
 		c.Payload = all[0]
-		return checkPayload(c.Payload, all)
+		return c.check(all)
 	}
 	return nil
 }
@@ -238,7 +239,6 @@ const (
 // and returns the credential. once refuses a repeated component; without it, the last one
 // counts. part is the component that is wrong, or the name of the missing one.
 func (c *Claim) components(list string, once bool) (credential string, wrong flaw, part string) {
-	names := [...]string{"Credential", "SignedHeaders", "Signature"}
 	fields := [...]*string{&credential, &c.signedList, &c.Signature}
 	const most = 5 // maximum number of components; the last one is the rest of the list
 	for n, more := 1, true; more; n++ {
@@ -248,7 +248,7 @@ func (c *Claim) components(list string, once bool) (credential string, wrong fla
 		}
 		part = strings.TrimSpace(part)
 		name, value, ok := strings.Cut(part, "=")
-		i := slices.Index(names[:], name)
+		i := component(name)
 		if !ok || once && i >= 0 && *fields[i] != "" {
 			return "", oddComponent, part
 		}
@@ -256,12 +256,25 @@ func (c *Claim) components(list string, once bool) (credential string, wrong fla
 			*fields[i] = value
 		}
 	}
-	for i, name := range names {
+	for i, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
 		if *fields[i] == "" {
 			return "", noComponent, name
 		}
 	}
 	return credential, noFlaw, ""
+}
+
+// component returns the place of a component of the Authorization header, or -1.
+func component(name string) int {
+	switch name {
+	case "Credential":
+		return 0
+	case "SignedHeaders":
+		return 1
+	case "Signature":
+		return 2
+	}
+	return -1
 }
 
 func headerMalformed(message string) *fault.Error {
@@ -415,10 +428,19 @@ func readScope(credential string, t *Target) (p [5]string, wrong flaw) {
 		return p, oddService
 	case !t.takes(p[2]):
 		return p, oddRegion
-	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
+	case len(p[1]) != 8 || !isDigits(p[1]):
 		return p, oddDate
 	}
 	return p, noFlaw
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // parseScope parses the scope, with the messages of S3.

@@ -307,9 +307,33 @@ func Canonical(s string) string {
 	return string(appendTrimmed(make([]byte, 0, len(s)), s))
 }
 
-// isCanonical reports whether s has no tab, and no space at an end or after another.
+// isCanonical reports whether s has no tab, and no space at an end or after another. It looks
+// at eight bytes at once, because every header of a request is checked.
 func isCanonical(s string) bool {
-	return s == "" || s[0] != ' ' && s[len(s)-1] != ' ' && strings.IndexByte(s, '\t') < 0 && !strings.Contains(s, "  ")
+	blank := s != "" // the character before is a space, or there is none
+	for i := 0; i < len(s); i++ {
+		for i+8 <= len(s) && !hasBlank(s[i:]) {
+			i, blank = i+8, false
+		}
+		if i == len(s) {
+			break
+		}
+		if s[i] == '\t' || s[i] == ' ' && blank {
+			return false
+		}
+		blank = s[i] == ' '
+	}
+	return !blank
+}
+
+// hasBlank reports whether one of the first 8 bytes of s is a space or a tab.
+func hasBlank(s string) bool {
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	space, tab := x^' '*each, x^'\t'*each
+	return ((space-each)&^space|(tab-each)&^tab)&high != 0
 }
 
 func appendTrimmed(b []byte, s string) []byte {

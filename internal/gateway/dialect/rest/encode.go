@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -31,17 +32,12 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 	}
 	v, h := reflect.ValueOf(out).Elem(), w.Header()
 	for i := range p.out {
-		m := &p.out[i]
-		if m.at == inStatus {
-			if n := int(m.of(v).Int()); n != 0 {
-				status = n
-			}
-			continue
-		}
-		if err := m.encode(h, m.of(v), r); err != nil {
+		n, err := p.out[i].encode(h, v, r)
+		if err != nil {
 			closeBody(p, v)
 			return 0, fault.Internal(err)
 		}
+		status = cmp.Or(n, status)
 	}
 	if len(p.route.extensions) > 0 {
 		unshared(h, r)
@@ -131,11 +127,34 @@ func httpDate(t time.Time) string {
 	hour, minute, second := t.Clock()
 	two := func(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 	var room [len(http.TimeFormat)]byte
-	b := append(append(room[:0], t.Weekday().String()[:3]...), ", "...)
-	b = append(append(append(two(b, day), ' '), month.String()[:3]...), ' ')
+	const days, months = "SunMonTueWedThuFriSat", "JanFebMarAprMayJunJulAugSepOctNovDec"
+	w, m := 3*int(t.Weekday()), 3*int(month-1)
+	b := append(append(room[:0], days[w:w+3]...), ", "...)
+	b = append(append(append(two(b, day), ' '), months[m:m+3]...), ' ')
 	b = append(two(two(b, year/100), year%100), ' ')
 	b = append(two(append(two(append(two(b, hour), ':'), minute), ':'), second), " GMT"...)
 	return string(b)
+}
+
+// encode adds the headers of a group's members to the response to r. It returns the status if
+// one of them has it, or 0.
+func (g *group) encode(h http.Header, v reflect.Value, r *protocol.Request) (status int, err error) {
+	if g.embedded >= 0 {
+		if v = v.Field(g.embedded); v.IsZero() {
+			return 0, nil
+		}
+	}
+	for i := range g.members {
+		m := &g.members[i]
+		if m.at == inStatus {
+			status = int(m.of(v).Int())
+			continue
+		}
+		if err := m.encode(h, m.of(v), r); err != nil {
+			return 0, err
+		}
+	}
+	return status, nil
 }
 
 // encode adds the header of a member to the response to r.

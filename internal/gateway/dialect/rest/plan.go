@@ -38,7 +38,7 @@ import (
 type plan struct {
 	route   *Route
 	in      []member
-	out     []member
+	out     []group
 	schema  *xmldoc.Schema // of the input's XML payload
 	doc     *xmldoc.Document
 	docOnly int   // the only status with a document; 0 means any
@@ -81,6 +81,26 @@ type member struct {
 	kind  kind
 	enum  []string
 	empty fault.Code // code for a header that is sent empty; "" accepts it
+}
+
+// group has members of a response that are next to each other: those of one embedded shape, or
+// those of the shape itself. Most embedded shapes are empty, and so are looked at as a whole.
+type group struct {
+	embedded int // index of the embedded shape, -1 for none
+	members  []member
+}
+
+// addOut adds a member of the response to the last group, or to a new one.
+func (p *plan) addOut(m member) {
+	embedded := -1
+	if len(m.index) > 1 {
+		embedded, m.index = m.index[0], m.index[1:]
+	}
+	if n := len(p.out); n == 0 || p.out[n-1].embedded != embedded {
+		p.out = append(p.out, group{embedded: embedded})
+	}
+	last := &p.out[len(p.out)-1]
+	last.members = append(last.members, m)
 }
 
 // of returns the member of a shape.
@@ -168,7 +188,7 @@ func (p *plan) compileOutput(t reflect.Type) error {
 			if err != nil {
 				return err
 			}
-			p.out = append(p.out, m)
+			p.addOut(m)
 		}
 	}
 	if root == "" && len(fields) > 0 {
