@@ -23,7 +23,7 @@ func TestAllocationsPerRequest(t *testing.T) {
 		status int
 		atMost float64 // one run of the writer or of a compaction may fall into a request
 	}{
-		{"PUT", put, 200, 150},
+		{"PUT", put, 200, 135},
 		{"GET", s.send(http.MethodGet, "/box/k", nil), 200, 68},
 		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 47},
 		{"DELETE of nothing", s.send(http.MethodDelete, "/box/none", nil), 204, 62},

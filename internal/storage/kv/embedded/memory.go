@@ -37,7 +37,7 @@ func (m *memories) get() *txMemory {
 // newTx returns a transaction on the newest applied state.
 func (s *store) newTx(ctx context.Context) *tx {
 	m := s.memories.get()
-	t := &tx{reader: reader{s: s, ctx: ctx, source: &s.applied}, memory: m}
+	t := &tx{reader: reader{s: s, ctx: ctx, source: &s.applied, changes: true}, memory: m}
 	t.Points, t.guards, t.ops, t.buf = m.points, m.guards, m.ops, m.buf
 	t.commit.tx, t.commit.done = t, m.done
 	return t

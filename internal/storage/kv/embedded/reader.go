@@ -20,6 +20,7 @@ type reader struct {
 	scratch []byte // of a store of an older format
 	ended   bool
 	witness *kv.Witness // records what is read; nil in a transaction
+	changes bool        // it is a transaction's, which often reads what does not exist
 }
 
 // cursor is an iterator that counts its steps.
@@ -99,14 +100,41 @@ func (r *reader) look(key []byte) (value []byte, hash uint64, known bool, err er
 
 // search reads key in the engine.
 func (r *reader) search(key []byte, hash uint64) ([]byte, error) {
-	st := r.at
-	stored, done, err := st.snap.Get(key)
+	if r.changes {
+		return r.find(key, hash)
+	}
+	stored, done, err := r.at.snap.Get(key)
 	if err != nil {
 		return nil, broken(key, err)
 	}
 	if done != nil {
 		defer done.Close()
 	}
+	return r.found(key, hash, stored)
+}
+
+// find reads key with an iterator, which is used for the next key again.
+func (r *reader) find(key []byte, hash uint64) ([]byte, error) {
+	c, err := r.cursor(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.put(c)
+	var stored []byte
+	if c.it.Find(key) {
+		stored, err = c.it.Value()
+	} else {
+		err = c.it.Err()
+	}
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	return r.found(key, hash, stored)
+}
+
+// found returns a copy of the value in what is stored, which is nil for no record.
+func (r *reader) found(key []byte, hash uint64, stored []byte) ([]byte, error) {
+	st := r.at
 	if stored == nil {
 		r.s.opened.keep(hash, key, nil, st.commit)
 		return nil, nil

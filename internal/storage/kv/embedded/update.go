@@ -78,6 +78,7 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed, paced bo
 	if err := s.admit(ctx, t); err != nil {
 		return err
 	}
+	t.closeIdle()
 	t.ended, t.handed = true, true
 	t.Settle()
 	t.hash()

@@ -65,6 +65,9 @@ type Iterator interface {
 	// Seek goes to the first key with from <= key < to; to nil is the end.
 	Seek(from, to []byte) bool
 	Next() bool
+	// Find goes to a key, and reports whether it exists. It costs less than a Get if it does
+	// not, and if several keys are looked for. Only another Find or a Seek may follow.
+	Find(key []byte) bool
 	Key() []byte
 	Value() ([]byte, error)
 	Err() error

@@ -168,6 +168,8 @@ func (i *iterator) Seek(from, to []byte) bool {
 	return i.valid()
 }
 
+func (i *iterator) Find(key []byte) bool { return i.Seek(key, append(bytes.Clone(key), 0)) }
+
 func (i *iterator) Next() bool {
 	n := i.path[len(i.path)-1]
 	i.path = slices.Delete(i.path, len(i.path)-1, len(i.path))

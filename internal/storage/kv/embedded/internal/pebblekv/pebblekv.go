@@ -4,6 +4,7 @@
 package pebblekv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -325,7 +326,7 @@ func (s *snapshot) Get(key []byte) ([]byte, io.Closer, error) {
 }
 
 func (s *snapshot) Iterator() (engine.Iterator, error) {
-	i, err := s.s.NewIter(nil)
+	i, err := s.s.NewIter(&pebble.IterOptions{UseL6Filters: true}) // of which only Find knows
 	if err != nil {
 		return nil, err
 	}
@@ -339,6 +340,13 @@ type iterator struct{ i *pebble.Iterator }
 func (i iterator) Seek(from, to []byte) bool {
 	i.i.SetBounds(from, to)
 	return i.i.SeekGE(from)
+}
+
+// Find uses the filters of all levels. Pebble's Get leaves out those of the last one, and reads a
+// block there for each key that does not exist.
+func (i iterator) Find(key []byte) bool {
+	i.i.SetBounds(nil, nil)
+	return i.i.SeekPrefixGE(key) && bytes.Equal(i.i.Key(), key)
 }
 
 func (i iterator) Next() bool             { return i.i.Next() }
