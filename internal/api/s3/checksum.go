@@ -58,6 +58,9 @@ func checksums(c object.Checksum) shape.Checksums {
 
 // sent returns the algorithms whose checksums are set.
 func sent(s *shape.Sums) (all []digest.Algorithm) {
+	if *s == (shape.Sums{}) {
+		return nil
+	}
 	for _, a := range digest.All() {
 		if *sumField(s, a) != "" {
 			all = append(all, a)
@@ -87,12 +90,20 @@ func invalidHeader(name string) error {
 	return invalidRequest("Value for " + name + " header is invalid.")
 }
 
+// trailing returns the algorithms whose checksums a trailer is announced to have.
+func trailing(trailer string) []digest.Algorithm {
+	if trailer == "" {
+		return nil
+	}
+	names := strings.Split(strings.ToLower(strings.ReplaceAll(trailer, " ", "")), ",")
+	return slices.DeleteFunc(digest.All(), func(a digest.Algorithm) bool { return !slices.Contains(names, a.Header()) })
+}
+
 // declared returns what the client declares about the body. expect returns the declared
-// checksum, which may come in a trailer after the body.
+// checksum, which may come in a trailer after the body; it is nil if none is declared.
 func declared(
 	in *shape.Integrity, body sigv4.Body,
 ) (alg digest.Algorithm, md5 []byte, expect func() (object.Expected, error), err error) {
-	var e object.Expected
 	if in.ContentMD5 != "" {
 		if md5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
 			return "", nil, nil, fault.Of(fault.InvalidDigest).With("Content-MD5", in.ContentMD5)
@@ -103,10 +114,7 @@ func declared(
 		return "", nil, nil, err
 	}
 	found := sent(&in.Sums)
-	trailer := strings.Split(strings.ToLower(strings.ReplaceAll(in.Trailer, " ", "")), ",")
-	announced := slices.DeleteFunc(digest.All(), func(a digest.Algorithm) bool {
-		return !slices.Contains(trailer, a.Header())
-	})
+	announced := trailing(in.Trailer)
 	switch {
 	case len(found)+len(announced) > 1:
 		return "", nil, nil, invalidRequest(
@@ -117,18 +125,19 @@ func declared(
 			return "", nil, nil, invalidHeader("x-amz-sdk-checksum-algorithm")
 		}
 		if len(found) > 0 {
-			e.Sum, err = decodeSum(alg, *sumField(&in.Sums, alg), "")
-			return alg, md5, func() (object.Expected, error) { return e, nil }, err
+			sum, err := decodeSum(alg, *sumField(&in.Sums, alg), "")
+			return alg, md5, func() (object.Expected, error) { return object.Expected{Sum: sum}, nil }, err
 		}
+		of := alg
 		return alg, md5, func() (object.Expected, error) {
-			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()), " trailing")
-			return e, err
+			sum, err := decodeSum(of, body.Trailer(of.Header()), " trailing")
+			return object.Expected{Sum: sum}, err
 		}, nil
 	case named != digest.None && in.ContentMD5 == "":
 		return "", nil, nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding " +
 			"x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
-	return named, md5, func() (object.Expected, error) { return e, nil }, nil
+	return named, md5, nil, nil
 }
 
 // decodeSum decodes a checksum. kind is part of the error: "" for a header, " trailing" for

@@ -96,11 +96,13 @@ func (s *Store) deleteAll(
 	ctx context.Context, g authz.Grant, bucketName string, items, asked []DeleteInput,
 ) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
-	var gone []garbage
-	var in *bucket.Bucket
-	var lost alarm.Changes
+	var done struct { // one allocation
+		gone []garbage
+		in   *bucket.Bucket
+		lost alarm.Changes
+	}
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
-		gone, in, lost = gone[:0], b, alarm.Changes{}
+		done.gone, done.in, done.lost = done.gone[:0], b, alarm.Changes{}
 		if err := mayRemoveAll(b, asked); err != nil {
 			return err
 		}
@@ -129,9 +131,9 @@ func (s *Store) deleteAll(
 				return err
 			}
 			changed = changed || d.changed
-			gone = append(gone, d.gone...)
+			done.gone = append(done.gone, d.gone...)
 			if d.lost {
-				lost.Add(items[i].loss())
+				done.lost.Add(items[i].loss())
 			}
 		}
 		if !changed {
@@ -143,8 +145,8 @@ func (s *Store) deleteAll(
 	if err != nil {
 		return nil, err
 	}
-	s.removeAll(ctx, gone)
-	s.tell(ctx, g, in, lost)
+	s.removeAll(ctx, done.gone)
+	s.tell(ctx, g, done.in, done.lost)
 	return out, nil
 }
 

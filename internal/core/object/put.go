@@ -63,7 +63,8 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err != nil {
 		return Version{}, err
 	}
-	k, setting, err := s.precheck(ctx, g, &in, &a)
+	v := new(version)
+	k, setting, err := s.precheck(ctx, g, &in, &a, v)
 	if err != nil {
 		return Version{}, err
 	}
@@ -71,7 +72,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err != nil {
 		return Version{}, err
 	}
-	v := in.version(&how)
+	in.describe(v, &how)
 	at, digests, err := s.payloads.Write(ctx, g, in.source(how.choice, k.binding(v)))
 	if err != nil {
 		return Version{}, err
@@ -108,16 +109,20 @@ func (w *written) check(tx kv.Tx, k slot, g authz.Grant) error {
 
 // precheck reads the bucket, and its default encryption if that counts. It checks the ACL
 // and the conditions for the first time, so that a write that can't succeed is refused
-// before its body is read.
+// before its body is read. v is the new version; its owner, ACL and lock are set for the check.
 func (s *Store) precheck(
-	ctx context.Context, g authz.Grant, in *PutInput, a *asked,
-) (k slot, setting bucket.DefaultEncryption, err error) {
-	k.key = in.Key
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
+	ctx context.Context, g authz.Grant, in *PutInput, a *asked, v *version,
+) (slot, bucket.DefaultEncryption, error) {
+	var found struct { // one allocation
+		slot
+		setting bucket.DefaultEncryption
+	}
+	found.key = in.Key
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+		if found.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		v := new(version)
+		k := found.slot
 		if err := v.setOwner(r, k, g, &in.ACL); err != nil {
 			return err
 		}
@@ -129,7 +134,7 @@ func (s *Store) precheck(
 				return err
 			}
 		}
-		if setting, err = k.encryption(r, g, a); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if found.setting, err = k.encryption(r, g, a); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := k.head(r)
@@ -138,17 +143,16 @@ func (s *Store) precheck(
 		}
 		return in.mayWrite(head)
 	})
-	return k, setting, err
+	return found.slot, found.setting, err
 }
 
-// version returns the record with the fields that are known before the body is read.
-func (in *PutInput) version(how *sealing) *version {
-	v := &version{
+// describe sets the fields of a new version that are known before the body is read.
+func (in *PutInput) describe(v *version, how *sealing) {
+	*v = version{
 		storageClass: in.StorageClass, encryption: how.encryption, kms: how.kms, metadata: in.Metadata, tags: in.Tags,
 	}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
-	return v
 }
 
 // algorithm returns the checksum's algorithm: CRC64NVME if the client chose none (S3 user
@@ -230,11 +234,14 @@ func (v *version) stored(at payload.Location, digests payload.Digests, choice ke
 // removes those that they replace. It returns the bucket as the transaction read it.
 func (s *Store) commit(
 	ctx context.Context, g authz.Grant, in *PutInput, v *version, w written,
-) (b *bucket.Bucket, err error) {
-	var gone []garbage
-	var over alarm.Counts
-	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
-		b = k.b
+) (*bucket.Bucket, error) {
+	var done struct { // one allocation
+		b    *bucket.Bucket
+		gone []garbage
+		over alarm.Counts
+	}
+	err := s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
+		done.b = k.b
 		if err := w.check(tx, k, g); err != nil {
 			return err
 		}
@@ -252,19 +259,20 @@ func (s *Store) commit(
 		if err := v.setLock(k.b, in.lock, s.clock, v.modified); err != nil {
 			return err
 		}
-		if gone, over, err = k.replace(tx, head, v, w.at.Inline, removalBy(s.clock, g, b)); err != nil {
+		done.gone, done.over, err = k.replace(tx, head, v, w.at.Inline, removalBy(s.clock, g, k.b))
+		if err != nil {
 			return err
 		}
-		noteVersion(g, b, v)
+		noteVersion(g, k.b, v)
 		return nil
 	})
 	if err != nil {
-		return b, err
+		return done.b, err
 	}
 	s.payloads.Settle(w.at)
-	s.removeAll(ctx, gone)
-	s.tell(ctx, g, b, alarm.Of(in.Key, over))
-	return b, nil
+	s.removeAll(ctx, done.gone)
+	s.tell(ctx, g, done.b, alarm.Of(in.Key, done.over))
+	return done.b, nil
 }
 
 // noteVersion adds the id of the new version to the audit event.

@@ -286,9 +286,8 @@ func (in *UploadInput) demandMore(g authz.Grant) error {
 func (s *Store) newUpload(
 	ctx context.Context, g authz.Grant, put *PutInput, k slot, how *sealing,
 ) (*upload, error) {
-	u := &upload{
-		version: *put.version(how), initiator: initiator(g), initID: g.Caller().Principal().ID, bucket: put.Bucket,
-	}
+	u := &upload{initiator: initiator(g), initID: g.Caller().Principal().ID, bucket: put.Bucket}
+	put.describe(&u.version, how)
 	u.modified = requestTime(g)
 	u.seq = uint64(max(1, u.modified.UnixMicro()))
 	if !how.choice.HidesDigests() {

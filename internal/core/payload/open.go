@@ -18,7 +18,10 @@ var ErrQuarantined = errors.New("payload: the blob is damaged and in quarantine"
 type Object struct {
 	store  *Store
 	stream *seal.Reader
-	blob   blob.Reader // nil for inline bytes
+	blob   blob.Reader  // nil for inline bytes
+	inline bytes.Reader // in the object, and so is one range, to save allocations
+	first  ranged
+	ranges int
 }
 
 // Open opens the bytes at a location with its data key. inline are the sealed bytes if they
@@ -29,7 +32,10 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 		if int64(len(inline)) != key.SealedSize(at.Size) {
 			return nil, fault.Internal(seal.ErrCorrupt)
 		}
-		return &Object{s, seal.NewReader(bytes.NewReader(inline), key, at.Size), nil}, nil
+		o := &Object{store: s}
+		o.inline.Reset(inline)
+		o.stream = seal.NewReader(&o.inline, key, at.Size)
+		return o, nil
 	}
 	b, err := s.openBlob(at.Blob)
 	if errors.Is(err, blob.ErrNotExist) && s.engine.PutBack(at.Blob) == nil { // it was set aside by mistake
@@ -52,7 +58,7 @@ func (s *Store) over(b blob.Reader, at Location, k DataKey) (*Object, error) {
 	if b.Size() != k.key.SealedSize(at.Size) {
 		return nil, fault.Internal(errors.Join(seal.ErrCorrupt, b.Close()))
 	}
-	return &Object{s, seal.NewReader(b, k.key, at.Size), b}, nil
+	return &Object{store: s, stream: seal.NewReader(b, k.key, at.Size), blob: b}, nil
 }
 
 func (o *Object) uncache() {
@@ -79,7 +85,11 @@ func (o *Object) Range(off, n int64) (io.ReadCloser, error) {
 	if off < 0 || n < 0 || off > o.Size() || n > o.Size()-off {
 		return nil, fault.Internal(io.ErrUnexpectedEOF)
 	}
-	r := &ranged{object: o, buf: o.store.chunks.Get().(*[]byte), off: off, left: n}
+	r := &o.first
+	if o.ranges++; o.ranges > 1 {
+		r = new(ranged)
+	}
+	*r = ranged{object: o, buf: o.store.chunks.Get().(*[]byte), off: off, left: n}
 	if n > 0 {
 		if err := r.fill(); err != nil {
 			r.Close()
