@@ -157,11 +157,12 @@ func (s *Sites) CAFile() string {
 	return authorityFile(s.Data)
 }
 
-// errUnserved ends handshakes for names that are not served.
+// errUnserved refuses to order a certificate for a name that is not served.
 var errUnserved = errors.New("no site has this name")
 
-// get returns the certificate for a handshake. A client that asks for no name gets that of
-// the first pair.
+// get returns the certificate for a handshake, or nil if no site has the name: crypto/tls then
+// answers with the alert unrecognized_name (RFC 6066, section 3). A client that asks for no name
+// gets that of the first pair.
 func (s *Sites) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := asked(hello)
 	for i, p := range s.pairs {
@@ -175,11 +176,11 @@ func (s *Sites) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	if s.local != nil {
 		if name != "" && name != "localhost" && !s.Serves(name) {
-			return nil, errUnserved
+			return nil, nil
 		}
 		return s.local.issue(name, time.Now())
 	}
-	return nil, errUnserved
+	return nil, nil
 }
 
 // acme gets certificates from an authority when a name is first asked for. Only names that
@@ -207,7 +208,13 @@ func (s *Sites) acme() error {
 		issuer.CA = certmagic.LetsEncryptProductionCA
 	}
 	magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(magic, issuer)}
-	s.tls.GetCertificate = magic.GetCertificate
+	s.tls.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		c, err := magic.GetCertificate(hello)
+		if err != nil && !s.Orders(asked(hello)) {
+			return nil, nil
+		}
+		return c, err
+	}
 	s.tls.NextProtos = append(s.tls.NextProtos, "acme-tls/1")
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -58,10 +59,10 @@ func TestAuthoritySignsForServedNames(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				c, err := s.get(hello(name))
-				if (err == nil) != ok {
+				if err != nil || (c != nil) != ok {
 					t.Error(err)
 				}
-				if err == nil && c.Leaf.CheckSignatureFrom(s.local.certificate) != nil {
+				if c != nil && c.Leaf.CheckSignatureFrom(s.local.certificate) != nil {
 					t.Error("not signed by the authority")
 				}
 			})
@@ -103,8 +104,8 @@ func TestPairsAreChosenByName(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.get(hello("evil.example")); err == nil {
-		t.Error("a name that no certificate has was answered")
+	if c, err := s.get(hello("evil.example")); c != nil || err != nil {
+		t.Error("a name that no certificate has was answered", err)
 	}
 }
 
@@ -144,6 +145,47 @@ func TestACMEAsksForServedNamesAlone(t *testing.T) {
 	}
 	if shake("www.example.com"); asked.Load() == 0 {
 		t.Error("the authority was not asked for a name that is served")
+	}
+}
+
+// TestUnknownNames: a client that asks for a name that is not served gets the alert
+// unrecognized_name, wherever the certificates come from.
+func TestUnknownNames(t *testing.T) {
+	maker := siteOptions(t, "a.example")
+	maker.SelfSigned = true
+	local, err := OpenSites(maker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := local.get(hello("a.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, ordered := siteOptions(t), siteOptions(t)
+	given.Pairs = []Pair{writePair(t, given.Data, "a.example", c)}
+	ordered.ACME, ordered.ACMEDirectory = true, "http://127.0.0.1:1" // nobody is there
+	for name, o := range map[string]SiteOptions{"self-signed": maker, "given": given, "ordered": ordered} {
+		o.Channel = func(string) (uint16, bool) { return tls.VersionTLS12, true }
+		s, err := OpenSites(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(fmt.Sprint(name, " ", tls.VersionName(version)), func(t *testing.T) {
+				client, server := net.Pipe()
+				go func() {
+					defer server.Close()
+					tls.Server(server, s.TLS()).HandshakeContext(t.Context())
+				}()
+				err := tls.Client(client, &tls.Config{
+					ServerName: "evil.example", InsecureSkipVerify: true, MaxVersion: version,
+				}).HandshakeContext(t.Context())
+				if err == nil || err.Error() != "remote error: tls: unrecognized name" {
+					t.Errorf("the client gets %v", err)
+				}
+			})
+		}
 	}
 }
 

@@ -3,9 +3,11 @@ package edge
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -91,52 +93,100 @@ func weaken(h http.Header) {
 	}
 }
 
-// squeezer compresses a body while it is read.
-type squeezer struct {
-	from io.ReadCloser
-	to   io.WriteCloser // writes into out
-	out  bytes.Buffer
-	in   [16 << 10]byte
-	err  error
-	done func() // is called once, by Close
+// presses are places for responses that are being compressed: at most maxSqueezing at once. The
+// writers, some megabytes each, are used again.
+type presses struct {
+	places       chan struct{}
+	gzip, brotli sync.Pool // of *press
 }
 
-func newSqueezer(from io.ReadCloser, encoding string, done func()) *squeezer {
-	s := &squeezer{from: from, done: done}
-	if encoding == "br" {
-		s.to = brotli.NewWriterLevel(&s.out, brotliLevel)
-	} else {
-		w, _ := gzip.NewWriterLevel(&s.out, gzipLevel) // fails for levels that do not exist
-		s.to = w
+// press compresses what is written to it.
+type press struct {
+	writer
+	out bytes.Buffer
+	in  [16 << 10]byte
+}
+
+// writer is a writer of one of the encodings.
+type writer interface {
+	io.WriteCloser
+	Reset(w io.Writer)
+}
+
+func newPresses() *presses {
+	p := &presses{places: make(chan struct{}, maxSqueezing)}
+	p.gzip.New = func() any {
+		w, _ := gzip.NewWriterLevel(io.Discard, gzipLevel) // fails for levels that do not exist
+		return &press{writer: w}
 	}
+	p.brotli.New = func() any { return &press{writer: brotli.NewWriterLevel(io.Discard, brotliLevel)} }
+	return p
+}
+
+// take returns the compressed form of a body, or nil if there is no place.
+func (p *presses) take(body io.ReadCloser, encoding string) *squeezer {
+	select {
+	case p.places <- struct{}{}:
+	default:
+		return nil
+	}
+	pool := &p.gzip
+	if encoding == "br" {
+		pool = &p.brotli
+	}
+	s := &squeezer{from: body, presses: p, pool: pool, press: pool.Get().(*press)}
+	s.press.Reset(&s.press.out)
 	return s
 }
 
-func (s *squeezer) Read(p []byte) (int, error) {
-	for s.out.Len() == 0 && s.err == nil {
-		n, err := s.from.Read(s.in[:])
+// squeezer compresses a body while it is read.
+type squeezer struct {
+	from    io.ReadCloser
+	presses *presses
+	pool    *sync.Pool
+
+	mu    sync.Mutex // held while the press is used, because another response gets it afterwards
+	press *press     // nil once it is closed
+	err   error
+}
+
+func (s *squeezer) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.press
+	if p == nil {
+		return 0, fs.ErrClosed
+	}
+	for p.out.Len() == 0 && s.err == nil {
+		n, err := s.from.Read(p.in[:])
 		if n > 0 {
-			_, s.err = s.to.Write(s.in[:n])
+			_, s.err = p.Write(p.in[:n])
 		}
 		switch {
 		case err == io.EOF && s.err == nil:
-			if s.err = s.to.Close(); s.err == nil {
+			if s.err = p.Close(); s.err == nil {
 				s.err = io.EOF
 			}
 		case err != nil && s.err == nil:
 			s.err = err
 		}
 	}
-	if s.out.Len() > 0 {
-		return s.out.Read(p)
+	if p.out.Len() > 0 {
+		return p.out.Read(b)
 	}
 	return 0, s.err
 }
 
 func (s *squeezer) Close() error {
-	if s.done != nil {
-		s.done()
-		s.done = nil
+	err := s.from.Close() // ends a read that waits
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.press; p != nil {
+		s.press = nil
+		p.out.Reset()
+		p.Reset(io.Discard)
+		s.pool.Put(p)
+		<-s.presses.places
 	}
-	return s.from.Close()
+	return err
 }

@@ -47,7 +47,7 @@ type Edge struct {
 	said    said
 	served  atomic.Pointer[index]
 	counts  Counts
-	squeeze chan struct{} // places for responses that are being compressed
+	presses *presses
 
 	buffers sync.Pool // of *[copySize]byte
 
@@ -91,7 +91,7 @@ func New(o Options) *Edge {
 	}
 	var name [16]byte
 	rand.Read(name[:])
-	e := &Edge{options: o, squeeze: make(chan struct{}, maxSqueezing)}
+	e := &Edge{options: o, presses: newPresses()}
 	e.buffers.New = func() any { return new([copySize]byte) }
 	e.via = hex.EncodeToString(name[:]) + ".cloudfront.net (CloudFront)"
 	e.said.via, e.said.pop = []string{"1.1 " + e.via}, []string{o.Pop}

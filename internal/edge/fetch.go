@@ -164,14 +164,10 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 	if encoding == "" {
 		return resp, nil
 	}
-	select {
-	case q.e.squeeze <- struct{}{}:
-	default: // maxSqueezing responses are being compressed
-		return resp, nil
+	if body := q.e.presses.take(resp.Body, encoding); body != nil {
+		compressed(resp.Header, encoding)
+		resp.ContentLength, resp.Body = -1, body
 	}
-	compressed(resp.Header, encoding)
-	resp.ContentLength = -1
-	resp.Body = newSqueezer(resp.Body, encoding, func() { <-q.e.squeeze })
 	return resp, nil
 }
 

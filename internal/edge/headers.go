@@ -206,11 +206,18 @@ func (p *corsPolicy) allows(origin string) bool {
 		}
 		end := len(origin) - len(after)
 		if strings.EqualFold(origin[:len(before)], before) && strings.EqualFold(origin[end:], after) &&
-			isPlain(origin[len(before):end], isHostByte) {
+			isPlain(origin[len(before):end], isHostByte) && hasLabels(origin) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasLabels reports whether no label of an origin's host is empty. A browser sends no such origin.
+func hasLabels(origin string) bool {
+	_, host, _ := strings.Cut(origin, "://")
+	host, _, _ = strings.Cut(host, ":")
+	return host != "" && host[0] != '.' && !strings.Contains(host, "..")
 }
 
 func isHostByte(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '.' }

@@ -60,7 +60,7 @@ func (g *guest) Write(p []byte) (int, error) {
 	switch {
 	case j.held != nil:
 		return g.join(p)
-	case j.on && j.lines.shared != nil && (len(p) > maxHeld || bytes.Index(p, []byte(emptyLine)) != len(p)-len(emptyLine)):
+	case j.on && j.lines.shared != nil && (len(p) > maxHeld || !isHeader(p)):
 		return 0, errHeader
 	case !j.on || len(p) > maxHeld:
 		return g.Conn.Write(p)
@@ -72,8 +72,11 @@ func (g *guest) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// emptyLine is the end of a header.
-const emptyLine = "\r\n\r\n"
+// isHeader reports whether a write ends with the first empty line in it.
+func isHeader(p []byte) bool {
+	const end = "\r\n\r\n"
+	return len(p) >= len(end) && bytes.Index(p, []byte(end)) == len(p)-len(end)
+}
 
 // join writes what was held back, and p.
 func (g *guest) join(p []byte) (int, error) {

@@ -37,7 +37,8 @@ func (c *written) serve(t *testing.T) http.HandlerFunc {
 		if r.URL.Path == "/lines" {
 			var b bytes.Buffer
 			h.Write(&b)
-			if ok := w.(interface{ AddLines(_, _ []byte) bool }).AddLines(b.Bytes(), []byte("Age: 7\r\n")); ok == c.refused {
+			to := w.(interface{ AddLines(_, _ []byte) bool })
+			if ok := to.AddLines(b.Bytes(), []byte("Age: 7\r\n")); ok == c.refused {
 				t.Errorf("AddLines: %t", ok)
 			}
 			h = http.Header{"Content-Type": nil, "Date": nil}

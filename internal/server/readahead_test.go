@@ -61,7 +61,9 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 		"DELETE":      {request: strings.Replace(get, "GET", "DELETE", 1), wait: done},
 		"the third":   {request: get, first: 2, wait: done},
 		"TLS":         {request: get, first: 1, wait: done, secure: true},
-		"with a body": {request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", first: 1, wait: done},
+		"with a body": {
+			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", first: 1, wait: done,
+		},
 		"Err": {request: get, wait: func(ctx context.Context) {
 			for ctx.Err() == nil {
 				time.Sleep(time.Millisecond)
@@ -132,7 +134,8 @@ func TestRequestsInAnyPieces(t *testing.T) {
 			case 0:
 				all, want = append(all, "GET"+head+"\r\n"), append(want, "GET"+path+"<nil>")
 			case 1:
-				all, want = append(all, "PUT"+head+"Content-Length: 4\r\n\r\nbody"), append(want, "PUT"+path+"body<nil>")
+				all = append(all, "PUT"+head+"Content-Length: 4\r\n\r\nbody")
+				want = append(want, "PUT"+path+"body<nil>")
 			case 2:
 				all = append(all, "PUT"+head+"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 				want = append(want, "PUT"+path+"body<nil>")

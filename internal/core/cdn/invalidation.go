@@ -170,7 +170,8 @@ func invalidations(r kv.Reader, id string) (all []*batch, err error) {
 // edge of this process no longer serves the cached responses. If the caller reference and the
 // paths are those of an earlier batch, that batch is returned. It needs
 // cloudfront:CreateInvalidation on the distribution. Errors: NoSuchDistribution,
-// InvalidationBatchAlreadyExists, and those of distribution.InvalidationBatch.Complete.
+// InvalidationBatchAlreadyExists, TooManyInvalidationsInProgress, and those of
+// distribution.InvalidationBatch.Complete.
 func (s *Store) CreateInvalidation(
 	ctx context.Context, g authz.Grant, id string, in distribution.InvalidationBatch,
 ) (out Invalidation, err error) {
@@ -184,7 +185,8 @@ func (s *Store) CreateInvalidation(
 	var owner string
 	err = s.commit(ctx, g, func(t *transaction) (err error) {
 		owner = t.account
-		if made, err = invalidate(t, id, &in); err == nil {
+		pending := func(b *batch) bool { return !s.deployed(owner, id, b.generation) }
+		if made, err = invalidate(t, id, &in, pending); err == nil {
 			g.Note("invalidationId", invalidationID(made.number))
 		}
 		return err
@@ -201,8 +203,11 @@ func (s *Store) invalidation(owner, of string, b *batch, in distribution.Invalid
 	}
 }
 
-// invalidate stores an invalidation and deletes old ones.
-func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (*batch, error) {
+// invalidate stores an invalidation and deletes old ones. pending reports whether an old one is
+// in progress; if it is nil, quotas of those do not count.
+func invalidate(
+	t *transaction, id string, in *distribution.InvalidationBatch, pending func(*batch) bool,
+) (*batch, error) {
 	if _, err := readItem(t, distributions(), t.account, id); err != nil {
 		return nil, err
 	}
@@ -223,6 +228,11 @@ func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (
 		}
 		return b, change.ErrUnchanged
 	}
+	if pending != nil {
+		if err := checkInProgress(t, old, in.Paths.Items, pending); err != nil {
+			return nil, err
+		}
+	}
 	t.state.number++
 	b := &batch{number: t.state.number, created: t.at, reference: in.CallerReference, generation: t.generation}
 	t.Set(batchKey(id, b.number), b.encode())
@@ -238,6 +248,24 @@ func invalidate(t *transaction, id string, in *distribution.InvalidationBatch) (
 		t.state.oldest = max(t.state.oldest, b.number+1)
 	}
 	return b, t.tellNewest()
+}
+
+// checkInProgress refuses paths that would be too many beside those that are in progress.
+func checkInProgress(r kv.Reader, old []*batch, more []string, pending func(*batch) bool) error {
+	all := slices.Clone(more)
+	for _, b := range old {
+		if !pending(b) {
+			continue
+		}
+		p, err := readPaths(r, b.number)
+		if err != nil {
+			return err
+		}
+		if all = append(all, p.items...); distribution.CheckInProgress(all) != nil {
+			break
+		}
+	}
+	return distribution.CheckInProgress(all)
 }
 
 // keptOf returns how many of a distribution's old invalidations, newest first, are kept when a

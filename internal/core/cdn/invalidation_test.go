@@ -50,6 +50,44 @@ func TestInvalidations(t *testing.T) {
 	}
 }
 
+// TestInvalidationsInProgress: as long as an edge has not confirmed them, the paths of a
+// distribution's invalidations count together against CloudFront's quotas.
+func TestInvalidationsInProgress(t *testing.T) {
+	for name, c := range map[string]struct {
+		path  string
+		quota int
+	}{"files": {"/%d", 3000}, "wildcards": {"/%d*", 15}} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			d, second := e.made(configOf("a")), e.made(configOf("b"))
+			paths := func(n int) (all []string) {
+				for i := range n {
+					all = append(all, fmt.Sprintf(c.path, i))
+				}
+				return all
+			}
+			far := remoteEdge()
+			far.Only = nil
+			e.s.remote.confirm(&far.Edge, 1, e.s.now()) // it asks, and has nothing newer
+			_, err := e.invalidate(d.ID, "1", paths(c.quota-1)...)
+			e.ok(err)
+			_, err = e.invalidate(d.ID, "2", paths(2)...)
+			e.is(err, fault.TooManyInvalidationsInProgress)
+			_, err = e.invalidate(d.ID, "3", paths(1)...)
+			e.ok(err)
+			_, err = e.invalidate(d.ID, "4", paths(1)...)
+			e.is(err, fault.TooManyInvalidationsInProgress)
+			_, err = e.invalidate(d.ID, "3", paths(1)...) // is there already
+			e.ok(err)
+			_, err = e.invalidate(second.ID, "1", paths(c.quota)...)
+			e.ok(err)
+			e.s.remote.confirm(&far.Edge, 1<<40, e.s.now())
+			_, err = e.invalidate(d.ID, "4", paths(c.quota)...)
+			e.ok(err)
+		})
+	}
+}
+
 // TestInvalidationsAreForgotten: the invalidations that are kept and that edges are told are
 // bounded. An edge learns that it has missed some.
 func TestInvalidationsAreForgotten(t *testing.T) {

@@ -203,7 +203,7 @@ func (o *Operator) Invalidate(
 		}
 		owner = i.account
 		return modify(tx, owner, at, func(t *transaction) (err error) {
-			if made, err = invalidate(t, id, &in); err == nil {
+			if made, err = invalidate(t, id, &in, nil); err == nil {
 				event.Note("invalidationId", invalidationID(made.number))
 			}
 			return err

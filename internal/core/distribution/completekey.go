@@ -86,21 +86,30 @@ func (b *InvalidationBatch) Complete() error {
 	if b.Paths.Quantity == 0 {
 		return invalid("An invalidation has at least one path.")
 	}
-	wildcards, length := 0, 0
+	length := 0
 	for _, p := range b.Paths.Items {
 		if !strings.HasPrefix(p, "/") || len(p) > maxPath || !isInvalidationPath(p) {
 			return invalid("%.255q is not a path of an invalidation: a path begins with a slash, is URL-encoded and "+
 				"has at most %d characters.", p, maxPath)
 		}
 		length += len(p)
+	}
+	if b.Paths.Quantity > maxPaths || length > maxBatchLength {
+		return fault.Of(fault.BatchTooLarge)
+	}
+	return CheckInProgress(b.Paths.Items)
+}
+
+// CheckInProgress checks the paths of all invalidations of a distribution that are in progress.
+// Source: "Quotas" in the developer guide. Error: TooManyInvalidationsInProgress.
+func CheckInProgress(paths []string) error {
+	wildcards := 0
+	for _, p := range paths {
 		if strings.HasSuffix(p, "*") {
 			wildcards++
 		}
 	}
-	switch {
-	case b.Paths.Quantity > maxPaths || length > maxBatchLength:
-		return fault.Of(fault.BatchTooLarge)
-	case wildcards > maxWildcards:
+	if wildcards > maxWildcards || len(paths)-wildcards > maxPaths {
 		return fault.Of(fault.TooManyInvalidationsInProgress)
 	}
 	return nil

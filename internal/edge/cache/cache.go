@@ -7,6 +7,7 @@ package cache
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 
 	"watertight/internal/edge/cache/fresh"
 	"watertight/internal/limit"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -121,6 +123,7 @@ type Cache struct {
 
 	disk    *disk  // nil: everything is held in memory
 	state   string // path of the file that remembers invalidations
+	lock    folder.File
 	buffers buffers
 
 	mu       sync.RWMutex
@@ -141,8 +144,9 @@ type Stats struct {
 	Bytes                             int64
 }
 
-// Open opens a cache. What another key sealed is removed. Nothing is answered from the cache
-// before a snapshot was applied.
+// Open opens a cache. Its folder is locked until Close; folder.ErrLocked says that another
+// process has it. What another key sealed is removed. Nothing is answered from the cache before
+// a snapshot was applied.
 func Open(o Options) (*Cache, error) {
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = defaultMemory
@@ -179,7 +183,7 @@ func (c *Cache) Close() error {
 	if c.disk == nil {
 		return nil
 	}
-	return c.writeState(c.purges.save())
+	return errors.Join(c.writeState(c.purges.save()), c.lock.Close())
 }
 
 // Stats returns the counts.

@@ -50,6 +50,18 @@ func Claim(dir string) error {
 	return folder.Replace(folder.OS(), path, []byte(marker), 0o600)
 }
 
+// locked locks a folder until the file that it returns is closed, or the process ends.
+func locked(dir string) (folder.File, error) {
+	f, err := folder.Open(folder.OS(), dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Lock(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // each calls f for the files whose paths are those of entries. The cache touches no other
 // file.
 func (d *disk) each(f func(n name) error) error {

@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -157,5 +159,27 @@ func TestAnotherPast(t *testing.T) {
 				t.Errorf("%v after an invalidation", r)
 			}
 		})
+	}
+}
+
+// TestTwoProcesses: a folder is one cache's until it is closed.
+func TestTwoProcesses(t *testing.T) {
+	o := onDisk(t, t.TempDir(), seal.NewKey())
+	first, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(o); !errors.Is(err, folder.ErrLocked) {
+		t.Errorf("a second cache in the folder: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -99,6 +99,13 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// crash is what the end of the process without Close does.
+func (c *Cache) crash() {
+	if c.lock != nil {
+		c.lock.Close()
+	}
+}
+
 // TestUncleanStop: without Close, whole files are found again and others removed; what was
 // asked for before the oldest invalidation that is still listed is gone.
 func TestUncleanStop(t *testing.T) {
@@ -126,6 +133,7 @@ func TestUncleanStop(t *testing.T) {
 	if err := os.WriteFile(other, copied, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	first.crash()
 	second, err := Open(onDisk(t, dir, key))
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +145,7 @@ func TestUncleanStop(t *testing.T) {
 	if _, _, r := get(t, second, request("/b"), o); r != Miss {
 		t.Errorf("%v before any snapshot", r)
 	}
+	second.crash()
 	third, err := Open(onDisk(t, dir, key))
 	if err != nil {
 		t.Fatal(err)

@@ -32,10 +32,18 @@ type savedSite struct {
 
 // openDisk opens the folder of a cache and reads what is there. Entries that another key
 // sealed are removed, and so are those that a crash left behind.
-func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64) bool) error {
+func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64) bool) (err error) {
 	if err := Claim(dir); err != nil {
 		return err
 	}
+	if c.lock, err = locked(dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			c.lock.Close()
+		}
+	}()
 	c.disk = &disk{
 		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: newOpenFiles(budget),
 	}

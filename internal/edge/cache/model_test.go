@@ -184,6 +184,8 @@ func (r *run) restart(clean bool) {
 		if err := r.c.Close(); err != nil {
 			r.t.Fatal(err)
 		}
+	} else {
+		r.c.crash()
 	}
 	r.m.drop(func(_ [2]string, k *kept) bool {
 		k.backsOff = time.Time{}
