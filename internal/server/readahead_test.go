@@ -57,10 +57,10 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 		secure  bool
 		wait    func(ctx context.Context)
 	}{
-		"Done":        {request: get, wait: done},
-		"DELETE":      {request: strings.Replace(get, "GET", "DELETE", 1), wait: done},
-		"the third":   {request: get, first: 2, wait: done},
-		"TLS":         {request: get, first: 1, wait: done, secure: true},
+		"Done":      {request: get, wait: done},
+		"DELETE":    {request: strings.Replace(get, "GET", "DELETE", 1), wait: done},
+		"the third": {request: get, first: 2, wait: done},
+		"TLS":       {request: get, first: 1, wait: done, secure: true},
 		"with a body": {
 			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", first: 1, wait: done,
 		},

@@ -337,6 +337,23 @@ func edges(clients, rounds int, each time.Duration, only, profile string, builds
 	return nil
 }
 
+// startBuild starts the edge of another build, "NAME=PROGRAM".
+func startBuild(dir, build, origin string) (*rival, error) {
+	name, program, ok := strings.Cut(build, "=")
+	if !ok {
+		return nil, fmt.Errorf("-build %s is not NAME=PROGRAM", build)
+	}
+	home := filepath.Join(dir, name)
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return nil, err
+	}
+	r, err := startRival("edge, "+name, "", exec.Command(program, "-edge-child", "cdn", home, origin))
+	if err == nil {
+		r.host = benchHost
+	}
+	return r, err
+}
+
 // startRivals starts the file server, the edge, that of each other build ("NAME=PROGRAM") and, if
 // it is installed, nginx.
 func startRivals(dir, profile string, builds []string) (all []*rival, err error) {
@@ -375,19 +392,10 @@ func startRivals(dir, profile string, builds []string) (all []*rival, err error)
 	cdn.host = benchHost
 	all = append(all, cdn)
 	for _, b := range builds {
-		name, program, ok := strings.Cut(b, "=")
-		if !ok {
-			return all, fmt.Errorf("-build %s is not NAME=PROGRAM", b)
-		}
-		home := filepath.Join(dir, name)
-		if err := os.Mkdir(home, 0o700); err != nil {
-			return all, err
-		}
-		other, err := startRival("edge, "+name, "", exec.Command(program, "-edge-child", "cdn", home, origin.at))
+		other, err := startBuild(dir, b, origin.at)
 		if err != nil {
 			return all, err
 		}
-		other.host = benchHost
 		all = append(all, other)
 	}
 	if _, err := exec.LookPath("nginx"); err != nil {
