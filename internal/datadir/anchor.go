@@ -336,7 +336,7 @@ func (a *Anchor) Begin(ctx context.Context, store kv.Store, event AnchorEvent) e
 		if errors.As(failed, new(errOlder)) { // it answers again
 			return errAdvised{fmt.Errorf("%w. %s", failed, acceptAdvice)}
 		}
-		if failed != nil {
+		if failed != nil && a.skipped == nil {
 			err := fmt.Errorf("%w: the anchor %s can't be written: %w", anchor.ErrUnreachable, a.place, failed)
 			if err := a.excuse(err); err != nil {
 				return err
