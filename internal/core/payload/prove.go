@@ -71,6 +71,6 @@ func (p *prover) prove(ctx context.Context, x extent, c *Check) (err error) {
 	if b.Size() != key.SealedSize(c.At.Size) {
 		return &DamageError{Reason: "the sealed bytes have another length than the record says"}
 	}
-	object := &Object{s, seal.NewReader(b, key, c.At.Size), nil}
+	object := &Object{store: s, stream: seal.NewReader(b, key, c.At.Size)}
 	return p.operator.chunks(object, func(int64) error { return ctx.Err() })
 }
