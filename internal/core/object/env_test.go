@@ -151,7 +151,7 @@ func newEnvIn(tb testing.TB, dir string) *env {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
+	e.payloads = &spy{Store: p, blobs: map[string]bool{}, early: map[string]bool{}}
 	e.buckets = bucket.New(e.store, "us-east-1", nil)
 	e.buckets.AllowCustomerKeys()
 	e.objects = New(e.store, e.payloads, e.buckets, e.kms)

@@ -39,7 +39,7 @@ func newDiskEnv(tb testing.TB) *env {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
+	e.payloads = &spy{Store: p, blobs: map[string]bool{}, early: map[string]bool{}}
 	e.buckets = bucket.New(store, "us-east-1", nil)
 	e.objects = New(store, e.payloads, e.buckets, e.kms)
 	e.makeBucket("bkt")

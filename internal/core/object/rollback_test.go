@@ -275,7 +275,7 @@ func TestRollbackWrapsAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
+	e.payloads = &spy{Store: p, blobs: map[string]bool{}, early: map[string]bool{}}
 	e.objects = New(e.store, e.payloads, e.buckets, e.kms)
 	e.versioning(bucket.Enabled)
 	e.mustPut("k", "first")
