@@ -102,7 +102,7 @@ func (o *operated[In]) Needs(ctx context.Context, c Caller) ([]Need, error) {
 	return o.may.Needs(ctx, c, o.in)
 }
 
-// openDecision is that of an open access, which covers nothing.
+// openDecision is that of an open access, which covers nothing and has no law.
 func openDecision(a *Authority, c Caller) *decision {
-	return &decision{basis: &basis{authority: a, caller: c}}
+	return &decision{basis: &basis{authority: a, caller: c, laws: new(PrincipalLaws)}}
 }

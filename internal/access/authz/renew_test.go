@@ -240,3 +240,22 @@ func TestWith(t *testing.T) {
 		t.Error("the need with tags", err)
 	}
 }
+
+// TestOpenAccessStands: the decision of an open access stands like others, and is renewed. It has
+// no laws, which its change must not miss.
+func TestOpenAccessStands(t *testing.T) {
+	w := &watched{now: time.Unix(1_700_000_000, 0), seen: "all"}
+	g, err := Judge(t.Context(), New(allowing(t, "*")), w.caller(), Open[input]("public by nature"), &input{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, ok := g.Stands(); !ok || seen != "all" {
+		t.Errorf("%v, %v", seen, ok)
+	}
+	if err := g.Renew(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, ok := g.Stands(); ok {
+		t.Error("a renewed grant stands for what was read before")
+	}
+}
