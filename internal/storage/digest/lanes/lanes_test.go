@@ -147,6 +147,22 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
+// TestLanesAreUsed: a state of crypto/md5 is saved in the form that batch knows.
+func TestLanesAreUsed(t *testing.T) {
+	var b batch
+	h := md5.New()
+	if b.add(h, make([]byte, md5.BlockSize-1)) {
+		t.Error("a piece without a whole block is taken")
+	}
+	if !b.add(h, make([]byte, md5.BlockSize)) {
+		t.Error("a state at the beginning of a block is not taken")
+	}
+	h.Write([]byte("x"))
+	if b.add(h, make([]byte, md5.BlockSize)) {
+		t.Error("a state inside a block is taken")
+	}
+}
+
 func BenchmarkLanes(b *testing.B) {
 	for n := 1; n <= most; n++ {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
