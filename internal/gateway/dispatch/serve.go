@@ -208,7 +208,8 @@ func (x *exchange) end() {
 
 // share adds the headers that allow scripts of another origin to read the response, even an error.
 func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
-	if !r.May(protocol.InitialOf("Origin")) || len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
+	if !r.May(protocol.InitialOf("Origin")) || len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" ||
+		d.options.Sharing == nil {
 		return
 	}
 	origin, method, headers := r.CrossOrigin()
@@ -267,7 +268,8 @@ func describe(x *exchange) {
 	if x.row == nil {
 		e.Operation = action.OperationOf(r.Service.SigningName, "Unknown")
 	}
-	e.MFA = r.May(protocol.InitialOf("X-Amz-Mfa")) && len(r.HTTP.Header["X-Amz-Mfa"]) > 0 || // or hoisted into a presigned URL
+	e.MFA = r.May(protocol.InitialOf("X-Amz-Mfa")) && len(r.HTTP.Header["X-Amz-Mfa"]) > 0 ||
+		// or hoisted into a presigned URL
 		slices.ContainsFunc(r.Query, func(p protocol.Param) bool { return strings.EqualFold(p.Name, "x-amz-mfa") })
 	e.Secure(r.HTTP.TLS)
 }

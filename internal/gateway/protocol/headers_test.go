@@ -71,7 +71,8 @@ func TestOpen(t *testing.T) {
 		t.Error("two requests with one id")
 	}
 	fresh := q
-	if want := Unparsed(hr, q.ID, at); q.HostID != want.HostID || q.Peer != want.Peer || len(q.ID) != len(NewRequestID()) {
+	want := Unparsed(hr, q.ID, at)
+	if q.HostID != want.HostID || q.Peer != want.Peer || len(q.ID) != len(NewRequestID()) {
 		t.Errorf("%+v, want %+v", q, want)
 	}
 	if err := q.Parse(Options{Region: "r", Now: time.Now}); err != nil {

@@ -66,7 +66,8 @@ func missingChecksum() error {
 
 // sumHeaders are the headers that may declare checksums, also those of trailers.
 func sumHeaders() protocol.Initials {
-	return protocol.InitialOf("Content-Md5") | protocol.InitialOf("X-Amz-Checksum-") | protocol.InitialOf("X-Amz-Trailer")
+	return protocol.InitialOf("Content-Md5") | protocol.InitialOf("X-Amz-Checksum-") |
+		protocol.InitialOf("X-Amz-Trailer")
 }
 
 // checkSums refuses checksums that can't be verified: those of an unknown algorithm, empty
