@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/sstable/colblk"
+	"github.com/cockroachdb/pebble/v2/sstable/valblk"
 
 	"watertight/internal/storage/kv/embedded/internal/engine"
 )
@@ -348,7 +349,8 @@ func decode(data []byte) (all []Found, err error) {
 	var d colblk.DataBlockDecoder
 	var i colblk.DataBlockIter
 	d.Init(&schema, slices.Clone(data)) // the decoder needs aligned data
-	i.InitOnce(&schema, pebble.DefaultComparer, nil)
+	var elsewhere valblk.Reader
+	i.InitOnce(&schema, pebble.DefaultComparer, &elsewhere)
 	if err := i.Init(&d, block.NoTransforms); err != nil {
 		return nil, err
 	}
@@ -356,6 +358,9 @@ func decode(data []byte) (all []Found, err error) {
 		f := Found{engine.Change{Key: slices.Clone(kv.K.UserKey)}, uint64(kv.K.SeqNum())}
 		switch kv.K.Kind() {
 		case pebble.InternalKeyKindSet, pebble.InternalKeyKindSetWithDelete:
+			if !kv.V.IsInPlaceValue() {
+				continue // in a block of old values: a newer one of the key is in the table
+			}
 			v, _, err := kv.Value(nil)
 			if err != nil {
 				return nil, err
