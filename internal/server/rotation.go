@@ -35,13 +35,7 @@ func (s *Server) newRotation() *rotation.Rotation {
 				return next, rotation.Count{Seen: uint64(read), Changed: uint64(changed)}, err
 			}},
 		},
-		Wholes: []rotation.Whole{
-			{Name: "keys of the store's records", Do: s.rekeyStore},
-			{Name: "private keys of TLS", Do: func(ctx context.Context) (int, error) {
-				return certs.Rewrap(ctx, s.config.Data, s.rootKey.Ring, &s.certFiles)
-			}},
-			{Name: "the anchor", Do: func(ctx context.Context) (int, error) { return s.anchor.Renew(ctx, s.store) }},
-		},
+		Wholes: s.rewrappedWholes(),
 		Stays: func(context.Context) (map[uint32]uint64, error) {
 			dirs := []string{datadir.AuditDir(s.config.Data)}
 			if s.config.AuditArchive != "" {
@@ -51,6 +45,22 @@ func (s *Server) newRotation() *rotation.Rotation {
 		},
 		Why: "files of the audit log that were begun under it; they go with --audit-max-bytes or --audit-retention",
 	})
+}
+
+// rewrappedWholes are the parts that are wrapped again in one step.
+func (s *Server) rewrappedWholes() []rotation.Whole {
+	all := []rotation.Whole{
+		{Name: "keys of the store's records", Do: s.rekeyStore},
+		{Name: "private keys of TLS", Do: func(ctx context.Context) (int, error) {
+			return certs.Rewrap(ctx, s.config.Data, s.rootKey.Ring, &s.certFiles)
+		}},
+	}
+	if _, anchored := s.anchor.Behind(); anchored {
+		all = append(all, rotation.Whole{Name: "the anchor", Do: func(ctx context.Context) (int, error) {
+			return s.anchor.Renew(ctx, s.store)
+		}})
+	}
+	return all
 }
 
 // rekeyStore rewraps the metadata's own keys, and then the markers' copies of them.
