@@ -2,6 +2,7 @@ package rootkey
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -174,7 +175,7 @@ func checkFolders(fsys folder.FS, path string) error {
 }
 
 // createFile creates a file: afterwards it is complete and durable, or does not exist.
-func createFile(fsys folder.FS, path, text string) (err error) {
+func createFile(fsys folder.FS, path, text string) error {
 	dir := filepath.Dir(path)
 	if err := folder.Make(fsys, dir, 0o700); err != nil {
 		return err
@@ -186,24 +187,43 @@ func createFile(fsys folder.FS, path, text string) (err error) {
 	if err := folder.Self().Holds(dir, info); err != nil {
 		return err
 	}
+	next := path + ".new-" + rand.Text()
+	if err = writeNew(fsys, next, text); err == nil {
+		err = link(fsys, next, path)
+	}
+	if removed := fsys.Remove(next); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	if err != nil {
+		return err
+	}
+	if err := folder.Sync(fsys, dir); err != nil {
+		fsys.Remove(path)
+		return err
+	}
+	return nil
+}
+
+// link gives a complete file its name, which must not exist. Where there are no links, it renames the file.
+func link(fsys folder.FS, from, to string) error {
+	err := fsys.Link(from, to)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		if _, missing := fsys.Lstat(to); errors.Is(missing, fs.ErrNotExist) {
+			return fsys.Rename(from, to)
+		}
+	}
+	return err
+}
+
+// writeNew creates a file, and makes its content durable.
+func writeNew(fsys folder.FS, path, text string) error {
 	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			fsys.Remove(path)
-		}
-	}()
-	if _, err := f.Write([]byte(text)); err != nil {
-		return err
+	_, err = f.Write([]byte(text))
+	if err == nil {
+		err = f.Sync()
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := folder.Sync(fsys, dir); err != nil {
-		return err
-	}
-	return f.Close()
+	return errors.Join(err, f.Close())
 }
