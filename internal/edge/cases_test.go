@@ -250,7 +250,7 @@ func (l *lined) AddLines(shared, own []byte) bool {
 func (l *lined) WriteHeader(status int) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(l.lines), "\r\n"), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
-			l.Header().Add(name, value)
+			l.Header()[name] = append(l.Header()[name], value)
 		}
 	}
 	l.ResponseRecorder.WriteHeader(status)

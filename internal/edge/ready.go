@@ -60,6 +60,7 @@ func (x *exchange) memorize(a *reply) *cache.Memo {
 		delete(h, name)
 	}
 	x.e.sign(h, a.result)
+	spell(h)
 	_, dated := h["Date"]
 	var b bytes.Buffer
 	h.Write(&b) // never fails

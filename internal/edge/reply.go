@@ -187,6 +187,7 @@ func (x *exchange) send(w *meter, a *reply) (cut bool) {
 		if !a.taken {
 			x.take(a.header)
 		}
+		spell(x.sent)
 	}
 	w.WriteHeader(a.status)
 	if a.body == nil || x.r.Method == http.MethodHead || a.status == http.StatusNotModified ||
@@ -200,6 +201,14 @@ func (x *exchange) send(w *meter, a *reply) (cut bool) {
 	defer x.e.buffers.Put(buffer)
 	n, err := io.CopyBuffer(w, a.body, buffer[:])
 	return err != nil || a.size >= 0 && n != a.size
+}
+
+// spell names the ETag as CloudFront and S3 do; some clients look for that spelling.
+func spell(h http.Header) {
+	if tag, ok := h["Etag"]; ok {
+		delete(h, "Etag")
+		h["ETag"] = tag
+	}
 }
 
 // stream sends each piece of a body as soon as it is there.

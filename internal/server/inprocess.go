@@ -114,13 +114,23 @@ func (p *piped) WriteHeader(status int) {
 	if p.status != 0 || status < 200 {
 		return
 	}
-	p.status, p.sent = status, p.header.Clone()
+	p.status, p.sent = status, received(p.header)
 	p.silent = p.silent || status == http.StatusNoContent || status == http.StatusNotModified
 	p.length = -1
 	if n, err := strconv.ParseInt(p.sent.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 		p.length = n
 	}
 	close(p.began)
+}
+
+// received returns a header as a client of HTTP reads it: handlers may spell names as they are sent.
+func received(sent http.Header) http.Header {
+	h := make(http.Header, len(sent))
+	for name, values := range sent {
+		name = http.CanonicalHeaderKey(name)
+		h[name] = append(h[name], values...)
+	}
+	return h
 }
 
 // Status returns the status of the response; 200 before it has begun.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -568,5 +569,58 @@ func TestCDNSmuggling(t *testing.T) {
 				t.Errorf("a second answer: %d", more.StatusCode)
 			}
 		})
+	}
+}
+
+// TestCDNValidators: the edge knows the ETag of a bucket's object. It answers conditions by it, does not take an
+// object that was replaced within a second for the stored one, and weakens it where it compresses.
+func TestCDNValidators(t *testing.T) {
+	s, _ := cdnServer(t)
+	put := func(body string) {
+		t.Helper()
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("site"), Key: aws.String("app.js"), Body: strings.NewReader(body),
+			ContentType: aws.String("application/javascript"), CacheControl: aws.String("max-age=1"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := strings.Repeat("a", 4000), strings.Repeat("b", 4000)
+	put(first)
+	plain := func(headers ...string) (*http.Response, string) {
+		return cdnGet(t, s, cdnHost, "/app.js", append(headers, "Accept-Encoding", "identity")...)
+	}
+	res, body := plain()
+	tag := res.Header.Get("ETag")
+	if body != first || tag == "" {
+		t.Fatalf("%.20q, ETag %q", body, tag)
+	}
+	for _, c := range []struct {
+		header, value string
+		status        int
+	}{
+		{"If-None-Match", tag, http.StatusNotModified},
+		{"If-None-Match", `"other"`, http.StatusOK},
+		{"If-Match", tag, http.StatusOK},
+		{"If-Match", `"other"`, http.StatusPreconditionFailed},
+	} {
+		t.Run(c.header+" "+c.value, func(t *testing.T) {
+			if res, _ := plain(c.header, c.value); res.StatusCode != c.status {
+				t.Errorf("%d, want %d", res.StatusCode, c.status)
+			}
+		})
+	}
+	res, _ = plain("Range", "bytes=0-1", "If-Range", tag)
+	if res.StatusCode != http.StatusPartialContent {
+		t.Errorf("a range if the ETag is the same: %d", res.StatusCode)
+	}
+	res, _ = cdnGet(t, s, cdnHost, "/app.js", "Accept-Encoding", "gzip")
+	if weak := res.Header.Get("ETag"); res.Header.Get("Content-Encoding") != "gzip" || weak != "W/"+tag {
+		t.Errorf("compressed: %v", res.Header)
+	}
+	put(second)
+	time.Sleep(2100 * time.Millisecond)
+	if _, body := plain(); body != second {
+		t.Errorf("a replaced object: %.20q", body)
 	}
 }
