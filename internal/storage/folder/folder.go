@@ -5,6 +5,7 @@
 package folder
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -47,9 +48,58 @@ func Sync(fsys FS, dir string) error {
 
 // Replace replaces the content of the file at path with text: after a crash it is
 // the old or the new content, never a part.
-func Replace(fsys FS, path string, text []byte, mode fs.FileMode) (err error) {
+func Replace(fsys FS, path string, text []byte, mode fs.FileMode) error {
 	next := path + ".new"
-	f, err := fsys.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err := write(fsys, next, os.O_TRUNC, text, mode); err != nil {
+		return err
+	}
+	if err := fsys.Rename(next, path); err != nil {
+		fsys.Remove(next)
+		return err
+	}
+	return Sync(fsys, filepath.Dir(path))
+}
+
+// Create makes a file at path, which must not exist: after a crash it has all of text, or does not
+// exist. A crash may leave a file whose name begins with path and ".new-". The error is fs.ErrExist if
+// there is a file.
+func Create(fsys FS, path string, text []byte, mode fs.FileMode) error {
+	next := path + ".new-" + rand.Text() // of this call alone
+	if err := write(fsys, next, os.O_EXCL, text, mode); err != nil {
+		return err
+	}
+	err := link(fsys, next, path)
+	if removed := fsys.Remove(next); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	if err != nil {
+		return err
+	}
+	if err := Sync(fsys, filepath.Dir(path)); err != nil {
+		fsys.Remove(path)
+		return err
+	}
+	return nil
+}
+
+// link gives a file a second name, which must not exist. Where there are no links, it renames the file.
+func link(fsys FS, from, to string) error {
+	err := fsys.Link(from, to)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		switch _, missing := fsys.Lstat(to); {
+		case missing == nil:
+			return &fs.PathError{Op: "link", Path: to, Err: fs.ErrExist}
+		case errors.Is(missing, fs.ErrNotExist):
+			return fsys.Rename(from, to)
+		}
+	}
+	return err
+}
+
+// write writes a whole file and makes its content durable, not its name. After an error there is no
+// file that it has made.
+func write(fsys FS, path string, flag int, text []byte, mode fs.FileMode) error {
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, mode)
 	if err != nil {
 		return err
 	}
@@ -57,12 +107,8 @@ func Replace(fsys FS, path string, text []byte, mode fs.FileMode) (err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(next, path)
+	if err = errors.Join(err, f.Close()); err != nil {
+		fsys.Remove(path)
 	}
-	if err != nil {
-		fsys.Remove(next)
-		return err
-	}
-	return Sync(fsys, filepath.Dir(path))
+	return err
 }

@@ -2,7 +2,6 @@ package rootkey
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -187,43 +186,5 @@ func createFile(fsys folder.FS, path, text string) error {
 	if err := folder.Self().Holds(dir, info); err != nil {
 		return err
 	}
-	next := path + ".new-" + rand.Text()
-	if err = writeNew(fsys, next, text); err == nil {
-		err = link(fsys, next, path)
-	}
-	if removed := fsys.Remove(next); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
-		err = errors.Join(err, removed)
-	}
-	if err != nil {
-		return err
-	}
-	if err := folder.Sync(fsys, dir); err != nil {
-		fsys.Remove(path)
-		return err
-	}
-	return nil
-}
-
-// link gives a complete file its name, which must not exist. Where there are no links, it renames the file.
-func link(fsys folder.FS, from, to string) error {
-	err := fsys.Link(from, to)
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
-		if _, missing := fsys.Lstat(to); errors.Is(missing, fs.ErrNotExist) {
-			return fsys.Rename(from, to)
-		}
-	}
-	return err
-}
-
-// writeNew creates a file, and makes its content durable.
-func writeNew(fsys folder.FS, path, text string) error {
-	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write([]byte(text))
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return folder.Create(fsys, path, []byte(text), 0o600)
 }
