@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,8 +98,8 @@ func (s *serve) Run(p process) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	if p.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(c.MaxDocumentMemory + besideDocuments)
+	if p.getenv("GOGC") == "" && p.getenv("GOMEMLIMIT") == "" {
+		defer c.Collector().Start()()
 	}
 	c.Show = func(srv *server.Server) error { return welcome(p.stdout, srv) }
 	srv, err := server.Build(p.ctx, c)
@@ -132,11 +131,6 @@ func (s *serve) Run(p process) error {
 	reloading.Wait()
 	return err
 }
-
-// besideDocuments is approximately the number of bytes that caches, connections and the
-// engine take. Above this plus the limit for documents, the garbage collector runs more
-// often.
-const besideDocuments = 256 << 20
 
 // config turns the flags into the server's configuration.
 func (s *serve) config(p process, logs io.Writer) (server.Config, error) {

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"watertight/internal/access/policy"
 	"watertight/internal/certs"
+	"watertight/internal/limit"
 	"watertight/internal/storage/folder"
 )
 
@@ -123,6 +125,20 @@ func (c Config) peers() policy.Peers {
 	}
 	return policy.Peers{}
 }
+
+// Collector returns when the garbage collector of a process with this server alone should run.
+func (c Config) Collector() limit.Collector {
+	documents := cmp.Or(c.MaxDocumentMemory, DefaultMaxDocumentMemory)
+	return limit.Collector{Garbage: garbage, Limit: documents + besideDocuments}
+}
+
+const (
+	// garbage is how many bytes are allocated between two collections.
+	garbage = 48 << 20
+	// besideDocuments is approximately how many bytes caches, connections and the engine take. Above this plus the
+	// limit for documents, the garbage collector runs more often.
+	besideDocuments = 256 << 20
+)
 
 // minDocumentMemory is the memory that the requests of one client need, in bytes.
 const minDocumentMemory = 1 << 20

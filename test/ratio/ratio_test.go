@@ -61,11 +61,13 @@ func TestRatioServer(t *testing.T) {
 	if dir == "" {
 		t.Skip("only BenchmarkRatio starts it")
 	}
-	s, err := server.Build(t.Context(), server.Config{
+	c := server.Config{
 		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
 		RootKey: "file:" + filepath.Join(dir, "root.key"),
 		Root:    server.RootCredentials{AccessKeyID: rootKey, SecretAccessKey: rootSecret},
-	})
+	}
+	defer c.Collector().Start()() // as in watertight serve
+	s, err := server.Build(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
