@@ -22,13 +22,13 @@ const (
 )
 
 type flags struct {
-	serve, edgeChild, profile, cert, key string
-	floor, edge, rewrap, trace           bool
-	peers, kmsPeers, builds              repeated
-	clients, tls, only, dir, out         string
-	objects, rounds, connections         int
-	idle, busy                           int
-	each                                 time.Duration
+	serve, edgeChild, profile, heap, cert, key string
+	floor, edge, rewrap, trace                 bool
+	peers, kmsPeers, builds                    repeated
+	clients, tls, only, dir, out               string
+	objects, rounds, connections               int
+	idle, busy                                 int
+	each                                       time.Duration
 }
 
 // repeated is a flag that may be given several times.
@@ -51,6 +51,7 @@ func main() {
 	flag.StringVar(&f.out, "out", "", "folder for tables, charts and results in JSON")
 	flag.BoolVar(&f.trace, "strace", false, "count fsyncs of peers, too, by strace, in a turn that is not measured")
 	flag.StringVar(&f.profile, "cpuprofile", "", "write our server's CPU profile to this file")
+	flag.StringVar(&f.heap, "memprofile", "", "write our server's heap profile at its end to this file")
 	flag.IntVar(&f.objects, "objects", 0, "instead: put so many objects of 1 byte, and measure at powers of ten")
 	flag.IntVar(&f.idle, "idle", 0, "instead: so many idle connections (5000) beside busy ones that put and get 1 MiB")
 	flag.IntVar(&f.busy, "busy", 200, "with -idle: busy connections")
@@ -70,7 +71,7 @@ func main() {
 }
 
 func (f *flags) run() error {
-	child := childFlags{profile: f.profile, cert: f.cert, key: f.key, connections: f.connections}
+	child := childFlags{profile: f.profile, heap: f.heap, cert: f.cert, key: f.key, connections: f.connections}
 	switch {
 	case f.serve != "":
 		return serveChild(f.serve, child, os.Stdin, os.Stdout)
@@ -134,6 +135,9 @@ func (f *flags) specs() ([]fleet.Spec, error) {
 	own := []string{self, "-serve", "DIR"}
 	if f.profile != "" {
 		own = append(own, "-cpuprofile", f.profile)
+	}
+	if f.heap != "" {
+		own = append(own, "-memprofile", f.heap)
 	}
 	all := []fleet.Spec{{Name: ours, Child: own, KMS: true}}
 	for _, text := range f.builds {

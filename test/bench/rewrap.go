@@ -26,14 +26,14 @@ const (
 )
 
 // ownServer starts our server alone, over plain HTTP, in a folder that stop removes.
-func ownServer(o options, args ...string) (s *fleet.Server, stop func() error, err error) {
+func ownServer(o options, secure *fleet.TLS, args ...string) (s *fleet.Server, stop func() error, err error) {
 	dir, err := os.MkdirTemp(o.dir, "watertight-bench-")
 	if err != nil {
 		return nil, nil, err
 	}
 	spec := o.specs[0]
 	spec.Child = append(append([]string(nil), spec.Child...), args...)
-	s, err = fleet.Start(spec, filepath.Join(dir, spec.Name), rootCredentials(), nil)
+	s, err = fleet.Start(spec, filepath.Join(dir, spec.Name), rootCredentials(), secure)
 	if err == nil {
 		err = makeBucket(s)
 	}
@@ -46,7 +46,7 @@ func ownServer(o options, args ...string) (s *fleet.Server, stop func() error, e
 // rewrap measures how fast the operator's command moves versions of 1 KiB to the newest
 // material of their key: all versions of a bucket, after each rotation.
 func rewrap(o options) (err error) {
-	s, stop, err := ownServer(o)
+	s, stop, err := ownServer(o, nil)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,8 +25,8 @@ import (
 
 // childFlags are the flags of a server process.
 type childFlags struct {
-	profile, cert, key string
-	connections        int // 0 is the server's default
+	profile, heap, cert, key string
+	connections              int // 0 is the server's default
 }
 
 // serveChild runs a real server and answers "stats" lines until its input ends.
@@ -38,6 +40,7 @@ func serveChild(dir string, f childFlags, in io.Reader, out io.Writer) error {
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	c.TLS.CertFile, c.TLS.KeyFile = f.cert, f.key
+	defer c.Collector().Start()() // as in watertight serve
 	srv, err := server.Build(ctx, c)
 	if err != nil {
 		return err
@@ -57,11 +60,12 @@ func serveChild(dir string, f childFlags, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
+	err = writeHeap(f.heap)
 	cancel()
-	if err := <-ended; err != nil {
-		return fmt.Errorf("server: %w", err)
+	if failed := <-ended; failed != nil {
+		err = errors.Join(err, fmt.Errorf("server: %w", failed))
 	}
-	return nil
+	return err
 }
 
 // profiled writes a CPU profile until stop is called, if a file is named.
@@ -81,6 +85,18 @@ func profiled(file string) (stop func(), err error) {
 		pprof.StopCPUProfile()
 		f.Close()
 	}, nil
+}
+
+// writeHeap writes a profile of what memory is in use, and of what was ever allocated, if a file is named.
+func writeHeap(file string) error {
+	if file == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := pprof.Lookup("heap").WriteTo(&b, 0); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b.Bytes(), 0o644)
 }
 
 // floorChild runs the floor until its input ends.

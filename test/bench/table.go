@@ -67,16 +67,22 @@ func table(o options) error {
 	return o.write(&run)
 }
 
+// certificate makes what the servers of a transport need in a folder; nil for plain HTTP.
+func certificate(transport, dir string) (*fleet.TLS, error) {
+	if transport != "TLS" {
+		return nil, nil
+	}
+	return fleet.NewTLS(dir)
+}
+
 // transport measures fresh servers over plain HTTP or TLS.
 func (o *options) transport(run *report.Run, dir, transport string) (err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	var secure *fleet.TLS
-	if transport == "TLS" {
-		if secure, err = fleet.NewTLS(dir); err != nil {
-			return err
-		}
+	secure, err := certificate(transport, dir)
+	if err != nil {
+		return err
 	}
 	var servers []*fleet.Server
 	defer func() {
