@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,5 +139,59 @@ func TestFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		newest(State{}, false, ErrForged)
+	}
+}
+
+// TestUnreadableObject: an object that the other store does not give out ends the search, because it may be the newest
+// anchor. The error says which object it is and what to do. A store that does not answer is not blamed on an object.
+func TestUnreadableObject(t *testing.T) {
+	for name, c := range map[string]struct {
+		read    func(http.ResponseWriter)
+		has, no []string
+	}{
+		"refused": {
+			func(w http.ResponseWriter) {
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+			},
+			[]string{"store/ff-1", "version v7", "the bucket anchors", "s3:GetObjectVersion", "delete that version",
+				"anchor accept"}, nil,
+		},
+		"no answer": {
+			func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+			[]string{"does not answer"}, []string{"delete"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !r.URL.Query().Has("versions") {
+					c.read(w)
+					return
+				}
+				fmt.Fprintf(w, "<ListVersionsResult><Version><Key>store/ff-1</Key><VersionId>v7</VersionId>"+
+					"<Size>%d</Size></Version></ListVersionsResult>", Size)
+			}))
+			defer other.Close()
+			p, err := Open("s3://anchors/store/?endpoint="+other.URL, Options{
+				Data: t.TempDir(), Getenv: func(string) string { return "x" },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = p.Newest(t.Context(), func(b []byte) (State, error) { return Decode(b, ring(1)) })
+			if !errors.Is(err, ErrUnreachable) {
+				t.Fatalf("%v", err)
+			}
+			for _, words := range c.has {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("the error does not say %q: %v", words, err)
+				}
+			}
+			for _, words := range c.no {
+				if strings.Contains(err.Error(), words) {
+					t.Errorf("the error says %q: %v", words, err)
+				}
+			}
+		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"watertight/internal/outbound"
 )
@@ -172,11 +173,11 @@ func (p *objects) read(
 	}
 	out, err := p.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.bucket, Key: v.Key, VersionId: v.VersionId})
 	if err != nil {
-		return State{}, p.failed("s3:GetObjectVersion", err)
+		return State{}, p.unread(v, err)
 	}
 	b, err := io.ReadAll(io.LimitReader(out.Body, int64(Size)+1))
 	if err = errors.Join(err, out.Body.Close()); err != nil {
-		return State{}, p.failed("s3:GetObjectVersion", err)
+		return State{}, p.unread(v, err)
 	}
 	s, err := open(b)
 	if err == nil && p.key(s) != aws.ToString(v.Key) {
@@ -205,6 +206,17 @@ func (p *objects) Put(ctx context.Context, s State, text []byte) error {
 // failed says which call failed, and what it needs.
 func (p *objects) failed(action string, err error) error {
 	return fmt.Errorf("%w: %s does not answer, or refuses %s: %w", ErrUnreachable, p.name, action, err)
+}
+
+// unread says which version could not be read. It may be the newest anchor, so it is not passed over.
+func (p *objects) unread(v types.ObjectVersion, err error) error {
+	if !errors.As(err, new(smithy.APIError)) { // no answer
+		return p.failed("s3:GetObjectVersion", err)
+	}
+	return fmt.Errorf("%w: the version %s of the object %s in the bucket %s can't be read, and may be the newest "+
+		"anchor. If it is yours, let this server's user read it there (s3:GetObjectVersion); if a stranger put it "+
+		"there, delete that version, or name another prefix with --anchor and run watertight anchor accept: %w",
+		ErrUnreachable, aws.ToString(v.VersionId), aws.ToString(v.Key), p.bucket, err)
 }
 
 // Every implements Place.
