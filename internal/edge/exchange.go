@@ -247,7 +247,7 @@ func hasContent(method string) bool {
 func (x *exchange) match() error {
 	x.path, x.query = x.site.root(x.target.path), x.target.query
 	if x.behavior = x.site.behavior(x.path); x.behavior == nil {
-		return badRequest("The path of the request has slashes that may be read in two ways.")
+		return badRequest("The path of the request may be read in two ways.")
 	}
 	return nil
 }
@@ -305,6 +305,10 @@ func (x *exchange) method() error {
 func (x *exchange) verify() error {
 	if !x.behavior.restricted {
 		return nil
+	}
+	if !x.behavior.s3 && strings.Contains(x.path, "%5C") {
+		// Some servers read a backslash as a slash, and so another path than the one that is signed.
+		return badRequest("The path of the request may be read in two ways.")
 	}
 	scheme := "http"
 	if x.secure {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -111,6 +112,49 @@ func TestKeyHasAllThatIsAsked(t *testing.T) {
 				!strings.HasPrefix(name, "Cloudfront-") {
 				t.Fatalf("%s reached the origin", name)
 			}
+		}
+	})
+}
+
+// However a viewer spells the key of a bucket's object, the same behaviour decides, or the request
+// is refused.
+func TestSpellingsOfAPathHaveOneBehavior(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := draw(t).site
+		s.Config.Origins.Items[0].CustomOriginConfig = nil
+		for _, p := range rapid.SliceOfN(rapid.StringMatching(`/[a@+"'*?/]{1,6}`), 1, 3).Draw(t, "patterns") {
+			b := s.Config.DefaultCacheBehavior
+			b.PathPattern = p
+			s.Config.CacheBehaviors.Items = append(s.Config.CacheBehaviors.Items, b)
+		}
+		served, err := newSite(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := rapid.StringMatching(`[a@+"' /é]{1,8}`).Draw(t, "key")
+		spell := func(label string) *behavior {
+			var out strings.Builder
+			for i := range len(key) {
+				c := key[i]
+				switch kind := rapid.IntRange(0, 2).Draw(t, label); {
+				case c == ' ' && kind == 0:
+					out.WriteByte('+')
+				case kind < 2 && c != ' ' && c != '+':
+					out.WriteByte(c)
+				case kind == 1:
+					fmt.Fprintf(&out, "%%%02x", c)
+				default:
+					fmt.Fprintf(&out, "%%%02X", c)
+				}
+			}
+			target, ok := parseTarget("/" + out.String())
+			if !ok {
+				t.Fatalf("%q can't be read", out.String())
+			}
+			return served.behavior(target.path)
+		}
+		if a, b := spell("one"), spell("other"); a != nil && b != nil && a != b {
+			t.Fatalf("two behaviours: %q and %q", a.config.PathPattern, b.config.PathPattern)
 		}
 	})
 }

@@ -29,14 +29,38 @@ func newSite(s *distribution.Site) (*site, error) {
 	return out, add(&s.Config.DefaultCacheBehavior)
 }
 
-// behavior returns the behaviour of a path. It returns nil if an origin that joins slashes
-// would read the path as one of another behaviour.
+// behavior returns the behaviour of a normalized path. Patterns are compared with the path
+// without its escapes, because an origin reads it so. It returns nil if an origin may read the
+// path as one of another behaviour.
 func (s *site) behavior(path string) *behavior {
-	c := s.Behavior(path)
-	if joined := collapse(path); joined != path && s.Behavior(joined) != c {
+	plain := unescape(path)
+	b := s.behaviors[s.Behavior(plain)]
+	if joined := collapse(plain); joined != plain && s.behaviors[s.Behavior(joined)] != b {
 		return nil
 	}
-	return s.behaviors[c]
+	if strings.Contains(plain, `\`) { // some servers read it as a slash
+		if slashed := collapse(removeDots(strings.ReplaceAll(plain, `\`, "/"))); s.behaviors[s.Behavior(slashed)] != b {
+			return nil
+		}
+	}
+	for _, other := range spaced(path, plain) {
+		if o := s.behaviors[s.Behavior(other)]; o != b && (o.s3 || b.s3) {
+			return nil
+		}
+	}
+	return b
+}
+
+// spaced returns how a bucket, which reads a plus sign of a path as a space, may read a path
+// other than plain, and plain with a plus sign for each space, as the author of a pattern may
+// have written it, because a pattern has no spaces.
+func spaced(path, plain string) []string {
+	if !strings.ContainsAny(plain, "+ ") {
+		return nil
+	}
+	return []string{
+		unescape(strings.ReplaceAll(path, "+", "%20")), strings.ReplaceAll(plain, " ", "+"),
+	}
 }
 
 // root returns the default root object for the root, and every other path unchanged.

@@ -1,12 +1,13 @@
 package edge
 
 import (
+	"net/url"
 	"strings"
 )
 
-// target is what a viewer asks a distribution for, in normalized form. The same form is
-// matched, is part of the cache key, and is sent to the origin, so that a path means the same
-// to a path pattern and to the origin.
+// target is what a viewer asks a distribution for, in normalized form. The same form is part of
+// the cache key and is sent to the origin. Path patterns are compared with what an origin makes
+// of it; see site.behavior.
 type target struct {
 	path  string // begins with a slash; percent-encoded
 	query string // without the question mark; percent-encoded
@@ -94,6 +95,18 @@ func reescape(path string) (string, bool) {
 		}
 	}
 	return string(out), true
+}
+
+// unescape returns a normalized path as an origin reads it.
+func unescape(path string) string {
+	if strings.IndexByte(path, '%') < 0 {
+		return path
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil { // a normalized path has no such escapes
+		return path
+	}
+	return plain
 }
 
 // normalizeQuery escapes bytes that a query may not have. It keeps the escapes that are there,

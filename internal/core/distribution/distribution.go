@@ -70,7 +70,8 @@ type Invalidation struct {
 func (s *Site) ARN() string { return ARN(s.Account, "distribution", s.ID) }
 
 // Behavior returns the first cache behaviour whose pattern matches, else the default one. path
-// is that of the viewer's request: normalized, beginning with a slash, without the query.
+// is what the viewer's request names: normalized, without escapes and query, beginning with a
+// slash.
 func (s *Site) Behavior(path string) *CacheBehavior {
 	for i := range s.Config.CacheBehaviors.Items {
 		if b := &s.Config.CacheBehaviors.Items[i]; Matches(b.PathPattern, path) {

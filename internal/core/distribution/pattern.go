@@ -1,10 +1,13 @@
 package distribution
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
-// Matches reports whether a path pattern matches a path, which begins with a slash. * matches
-// any number of characters, and ? matches exactly one. Case is significant. The pattern's
-// first slash may be missing. Source: "Path pattern" in the developer guide.
+// Matches reports whether a path pattern matches a path, which begins with a slash and has no
+// escapes. * matches any number of characters, and ? matches exactly one. Case is significant.
+// The pattern's first slash may be missing. Source: "Path pattern" in the developer guide.
 func Matches(pattern, path string) bool {
 	pattern, path = strings.TrimPrefix(pattern, "/"), strings.TrimPrefix(path, "/")
 	p, s := 0, 0
@@ -14,7 +17,10 @@ func Matches(pattern, path string) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, from = p, s
 			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == path[s]):
+		case p < len(pattern) && pattern[p] == '?':
+			_, size := utf8.DecodeRuneInString(path[s:])
+			p, s = p+1, s+size
+		case p < len(pattern) && pattern[p] == path[s]:
 			p, s = p+1, s+1
 		case star >= 0:
 			from++
