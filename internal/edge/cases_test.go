@@ -411,7 +411,7 @@ func show(w *httptest.ResponseRecorder) string {
 	for _, name := range sortedNames(h) {
 		for _, v := range h[name] {
 			switch {
-			case name == "Via", name == "X-Amz-Cf-Id", name == "X-Amz-Cf-Pop", name == "Server",
+			case name == "Via", name == "X-Amz-Cf-Id", name == "X-Amz-Cf-Pop", name == "Server", name == "Date",
 				own && strings.HasPrefix(name, "Content-"):
 				continue
 			}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
+
+	"watertight/internal/edge/cache/fresh"
 )
 
 // The sizes of responses that are compressed, in bytes. Source: "Serve compressed files" in
@@ -83,6 +85,11 @@ func compressed(h http.Header, encoding string) {
 	h["Content-Encoding"] = []string{encoding}
 	delete(h, "Content-Length")
 	delete(h, "Accept-Ranges")
+	for name := range h {
+		if fresh.OfBytes(name) {
+			delete(h, name)
+		}
+	}
 	weaken(h)
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"watertight/internal/edge/cache/fresh"
 )
 
 // Conditions and ranges of viewers, which the edge answers itself from a whole response
@@ -44,7 +46,7 @@ func judge(viewer, header http.Header) condition {
 		if listed(m, tag, false) {
 			return notModified
 		}
-	} else if s := viewer.Get("If-Modified-Since"); s != "" && notAfter(changed, s) {
+	} else if s := viewer["If-Modified-Since"]; len(s) == 1 && unmodified(header, s[0]) {
 		return notModified
 	}
 	return holds
@@ -103,10 +105,12 @@ func after(changed, than string) bool {
 	return err == nil && terr == nil && c.After(t)
 }
 
-func notAfter(changed, than string) bool {
-	c, err := http.ParseTime(changed)
-	t, terr := http.ParseTime(than)
-	return err == nil && terr == nil && !c.After(t)
+// unmodified reports whether a response did not change since a date. If both are the same second,
+// and the response was made in it, the viewer may have an earlier version of that second.
+func unmodified(header http.Header, since string) bool {
+	c, err := http.ParseTime(header.Get("Last-Modified"))
+	t, terr := http.ParseTime(since)
+	return err == nil && terr == nil && (c.Before(t) || c.Equal(t) && fresh.StrongDate(header))
 }
 
 // span is the part of a response that a viewer asked for.
@@ -182,7 +186,7 @@ func (s span) within(size int64) (offset, length int64, ok bool) {
 }
 
 // rangeHolds evaluates If-Range (RFC 9110, section 13.1.5): a strong tag, or the exact date
-// of the last change.
+// of the last change if that is strong.
 func rangeHolds(viewer, header http.Header) bool {
 	values, ok := viewer["If-Range"]
 	if !ok {
@@ -197,7 +201,7 @@ func rangeHolds(viewer, header http.Header) bool {
 	}
 	a, err := http.ParseTime(v)
 	b, berr := http.ParseTime(header.Get("Last-Modified"))
-	return err == nil && berr == nil && a.Equal(b)
+	return err == nil && berr == nil && a.Equal(b) && fresh.StrongDate(header)
 }
 
 // contentRange is the Content-Range of a part.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -152,8 +153,13 @@ func (q *question) fetch(ctx context.Context, header http.Header) (*http.Respons
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusNotModified && weak {
-		weaken(resp.Header)
+	if resp.StatusCode == http.StatusNotModified {
+		if weak {
+			weaken(resp.Header)
+		}
+		if len(resp.Header["Vary"]) > 0 { // it replaces the stored one
+			addVary(resp.Header, "Accept-Encoding")
+		}
 		return resp, nil
 	}
 	if !mayCompress(resp.StatusCode, resp.Header) {
@@ -200,7 +206,7 @@ func (q *question) ask(ctx context.Context, more http.Header) (*http.Response, e
 		q.e.counts.OriginFailed.Add(1)
 		return nil, err
 	}
-	if err := q.b.clean(resp); err != nil {
+	if err := q.b.clean(resp, q.e.options.Now()); err != nil {
 		resp.Body.Close()
 		q.e.counts.OriginFailed.Add(1)
 		return nil, err
@@ -212,8 +218,9 @@ func (q *question) ask(ctx context.Context, more http.Header) (*http.Response, e
 const maxAnswerHeader = 32 << 10
 
 // clean removes from an origin's answer what belongs to its connection, what only the edge
-// says, and what the edge can't pass on unchanged.
-func (b *behavior) clean(resp *http.Response) error {
+// says, and what the edge can't pass on unchanged. An answer without a date gets the time at which
+// it was received (RFC 9110, section 6.6.1).
+func (b *behavior) clean(resp *http.Response, received time.Time) error {
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return &origin.Failure{Status: http.StatusBadGateway, Reason: "the origin's status is not valid"}
 	}
@@ -241,14 +248,23 @@ func (b *behavior) clean(resp *http.Response) error {
 			Status: http.StatusBadGateway, Reason: "the headers of the origin's answer are too large",
 		}
 	}
+	if !dated(h) {
+		h["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	}
 	b.vary(h)
 	return nil
+}
+
+// dated reports whether an answer has one date that can be read.
+func dated(h http.Header) bool {
+	_, err := http.ParseTime(h.Get("Date"))
+	return err == nil && len(h["Date"]) == 1
 }
 
 // withhold removes Set-Cookie where viewers' cookies are not forwarded. It runs after the
 // cache, which must see the header because it does not store such a response.
 func (b *behavior) withhold(h http.Header) {
-	if !b.rules.Cookies {
+	if !b.cookied {
 		delete(h, "Set-Cookie")
 	}
 }
@@ -278,7 +294,7 @@ func (b *behavior) vary(h http.Header) {
 			by, _ := b.forwards(lower)
 			switch {
 			case name == "":
-			case by, lower == "accept-encoding", lower == "*", lower == "cookie" && b.rules.Cookies:
+			case by, lower == "accept-encoding", lower == "*", lower == "cookie" && b.cookied:
 				kept = append(kept, name)
 			}
 		}

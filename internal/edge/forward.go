@@ -19,7 +19,8 @@ type asked struct {
 	header     http.Header // by canonical names
 	authorized bool        // header has the viewer's own Authorization
 	// shared is false if the viewer's Authorization is forwarded although the cache policy does
-	// not name it. The answer is then for this viewer alone.
+	// not name it, or if a bucket gets a presigned URL, whose signature ends while its answer is
+	// fresh. The answer is then for this viewer alone.
 	shared bool
 }
 
@@ -62,7 +63,7 @@ func (b *behavior) forward(v *viewed) asked {
 		}
 	}
 	_, a.authorized = a.header["Authorization"]
-	a.shared = !a.authorized || b.keyed.headers.has("authorization")
+	a.shared = (!a.authorized || b.keyed.headers.has("authorization")) && !(b.s3 && presigned(a.target.query))
 	for _, h := range b.origin.CustomHeaders.Items {
 		name := http.CanonicalHeaderKey(h.HeaderName)
 		a.header[name] = []string{h.HeaderValue}
@@ -151,6 +152,24 @@ func (b *behavior) query(query string) string {
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// presigned reports whether a query has a signature of S3.
+func presigned(query string) bool {
+	if query == "" {
+		return false
+	}
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if n, err := url.QueryUnescape(name); err == nil {
+			name = n
+		}
+		switch strings.ToLower(name) {
+		case "x-amz-signature", "x-amz-algorithm", "x-amz-credential", "awsaccesskeyid":
+			return true
+		}
+	}
+	return false
 }
 
 // cookies returns the cookies that are forwarded, in the order in which they were sent.

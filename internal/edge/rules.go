@@ -59,6 +59,7 @@ type behavior struct {
 	s3          bool // the origin is a bucket
 	overrides   bool // origin access control replaces viewers' signatures
 	caches      bool // some response may be cached
+	cookied     bool // some of the viewer's cookies are forwarded
 	rules       *cache.Rules
 	allowed     []string
 	cached      []string
@@ -175,9 +176,8 @@ func (b *behavior) resolveMore() error {
 			b.cloudFront = append(b.cloudFront, about(n.listed)...)
 		}
 	}
-	cookies := !b.keyed.cookies.none() || !b.more.cookies.none()
-	b.rules.Cookies = cookies
-	b.rules.Collapse = !cookies
+	b.cookied = !b.keyed.cookies.none() || !b.more.cookies.none()
+	b.rules.Collapse = !b.cookied
 	return nil
 }
 

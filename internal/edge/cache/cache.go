@@ -275,7 +275,7 @@ func (c *Cache) pass(ctx context.Context, rng *Range, fetch Fetch) (*Answer, err
 func (c *Cache) head(ctx context.Context, e *entry, r *Request, fetch Fetch) (*Answer, error) {
 	resp, err := fetch(ctx, http.Header{})
 	now := c.now()
-	if (err != nil || failed(resp.StatusCode)) && e != nil && now.Before(e.life.Error) {
+	if (err != nil || failed(resp.StatusCode)) && e != nil && now.Before(e.life.Error) && c.stands(e, r.Path) {
 		if a := c.answer(e, now, Stale, true); a != nil {
 			if err == nil {
 				resp.Body.Close()

@@ -128,25 +128,34 @@ func TestInterruptedClaim(t *testing.T) {
 // Numbers that the store gives again are then effective.
 func TestAnotherPast(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		restart bool
-	}{{"restart", true}, {"cleared", false}} {
+		name  string
+		again func(t *testing.T, c *Cache, o Options) *Cache
+	}{
+		{"restart", func(t *testing.T, c *Cache, o Options) *Cache {
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return open(t, o)
+		}},
+		{"crash", func(t *testing.T, c *Cache, o Options) *Cache {
+			c.crash()
+			return open(t, o)
+		}},
+		{"cleared", func(t *testing.T, c *Cache, _ Options) *Cache {
+			c.Clear()
+			if _, _, r := get(t, c, request("/a"), content(10)); r != Miss {
+				t.Errorf("%v after it was cleared", r)
+			}
+			return c
+		}},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, key, o := t.TempDir(), seal.NewKey(), content(10)
-			kept := open(t, onDisk(t, dir, key))
+			options := onDisk(t, dir, key)
+			kept := open(t, options)
 			purge(kept, 9, "/other")
 			get(t, kept, request("/a"), o)
-			if c.restart {
-				if err := kept.Close(); err != nil {
-					t.Fatal(err)
-				}
-				kept = open(t, onDisk(t, dir, key))
-			} else {
-				kept.Clear()
-				if _, _, r := get(t, kept, request("/a"), o); r != Miss {
-					t.Errorf("%v after it was cleared", r)
-				}
-			}
+			kept = c.again(t, kept, options)
 			purge(kept, 4, "/other")
 			if _, _, r := get(t, kept, request("/a"), o); r != Miss {
 				t.Errorf("%v of another past", r)

@@ -151,7 +151,10 @@ func TestUncleanStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { third.Close() })
-	third.Apply(&distribution.Snapshot{Sites: sites("E1"), Oldest: 7})
+	third.Apply(&distribution.Snapshot{
+		Sites: sites("E1"), Oldest: 7,
+		Invalidations: []distribution.Invalidation{{Number: 7, Distribution: "E1", Paths: []string{"/other"}}},
+	})
 	for _, c := range []struct {
 		path string
 		want Result

@@ -60,6 +60,9 @@ func (c *Cache) join(r *Request, e *entry, fetch Fetch, share bool) (f *flight, 
 		c.collapsed.Add(1)
 		return f, false
 	}
+	if e != nil && !c.purges.current(e.site, r.Path, e.seq) {
+		e = nil // it was purged after it was looked up: the new flight's answer must be newer
+	}
 	// The flight may outlive its request, but not the cache.
 	ctx, cancel := context.WithCancel(c.ctx)
 	f = &flight{
@@ -302,7 +305,8 @@ func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
 		resp, err = ask(ctx, fetch, http.Header{})
 	}
 	received := c.now()
-	if (err != nil || failed(resp.StatusCode)) && stored != nil && received.Before(f.stale.life.Error) {
+	if (err != nil || failed(resp.StatusCode)) && stored != nil && received.Before(f.stale.life.Error) &&
+		c.stands(f.stale, f.path) {
 		status := http.StatusGatewayTimeout
 		if err == nil {
 			status = resp.StatusCode
@@ -319,6 +323,13 @@ func (c *Cache) fly(ctx context.Context, f *flight, fetch Fetch) {
 		return
 	}
 	c.replied(f, resp, asked, received)
+}
+
+// stands reports whether an entry that was looked up was not purged since.
+func (c *Cache) stands(e *entry, path string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.purges.current(e.site, path, e.seq)
 }
 
 // finish lands a flight whose answer needs no fill, and wakes those who wait for it.
@@ -362,6 +373,7 @@ func (c *Cache) revalidated(f *flight, stored *hot, answer http.Header, asked ti
 	h := &hot{of: e, header: header, chunks: stored.chunks, size: stored.size}
 	f.result = RefreshHit
 	if !ok {
+		e.life = fresh.Life{Received: received, Age: fresh.Age(answer)}
 		src, err := c.source(f.stale, h)
 		c.remove(f.stale)
 		if err != nil {

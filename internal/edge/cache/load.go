@@ -157,6 +157,7 @@ func (c *Cache) load() error {
 	slices.SortFunc(all, func(a, b loaded) int { return a.record.Life.Received.Compare(b.record.Life.Received) })
 	for _, l := range all {
 		r := l.record
+		c.purges.found = max(c.purges.found, r.Seq)
 		e := &entry{
 			key: r.Key, site: c.purges.site(r.Distribution), seq: r.Seq, life: r.Life, status: r.Status, size: r.Size,
 			file: l.file, length: l.length, cost: diskCost(l.length),

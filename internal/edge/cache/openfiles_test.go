@@ -54,6 +54,8 @@ func TestSlowViewersTakeNoDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// While a fill is written, another one may find no room.
+			a.Body.(*reader).src.(*tap).spool.wait(t.Context())
 			return a
 		}},
 		{"hits", func(t *testing.T, c *Cache, path string, o *origin) *Answer {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"encoding/hex"
 	"strings"
 
 	"watertight/internal/core/distribution"
@@ -15,6 +16,7 @@ type purges struct {
 	floor uint64 // what was asked for before this one was known is gone
 	bytes int    // of the paths of all sites
 	told  bool   // whether a snapshot was applied; nothing is answered before
+	found uint64 // the greatest number of an entry that a start found
 }
 
 // site is one distribution.
@@ -56,6 +58,7 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	if s.newest <= seq {
 		return true
 	}
+	path = spelling(path)
 	if s.exact[path] > seq {
 		return false
 	}
@@ -67,6 +70,37 @@ func (p *purges) current(s *site, path string, seq uint64) bool {
 	return true
 }
 
+// spelling returns one form for all ways to write a path that an origin may read alike: without
+// escapes except %25, with + for a space, and with single slashes. An invalidation of one of them
+// covers them all. The form of a form is the form itself, because a stored state has it.
+func spelling(path string) string {
+	if !strings.ContainsAny(path, "% ") && !strings.Contains(path, "//") {
+		return path
+	}
+	out := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			if i+2 < len(path) {
+				if b, err := hex.DecodeString(path[i+1 : i+3]); err == nil {
+					c, i = b[0], i+2
+				}
+			}
+			if c == '%' {
+				out = append(out, "%25"...)
+				continue
+			}
+		}
+		if c == ' ' {
+			c = '+'
+		}
+		if c != '/' || len(out) == 0 || out[len(out)-1] != '/' {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
 // purge remembers an invalidation. It returns true if it purges all paths of a distribution:
 // those of s, or, if there is too much to remember, those of the one that remembers most.
 func (p *purges) purge(s *site, n uint64, path string) (all bool) {
@@ -74,6 +108,7 @@ func (p *purges) purge(s *site, n uint64, path string) (all bool) {
 		return false
 	}
 	s.newest = max(s.newest, n)
+	path = spelling(path)
 	into, name := s.exact, path
 	if prefix, wild := strings.CutSuffix(path, "*"); wild {
 		into, name = s.prefixes, prefix
@@ -137,7 +172,7 @@ func (p *purges) forget() {
 		s.gone = true
 	}
 	clear(p.sites)
-	p.seen, p.floor, p.bytes, p.told = 0, 0, 0, false
+	p.seen, p.found, p.floor, p.bytes, p.told = 0, 0, 0, 0, false
 }
 
 // ahead reports whether a snapshot's store does not know the newest invalidation that was
@@ -147,7 +182,7 @@ func (p *purges) ahead(s *distribution.Snapshot) bool {
 	for _, n := range s.Invalidations {
 		newest = max(newest, n.Number)
 	}
-	return p.seen > newest
+	return max(p.seen, p.found) > newest
 }
 
 func (c *Cache) apply(s *distribution.Snapshot) (gone []*entry) {

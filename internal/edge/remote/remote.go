@@ -139,7 +139,9 @@ func (s *Store) RoundTrip(
 		RawQuery: r.URL.RawQuery,
 	}
 	out.RequestURI = ""
-	if out.Host = s.base.Host; len(r.Header["Authorization"]) > 0 { // the viewer signed for the origin's name
+	out.Host = s.base.Host
+	presigned := !from.Signs && r.URL.Query().Has("X-Amz-Signature")
+	if presigned || len(r.Header["Authorization"]) > 0 { // the viewer signed for the origin's name
 		out.Host = r.Host
 		out.URL.Path, out.URL.RawPath = r.URL.Path, r.URL.RawPath
 	}

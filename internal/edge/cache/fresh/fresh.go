@@ -17,9 +17,6 @@ type Rules struct {
 	// ErrorTTL is ErrorCachingMinTTL by status; a status that it does not name has
 	// DefaultErrorTTL.
 	ErrorTTL map[int]time.Duration
-	// Cookies says that the request's cookies are in the cache key, so that responses with
-	// Set-Cookie may be stored.
-	Cookies bool
 	// Lax stores what the origin marks no-cache, no-store or private for MinTTL, if that is
 	// more than zero, as CloudFront does. Without it, these directives are always honoured.
 	Lax bool
@@ -72,7 +69,7 @@ func forbidden(h http.Header, d *Directives, rules *Rules) bool {
 	if (d.NoStore || d.NoCache || d.Private) && !(rules.Lax && rules.MinTTL > 0) {
 		return true
 	}
-	if len(h["Set-Cookie"]) > 0 && !rules.Cookies {
+	if len(h["Set-Cookie"]) > 0 { // it is meant for one viewer
 		return true
 	}
 	for _, line := range h["Vary"] {
