@@ -11,7 +11,7 @@ import (
 )
 
 // lineWriter is a ResponseWriter that also sends header lines as they are, each of which ends
-// with CRLF. AddLines reports false if it can't for this response. A body must follow.
+// with CRLF. They are not changed any more. AddLines reports false if it can't for this response.
 type lineWriter interface {
 	AddLines(shared, own []byte) bool
 }

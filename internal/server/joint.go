@@ -9,38 +9,39 @@ import (
 
 // joint holds the first write of a response back, so that it leaves with the second in one
 // system call: net/http writes the header and what fits beside it into 4 KiB, and then the
-// rest. It can add lines to a header, which net/http does not have to sort and copy then. Only
-// the goroutine that serves a request of HTTP/1 without TLS and without a body uses it: nothing
-// else writes to the connection meanwhile.
+// rest. It can add lines to a header, which net/http does not have to copy and sort then. Only
+// the goroutine that serves a request of HTTP/1 without TLS uses it, when the body of the request
+// has ended: nothing else writes to the connection meanwhile.
 type joint struct {
 	on    bool
 	held  *[maxHeld]byte // or nil
 	size  int
-	lines lines
+	lines lines // for the next header
+	at    int   // where they belong in what is held
 	parts [5][]byte
 	queue net.Buffers
 }
 
-// lines are lines of a header as they are sent: each ends with CRLF. Those in shared are also
-// of other responses, and are not changed.
+// lines are lines of a header as they are sent: each ends with CRLF. They are not changed any more.
 type lines struct{ shared, own []byte }
 
-// errHeader means that lines can't be added, because what net/http wrote is not a header alone.
-var errHeader = errors.New("server: the header of a response is not written alone")
+func (l lines) size() int { return len(l.shared) + len(l.own) }
+
+// errHeader means that lines can't be added, because what net/http wrote is not the beginning of
+// a response.
+var errHeader = errors.New("server: a response does not begin with a status line")
 
 // maxHeld is the size of net/http's buffer for writes, in bytes.
 const maxHeld = 4 << 10
 
-// hold makes the next write wait for the one after it, or for sendHeld. If there are lines, that
-// write must be a header alone, to which they are added.
-func (g *guest) hold(l lines) { g.joint.on, g.joint.lines = true, l }
+// hold makes the next write wait for the one after it, or for sendHeld.
+func (g *guest) hold() { g.joint.on = true }
 
 // sendHeld writes what hold held back.
 func (g *guest) sendHeld() error {
 	j := &g.joint
 	j.on = false
 	if j.held == nil {
-		j.lines = lines{}
 		return nil
 	}
 	_, err := g.join(nil)
@@ -57,42 +58,59 @@ func (g *guest) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	switch {
-	case j.held != nil:
+	if j.held != nil {
 		return g.join(p)
-	case j.on && j.lines.shared != nil && (len(p) > maxHeld || !isHeader(p)):
-		return 0, errHeader
-	case !j.on || len(p) > maxHeld:
-		return g.Conn.Write(p)
 	}
-	if j.held, _ = g.door.held.Get().(*[maxHeld]byte); j.held == nil {
-		j.held = new([maxHeld]byte)
+	at := 0
+	if j.lines.size() > 0 {
+		if at = statusLine(p); at == 0 {
+			j.lines = lines{}
+			return 0, errHeader
+		}
 	}
-	j.size = copy(j.held[:], p) // net/http uses its buffer again
-	return len(p), nil
+	switch {
+	case j.on && len(p) <= maxHeld:
+		if j.held, _ = g.door.held.Get().(*[maxHeld]byte); j.held == nil {
+			j.held = new([maxHeld]byte)
+		}
+		j.size, j.at = copy(j.held[:], p), at // net/http uses its buffer again
+		return len(p), nil
+	case at > 0:
+		n, err := g.send(p[:at], p[at:], nil)
+		return min(n, len(p)), err
+	}
+	return g.Conn.Write(p)
 }
 
-// isHeader reports whether a write ends with the first empty line in it.
-func isHeader(p []byte) bool {
-	const end = "\r\n\r\n"
-	return len(p) >= len(end) && bytes.Index(p, []byte(end)) == len(p)-len(end)
+// statusLine returns the length of the line of the status with which a response begins, or 0.
+func statusLine(p []byte) int {
+	if !bytes.HasPrefix(p, []byte("HTTP/1.")) {
+		return 0
+	}
+	return bytes.IndexByte(p, '\n') + 1
 }
 
 // join writes what was held back, and p.
 func (g *guest) join(p []byte) (int, error) {
 	j := &g.joint
-	end := j.held[j.size:j.size]
-	if j.lines.shared != nil {
-		j.size -= 2
-		end = j.held[j.size : j.size+2]
-	}
-	j.parts = [5][]byte{j.held[:j.size], j.lines.shared, j.lines.own, end, p}
-	before := int64(j.size + len(j.lines.shared) + len(j.lines.own) + len(end))
+	held := j.held
+	n, err := g.send(held[:j.at], held[j.at:j.size], p)
+	n -= j.size
+	g.door.held.Put(held)
+	j.held, j.size, j.at = nil, 0, 0
+	return max(n, 0), err
+}
+
+// send writes the beginning of a response, and what follows, with the lines in between. It returns
+// how many bytes were written other than the lines.
+func (g *guest) send(status, rest, more []byte) (int, error) {
+	j := &g.joint
+	added := j.lines.size()
+	j.parts = [5][]byte{status, j.lines.shared, j.lines.own, rest, more}
 	j.queue = j.parts[:]
 	n, err := j.queue.WriteTo(g.Conn)
-	g.door.held.Put(j.held)
-	j.held, j.lines, j.parts, j.queue = nil, lines{}, [5][]byte{}, nil
-	return int(max(n-before, 0)), err
+	j.lines, j.parts, j.queue = lines{}, [5][]byte{}, nil
+	return max(int(n)-added, 0), err
 }
 
 // SetWriteDeadline implements net.Conn. To have none takes effect with the next write:

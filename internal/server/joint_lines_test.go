@@ -75,6 +75,9 @@ func TestLines(t *testing.T) {
 		"1.0 keep-alive": "GET %s HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 	}
 	for _, c := range []*written{
+		{lines: 3, long: 10, length: true},
+		{lines: 3, long: 10},
+		{lines: 3, long: 2 << 10, length: true, header: http.Header{"X-Long": {strings.Repeat("x", 5000)}}},
 		{pieces: []int{1}, lines: 3, long: 10, length: true},
 		{pieces: []int{10 << 10}, lines: 8, long: 40, length: true},
 		{pieces: []int{2047, 1}, lines: 1, length: true},
@@ -143,6 +146,19 @@ func TestLinesNeedPlainConnections(t *testing.T) {
 	}))(t)
 	io.WriteString(plain, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	if res, err := http.ReadResponse(bufio.NewReader(plain), nil); err != nil || res.StatusCode != http.StatusOK {
+		t.Error(res, err)
+	}
+}
+
+// TestPanicsForgetLines: the answer to a panic has no line of the answer that was being made.
+func TestPanicsForgetLines(t *testing.T) {
+	conn := dialled(t, false, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.(interface{ AddLines(_, _ []byte) bool }).AddLines(nil, []byte("Of-Success: yes\r\n"))
+		panic("on purpose")
+	}))(t)
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || res.StatusCode < 500 || res.Header.Get("Of-Success") != "" {
 		t.Error(res, err)
 	}
 }

@@ -84,6 +84,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 		w.Header().Set("Connection", "close")
+		tracked.AddLines(nil, nil)
 		g.fail(tracked, r)
 		tracked.extend()
 	}()
@@ -207,7 +208,6 @@ type progress struct {
 	visitor *guest // of a request of HTTP/1 without a body; else nil
 	plain   bool   // it has no TLS
 	wrote   bool
-	lines   lines
 }
 
 // begin replaces the deadline of the previous request, unless there is about as much time
@@ -256,12 +256,7 @@ func (p *progress) Write(b []byte) (int, error) {
 		return p.ResponseWriter.Write(b)
 	}
 	p.wrote = true
-	p.visitor.hold(p.lines)
-	if p.lines.shared != nil {
-		if err := p.rc.Flush(); err != nil { // the header alone
-			return 0, errors.Join(err, p.visitor.sendHeld())
-		}
-	}
+	p.visitor.hold()
 	n, err := p.ResponseWriter.Write(b)
 	if late := p.visitor.sendHeld(); err == nil && late != nil {
 		return 0, late
@@ -269,14 +264,13 @@ func (p *progress) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// AddLines adds lines to the header of a response with a body. Each ends with CRLF, and is sent
-// as it is. Those in shared are not changed any more, and those in own not before the first
-// write. It reports false if that is not possible for this response.
+// AddLines sets the lines that are added to the header of the response. Each ends with CRLF, and is sent as it is. They
+// are not changed any more. It reports false if that is not possible for this response.
 func (p *progress) AddLines(shared, own []byte) bool {
-	if p.visitor == nil || !p.plain || p.began || len(shared) == 0 {
+	if p.visitor == nil || !p.plain || p.began {
 		return false
 	}
-	p.lines = lines{shared, own}
+	p.visitor.joint.lines = lines{shared, own}
 	return true
 }
 

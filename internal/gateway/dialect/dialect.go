@@ -32,10 +32,10 @@ type Dialect interface {
 	// stream stays unread; every other body is read to its end, so that its signature is
 	// verified.
 	Decode(op int, r *protocol.Request, body sigv4.Body, in any) error
-	// Encode writes out, a pointer to the output shape of an operation; nil means no
-	// content. It returns how many bytes of the body were sent; after the first byte, an
-	// error can only be reported by closing the connection. n < 0 means that only the
-	// header was sent.
+	// Encode writes the headers that every response has, and out, a pointer to the output
+	// shape of an operation; nil means no content. It returns how many bytes of the body
+	// were sent; after the first byte, an error can only be reported by closing the
+	// connection. n < 0 means that only the header was sent.
 	Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (n int64, err error)
 	// WriteError writes an error page: code, message and members, never the
 	// wrapped cause.

@@ -28,6 +28,7 @@ type exchange struct {
 	op        int           // its index in the table
 	record    *audit.Record // nil until the request is matched
 	anonymous bool          // it was identified as one of nobody
+	answered  bool
 	grant     authz.Grant
 	within    *InProcess // nil for a request from the network
 	began     time.Time  // by the machine's clock, if the request is observed
@@ -60,8 +61,7 @@ func (d *Dispatcher) serve(w http.ResponseWriter, hr *http.Request, within *InPr
 	r.Open(hr, at)
 	err := d.read(x, o)
 	r.Bound = bound
-	defer x.end()
-	protocol.CommonHeaders(w, r)
+	defer x.end(w)
 	var out any
 	if err == nil {
 		out, err = d.run(hr.Context(), x)
@@ -178,6 +178,7 @@ func (d *Dispatcher) match(x *exchange) error {
 
 // answer is conceal → encode → audit.
 func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
+	x.answered = true
 	d.share(w, &x.request)
 	var sent int64
 	var response []audit.Param
@@ -193,6 +194,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	var f *fault.Error
 	if err != nil {
 		f = concealFrom(err, x)
+		protocol.CommonHeaders(w, &x.request)
 		x.service.WriteError(w, &x.request, f)
 	}
 	d.finish(x, sent, f, response)
@@ -200,7 +202,10 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 }
 
 // end records a request that a panic ended; any other request has its event already.
-func (x *exchange) end() {
+func (x *exchange) end(w http.ResponseWriter) {
+	if !x.answered { // the answer to a panic has the ids of this event
+		protocol.CommonHeaders(w, &x.request)
+	}
 	if x.record != nil {
 		x.record.Finish(audit.Outcome{Err: errAbandoned})
 	}

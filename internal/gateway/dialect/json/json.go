@@ -128,7 +128,8 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 func (s *service) Streams(int) bool { return false }
 
 // Encode implements dialect.Dialect.
-func (s *service) Encode(_ int, w http.ResponseWriter, _ *protocol.Request, out any) (int64, error) {
+func (s *service) Encode(_ int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
+	protocol.CommonHeaders(w, r)
 	p := s.buffers.Take()
 	defer s.buffers.Give(p)
 	b := *p

@@ -31,6 +31,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 	b = xmldoc.AppendMember(b, "RequestId", r.ID)
 	b = append(b, "</ResponseMetadata></"+action+"Response>"...)
 	*p = b
+	protocol.CommonHeaders(w, r)
 	h := w.Header()
 	h["Content-Type"] = []string{"text/xml"}
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}

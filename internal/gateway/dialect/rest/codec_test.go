@@ -219,7 +219,6 @@ func TestEncode(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	r := testRequest()
-	protocol.CommonHeaders(w, r)
 	if _, err := testService(t).Encode(0, w, r, out); err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +226,54 @@ func TestEncode(t *testing.T) {
 	out.Header = "a\r\nX-Evil: 1"
 	if _, err := testService(t).Encode(0, httptest.NewRecorder(), r, out); err == nil {
 		t.Error("a header contains a line break")
+	}
+}
+
+// lined takes headers in lines, and has them as they are received.
+type lined struct {
+	*httptest.ResponseRecorder
+	lines []byte
+}
+
+func (l *lined) AddLines(shared, own []byte) bool {
+	l.lines = append(append(l.lines, shared...), own...)
+	return true
+}
+
+func (l *lined) WriteHeader(status int) {
+	for line := range strings.Lines(string(l.lines)) {
+		name, value, ok := strings.Cut(line, ": ")
+		if protocol.AboutBody(http.CanonicalHeaderKey(name)) || !ok || !strings.HasSuffix(value, "\r\n") {
+			name = "Wrong"
+		}
+		l.Header()[name] = append(l.Header()[name], strings.TrimSuffix(value, "\r\n"))
+	}
+	l.ResponseRecorder.WriteHeader(status)
+}
+
+// TestEncodeInLines: a response in lines has the headers that it has without them.
+func TestEncodeInLines(t *testing.T) {
+	for name, out := range map[string]any{
+		"document": &testOutput{
+			Name: "n", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Header: " value ",
+			Meta: map[string]string{"colour": "blue", "no name": "x"}, Status: 206,
+		},
+		"nothing": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			with, without := &lined{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRecorder()
+			for _, w := range []http.ResponseWriter{with, without} {
+				if _, err := testService(t).Encode(0, w, testRequest(), out); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !bytes.Contains(with.lines, []byte("x-amz-id-2: ")) {
+				t.Errorf("lines: %q", with.lines)
+			}
+			if got, want := dump(with.ResponseRecorder), dump(without); !bytes.Equal(got, want) {
+				t.Errorf("with lines:\n%s\nwithout:\n%s", got, want)
+			}
+		})
 	}
 }
 

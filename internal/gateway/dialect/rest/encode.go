@@ -26,13 +26,15 @@ var errHeader = errors.New("rest: a header value holds a control character")
 func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
 	p := s.plans[op]
 	status := p.route.status
+	h := protocol.NewHead(w, r, len(p.route.extensions) == 0 || len(extensions(r)) == 0)
 	if out == nil {
+		h.Close()
 		w.WriteHeader(status)
 		return 0, nil
 	}
-	v, h := reflect.ValueOf(out).Elem(), w.Header()
+	v := reflect.ValueOf(out).Elem()
 	for i := range p.out {
-		n, err := p.out[i].encode(h, v, r)
+		n, err := p.out[i].encode(&h, v, r)
 		if err != nil {
 			closeBody(p, v)
 			return 0, fault.Internal(err)
@@ -40,8 +42,9 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		status = cmp.Or(n, status)
 	}
 	if len(p.route.extensions) > 0 {
-		unshared(h, r)
+		unshared(w.Header(), r)
 	}
+	h.Close()
 	switch {
 	case p.outBody >= 0:
 		return stream(w, r, status, v.Field(p.outBody))
@@ -138,7 +141,7 @@ func httpDate(t time.Time) string {
 
 // encode adds the headers of a group's members to the response to r. It returns the status if
 // one of them has it, or 0.
-func (g *group) encode(h http.Header, v reflect.Value, r *protocol.Request) (status int, err error) {
+func (g *group) encode(h *protocol.Head, v reflect.Value, r *protocol.Request) (status int, err error) {
 	if g.embedded >= 0 {
 		if v = v.Field(g.embedded); v.IsZero() {
 			return 0, nil
@@ -158,7 +161,7 @@ func (g *group) encode(h http.Header, v reflect.Value, r *protocol.Request) (sta
 }
 
 // encode adds the header of a member to the response to r.
-func (m *member) encode(h http.Header, v reflect.Value, r *protocol.Request) error {
+func (m *member) encode(h *protocol.Head, v reflect.Value, r *protocol.Request) error {
 	var s string
 	switch m.kind {
 	case isString:
@@ -172,7 +175,8 @@ func (m *member) encode(h http.Header, v reflect.Value, r *protocol.Request) err
 			if !protocol.Printable(value) || !protocol.Printable(name) {
 				return errHeader
 			}
-			h[strings.ToLower(m.name)+name] = []string{encodedWord(value)} // lower case on the wire, as AWS sends them
+			// lower case on the wire, as AWS sends them; net/http leaves out what is no name of a header
+			h.Header()[strings.ToLower(m.name)+name] = []string{encodedWord(value)}
 		}
 		return nil
 	case isInt:
@@ -208,6 +212,10 @@ func (m *member) encode(h http.Header, v reflect.Value, r *protocol.Request) err
 	if !protocol.Printable(s) {
 		return errHeader
 	}
-	h[m.name] = r.Value(s)
+	if m.body {
+		h.Header()[m.name] = r.Value(s)
+	} else {
+		h.Add(m.name, s)
+	}
 	return nil
 }

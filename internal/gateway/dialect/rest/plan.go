@@ -80,6 +80,7 @@ type member struct {
 	index []int             // path through embedded shapes
 	kind  kind
 	enum  []string
+	body  bool       // a header that net/http looks at
 	empty fault.Code // code for a header that is sent empty; "" accepts it
 }
 
@@ -226,7 +227,7 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 	m := member{at: l, name: name, key: name, index: f.Index, kind: k}
 	if l == inHeader || l == inPrefix {
 		m.key = http.CanonicalHeaderKey(name)
-		m.first = protocol.InitialOf(m.key)
+		m.first, m.body = protocol.InitialOf(m.key), protocol.AboutBody(m.key)
 	}
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, "|")

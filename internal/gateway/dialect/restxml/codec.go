@@ -55,6 +55,7 @@ func (p *plan) decode(r *protocol.Request, v reflect.Value) error {
 // Encode implements dialect.Dialect.
 func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
 	p, h := s.plans[op], w.Header()
+	protocol.CommonHeaders(w, r)
 	if out == nil {
 		w.WriteHeader(p.route.status)
 		return 0, nil
