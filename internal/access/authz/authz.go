@@ -55,8 +55,8 @@ type Need struct {
 // Conditions are condition keys that are computed only if a policy refers to them.
 type Conditions interface {
 	policy.Conditions
-	// Costly returns the prefix of the condition keys that cost a read. Look, which reads
-	// them, is called before a decision only if a policy that may apply mentions one.
+	// Costly returns the prefix of the condition keys that cost a read, as policy.KeyName
+	// returns it. Look, which reads them, is called before a decision only if a policy that may apply mentions one.
 	Costly() string
 	Look(ctx context.Context) error
 	// Laws returns the laws of the need's resource, which were read in the view in which

@@ -8,11 +8,12 @@ import (
 
 const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
-// mention reports whether any policy mentions a condition key with this prefix.
+// mention reports whether any policy mentions a condition key with this prefix, as
+// policy.KeyName returns it.
 func mention(l *policy.Laws, prefix string) bool {
 	for _, docs := range [...][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard} {
 		for _, d := range docs {
-			if d != nil && d.Mentions(prefix) {
+			if d != nil && d.MentionsName(prefix) {
 				return true
 			}
 		}

@@ -16,7 +16,10 @@ func TestActionSetHasWhatMatches(t *testing.T) {
 			all = append(all, a.Name)
 		}
 	}
-	patterns := []string{"*", "s3:*", "S3:Get*", "s3:*Object", "s3:?etObject", "kms:*", "iam:*User*", "s3:GetObject*"}
+	patterns := []string{
+		"*", "s3:*", "S3:Get*", "s3:*Object", "s3:?etObject", "kms:*", "iam:*User*", "s3:GetObject*",
+		"kms:D*", "kms:De*", "KMS:DEC*", "kms:De?rypt", "kms:d??rypt*", "s3:Ge?Object",
+	}
 	for _, name := range all {
 		patterns = append(patterns, name, strings.ToLower(name), strings.ToUpper(name))
 	}
@@ -32,12 +35,19 @@ func TestActionSetHasWhatMatches(t *testing.T) {
 					if p.matches(spelled, nil) && !set.meets(actionOf(Action(spelled))) {
 						t.Errorf("the set of %s lacks %s", text, spelled)
 					}
+					in := situation{action: actionOf(Action(spelled)), most: decisionSteps}
+					if p.matches(spelled, &in) != p.matches(spelled, nil) {
+						t.Errorf("in a decision, %s is another answer for %s", text, spelled)
+					}
 				}
 			}
 		})
 	}
 	if iam := actionsOf([]actionPattern{mustCompileAction(t, "iam:*")}); iam.meets(actionOf("s3:GetObject")) {
 		t.Error("a statement about IAM is not passed over for S3")
+	}
+	if set := actionsOf([]actionPattern{mustCompileAction(t, "kms:Describe*")}); set.meets(actionOf("kms:Decrypt")) {
+		t.Error("a statement about kms:Describe* is not passed over for kms:Decrypt")
 	}
 }
 

@@ -89,10 +89,14 @@ func (d *Document) Timed() bool { return d.timed }
 // condition key that begins with prefix, for example "s3:ExistingObjectTag/" or
 // "aws:SourceIp". Values that cost a lookup are fetched only if it does.
 func (d *Document) Mentions(prefix string) bool {
+	return len(d.mentions) > 0 && d.MentionsName(KeyName(prefix))
+}
+
+// MentionsName is Mentions for a prefix that KeyName returned.
+func (d *Document) MentionsName(prefix string) bool {
 	if len(d.mentions) == 0 {
 		return false
 	}
-	prefix = KeyName(prefix)
 	i, _ := slices.BinarySearch(d.mentions, prefix)
 	return i < len(d.mentions) && strings.HasPrefix(d.mentions[i], prefix)
 }

@@ -313,7 +313,9 @@ func compileAction(text string, loose bool) (actionPattern, error) {
 			`an action is "*" or is written service:name, with wildcards only in the name`)
 	}
 	p, err := compile(lower, true, false)
-	return actionPattern{text: text, p: p}, err
+	a := actionPattern{text: text, p: p}
+	a.may = a.set()
+	return a, err
 }
 
 func (p *parser) resource(n node, path string, s *statement) error {

@@ -126,6 +126,7 @@ type actionPattern struct {
 	text string
 	any  bool
 	p    pattern
+	may  actionSet // has the actions that match; the zero set, if it was not computed
 }
 
 // ActionMatcher compiles an entry of an Action element. Its errors say what is wrong with it.
@@ -135,7 +136,10 @@ func ActionMatcher(entry string) (func(Action) bool, error) {
 }
 
 func (a *actionPattern) matches(action string, in *situation) bool {
-	return a.any || a.text == action || a.p.match(action, in, true) // most actions are spelled as AWS spells them
+	if a.any || a.text == action { // most actions are spelled as AWS spells them
+		return true
+	}
+	return (in == nil || a.may.meets(in.action)) && a.p.match(action, in, true)
 }
 
 // arnPattern matches ARNs section by section. A wildcard matches within its section; in the
