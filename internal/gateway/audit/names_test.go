@@ -50,3 +50,19 @@ func TestSecretFindsWords(t *testing.T) {
 		}
 	})
 }
+
+// TestPlainNotesAreNoSecrets: Secret would let every name pass that is not examined.
+func TestPlainNotesAreNoSecrets(t *testing.T) {
+	for _, name := range []string{
+		"kms:Decrypt", "kms:GenerateDataKey", "x-amz-server-side-encryption", "x-amz-version-id",
+	} {
+		if !plainNote(name) || Secret(name) {
+			t.Errorf("%s: %v, %v", name, plainNote(name), Secret(name))
+		}
+	}
+	for _, name := range []string{"", "kms:Plaintext", "credentials.secretAccessKey", "kms:decrypt"} {
+		if plainNote(name) {
+			t.Errorf("%q is not examined", name)
+		}
+	}
+}
