@@ -48,7 +48,10 @@ func (a *ARN) inS3() bool { return a.Service == "s3" && a.Account == "" && a.Reg
 
 // String returns the written form.
 func (a ARN) String() string {
-	if a == Any() {
+	switch {
+	case a.inS3() && a.Partition == "aws" && a.Key == "":
+		return "arn:aws:s3:::" + a.Resource
+	case a == Any():
 		return "*"
 	}
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Section()

@@ -17,17 +17,20 @@ type Choice struct {
 // kmsKey is a key of KMS and how it is used.
 type kmsKey struct {
 	key     arn.ARN
-	context []byte // the encryption context, encoded by kms.Canonical
-	two     bool   // two layers, each under its own data key
+	context []byte   // the encryption context, encoded by kms.Canonical
+	two     bool     // two layers, each under its own data key
+	room    [96]byte // of context, for most keys
 }
 
 // Customer returns the choice of a key that the client keeps (SSE-C).
 func Customer(key seal.Key) Choice { return Choice{customer: &key} }
 
 // UnderKMS returns the choice of a key of KMS (SSE-KMS) with an encryption context, encoded
-// by kms.Canonical. With two, the bytes are sealed in two layers (DSSE-KMS).
+// by kms.Canonical, which is copied. With two, the bytes are sealed in two layers (DSSE-KMS).
 func UnderKMS(key arn.ARN, context []byte, two bool) Choice {
-	return Choice{kms: &kmsKey{key, context, two}}
+	k := &kmsKey{key: key, two: two}
+	k.context = append(k.room[:0], context...)
+	return Choice{kms: k}
 }
 
 // IsCustomer reports whether the key is one that the client keeps.

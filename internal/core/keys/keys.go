@@ -56,11 +56,13 @@ type Ring struct {
 	root    *seal.Ring
 	kms     KMS                                  // nil: no data key is under a key of KMS
 	service atomic.Pointer[map[uint32]*expander] // by generation; only those that were used
+	// bindings has memory for what data keys under keys of KMS are bound to, of *[]byte. Nothing in it is a secret.
+	bindings sync.Pool
 }
 
 // New returns a Ring for the root key; kms may be nil.
 func New(root *seal.Ring, kms KMS) *Ring {
-	r := &Ring{root: root, kms: kms}
+	r := &Ring{root: root, kms: kms, bindings: sync.Pool{New: func() any { return new([]byte) }}}
 	r.service.Store(&map[uint32]*expander{})
 	return r
 }

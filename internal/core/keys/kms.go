@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// KMS wraps data keys under keys of KMS, for callers whose grant covers that. kms.Store
-// implements it.
+// KMS wraps data keys under keys of KMS, for callers whose grant covers that. It keeps no
+// binding. kms.Store implements it.
 type KMS interface {
 	// Wrap seals a data key under the key's current material, bound to binding. It
 	// needs kms:GenerateDataKey on the key.
@@ -38,8 +38,35 @@ const (
 
 // layerBinding returns what KMS binds the data key of a layer to.
 func layerBinding(layer byte, context, binding []byte) []byte {
-	b := append(make([]byte, 0, 1+len(context)+len(binding)), layer)
-	return append(append(b, context...), binding...)
+	return appendLayer(make([]byte, 0, 1+len(context)+len(binding)), layer, context, binding)
+}
+
+func appendLayer(b []byte, layer byte, context, binding []byte) []byte {
+	return append(append(append(b, layer), context...), binding...)
+}
+
+// wrapLayer wraps the data key of a layer.
+func (r *Ring) wrapLayer(
+	ctx context.Context, g authz.Grant, c *kmsKey, layer byte, plain seal.Key, binding []byte,
+) ([]byte, error) {
+	b := r.bindings.Get().(*[]byte)
+	defer r.bindings.Put(b)
+	*b = appendLayer((*b)[:0], layer, c.context, binding)
+	return r.kms.Wrap(ctx, g, c.key, plain, *b)
+}
+
+// unwrapLayer opens the data key of a layer.
+func (r *Ring) unwrapLayer(
+	ctx context.Context, g authz.Grant, c *kmsKey, layer byte, wrapped, binding []byte,
+) (seal.Key, error) {
+	b := r.bindings.Get().(*[]byte)
+	defer r.bindings.Put(b)
+	*b = appendLayer((*b)[:0], layer, c.context, binding)
+	k, err := r.kms.Unwrap(ctx, g, c.key, wrapped, *b)
+	if fault.Is(err, fault.InvalidCiphertextException) {
+		err = fault.Internal(errors.Join(seal.ErrCorrupt, err)) // the server's own record is damaged
+	}
+	return k, err
 }
 
 func (r *Ring) generateUnderKMS(
@@ -63,14 +90,14 @@ func (r *Ring) wrapUnderKMS(
 	if r.kms == nil {
 		return nil, fault.Internal(errNoKMS)
 	}
-	inner, err := r.kms.Wrap(ctx, g, c.key, plain.Key, layerBinding(innerLayer, c.context, binding))
+	inner, err := r.wrapLayer(ctx, g, c, innerLayer, plain.Key, binding)
 	if err != nil {
 		return nil, err
 	}
 	if !c.two {
-		return append([]byte{schemeKMS}, inner...), nil
+		return append(append(make([]byte, 0, 1+len(inner)), schemeKMS), inner...), nil
 	}
-	outer, err := r.kms.Wrap(ctx, g, c.key, *plain.Outer, layerBinding(outerLayer, c.context, binding))
+	outer, err := r.wrapLayer(ctx, g, c, outerLayer, *plain.Outer, binding)
 	if err != nil {
 		return nil, err
 	}
@@ -104,17 +131,10 @@ func (r *Ring) openUnderKMS(
 	if r.kms == nil || !ok || (outer != nil) != c.two {
 		return plain, fault.Internal(seal.ErrCorrupt)
 	}
-	unwrap := func(layer byte, piece []byte) (seal.Key, error) {
-		k, err := r.kms.Unwrap(ctx, g, c.key, piece, layerBinding(layer, c.context, binding))
-		if fault.Is(err, fault.InvalidCiphertextException) {
-			err = fault.Internal(errors.Join(seal.ErrCorrupt, err)) // the server's own record is damaged
-		}
-		return k, err
-	}
-	if plain.Key, err = unwrap(innerLayer, inner); err != nil || outer == nil {
+	if plain.Key, err = r.unwrapLayer(ctx, g, c, innerLayer, inner, binding); err != nil || outer == nil {
 		return plain, err
 	}
-	second, err := unwrap(outerLayer, outer)
+	second, err := r.unwrapLayer(ctx, g, c, outerLayer, outer, binding)
 	if err != nil {
 		return seal.StreamKey{}, err
 	}

@@ -81,13 +81,12 @@ func (c *Context) All() map[string]string {
 	return all
 }
 
-// Canonical returns the encryption context as the function Canonical does.
-func (c *Context) Canonical() []byte {
+// Canonical appends the encryption context as the function Canonical returns it.
+func (c *Context) Canonical(b []byte) []byte {
 	if len(c.Own) > 0 {
-		return Canonical(c.All())
+		return append(b, Canonical(c.All())...)
 	}
-	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+8+len(c.Name)+len(c.Value)), 1)
-	return appendText(appendText(b, c.Name), c.Value)
+	return appendText(appendText(binary.BigEndian.AppendUint32(b, 1), c.Name), c.Value)
 }
 
 // Key is the key that a Use was resolved to.

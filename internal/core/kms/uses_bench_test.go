@@ -37,7 +37,7 @@ func BenchmarkUse(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	binding := use.Context.Canonical()
+	binding := use.Context.Canonical(nil)
 	wrapped, err := s.Wrap(b.Context(), wider, key, testKey(4), binding)
 	if err != nil {
 		b.Fatal(err)

@@ -62,7 +62,8 @@ func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
 
 // chosen returns the choice of a key with a whole encryption context.
 func chosen(key arn.ARN, context kms.Context, e bucket.Encryption) keys.Choice {
-	return keys.UnderKMS(key, context.Canonical(), e == bucket.DSSE)
+	var room [128]byte
+	return keys.UnderKMS(key, context.Canonical(room[:0]), e == bucket.DSSE)
 }
 
 // mayUseKMS refuses callers that can't use a key of KMS, whatever its policy says: those
