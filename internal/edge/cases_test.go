@@ -162,7 +162,7 @@ func (o *fakeOrigin) RoundTrip(_ context.Context, r *origin.Request) (*http.Resp
 	if r.Body != nil {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return nil, err
+			return nil, origin.ErrBody
 		}
 		fmt.Fprintf(&b, "?\n? %s\n", body)
 	}

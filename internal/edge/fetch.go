@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -202,16 +203,44 @@ func (q *question) ask(ctx context.Context, more http.Header) (*http.Response, e
 	}
 	q.e.counts.OriginAsked.Add(1)
 	resp, err := q.e.options.Origins.RoundTrip(ctx, r)
+	if errors.Is(err, origin.ErrBody) {
+		return nil, err
+	}
 	if err != nil {
 		q.e.counts.OriginFailed.Add(1)
 		return nil, err
 	}
-	if err := q.b.clean(resp, q.e.options.Now()); err != nil {
+	if err = fits(resp, r.Header); err == nil {
+		err = q.b.clean(resp, q.e.options.Now())
+	}
+	if err != nil {
 		resp.Body.Close()
 		q.e.counts.OriginFailed.Add(1)
 		return nil, err
 	}
 	return resp, nil
+}
+
+// fits refuses an answer to a question that was not asked: a part without a range, or a 304 without
+// a condition. A viewer who asked for the whole would take it for that.
+func fits(resp *http.Response, asked http.Header) error {
+	var by []string
+	switch resp.StatusCode {
+	case http.StatusPartialContent:
+		by = []string{"Range"}
+	case http.StatusNotModified:
+		by = []string{"If-None-Match", "If-Modified-Since"}
+	default:
+		return nil
+	}
+	for _, name := range by {
+		if len(asked[name]) > 0 {
+			return nil
+		}
+	}
+	return &origin.Failure{
+		Status: http.StatusBadGateway, Reason: fmt.Sprintf("the origin answers %d unasked", resp.StatusCode),
+	}
 }
 
 // maxAnswerHeader bounds the headers of an origin's answer, in bytes.

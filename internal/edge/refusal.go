@@ -49,6 +49,9 @@ func unsigned(err error) *refusal {
 
 // unreached is the refusal for an origin that gave no answer.
 func unreached(err error) *refusal {
+	if errors.Is(err, origin.ErrBody) {
+		return badRequest("The body of the request can't be read.")
+	}
 	status, detail := http.StatusBadGateway, "OriginConnectError"
 	if f := (*origin.Failure)(nil); errors.As(err, &f) && f.Status == http.StatusGatewayTimeout {
 		status, detail = f.Status, "OriginTimeout"

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"watertight/internal/core/distribution"
@@ -34,7 +35,7 @@ type Request struct {
 	Secure bool  // the viewer sent its request over TLS
 }
 
-// Origins sends requests to origins. Errors are a *Failure or that of the context. The
+// Origins sends requests to origins. Errors are a *Failure, ErrBody or that of the context. The
 // caller closes the response's body. No redirect is followed.
 type Origins interface {
 	RoundTrip(ctx context.Context, r *Request) (*http.Response, error)
@@ -100,9 +101,36 @@ func New(o Options) *Known {
 	return &Known{options: o}
 }
 
+// ErrBody says that the viewer's body could not be read to its end. The origin did not fail.
+var ErrBody = errors.New("origin: the body of the request can't be read")
+
+// body notes that reading failed.
+type body struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.broken.Store(true)
+	}
+	return n, err
+}
+
 // RoundTrip implements Origins.
 func (k *Known) RoundTrip(ctx context.Context, r *Request) (*http.Response, error) {
+	var sent *body
+	if r.Body != nil {
+		own := *r
+		sent = &body{ReadCloser: r.Body}
+		own.Body, r = sent, &own
+	}
 	res, err := k.send(ctx, r)
+	if err != nil && ctx.Err() == nil && sent != nil && sent.broken.Load() {
+		sent.Close()
+		return nil, ErrBody
+	}
 	if f, ok := errors.AsType[*Failure](err); ok {
 		if r.Body != nil {
 			r.Body.Close()

@@ -223,3 +223,44 @@ func TestServers(t *testing.T) {
 		t.Errorf("%d troubles of one origin", n)
 	}
 }
+
+// TestBrokenBody: a viewer who does not send a whole body gets an error of its own, and makes no
+// trouble of the origin.
+func TestBrokenBody(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+	}))
+	defer server.Close()
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := outbound.NewNamed(outbound.NamedOptions{Allow: []string{host + ":" + port}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := site("", distribution.Origin{
+		Id: "o", DomainName: host,
+		CustomOriginConfig: &distribution.CustomOriginConfig{HTTPPort: n, OriginProtocolPolicy: "http-only"},
+	})
+	k := New(Options{Servers: named, Now: time.Now})
+	for _, length := range []int64{10, -1} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			in, out := io.Pipe()
+			go func() {
+				io.WriteString(out, "abc")
+				out.CloseWithError(io.ErrUnexpectedEOF)
+			}()
+			_, err := k.RoundTrip(t.Context(), &Request{
+				Site: s, Origin: &s.Config.Origins.Items[0], Method: http.MethodPost, Path: "/a", Body: in, Length: length,
+			})
+			if !errors.Is(err, ErrBody) || len(k.Troubles()) != 0 {
+				t.Errorf("%v, %v", err, k.Troubles())
+			}
+		})
+	}
+}
