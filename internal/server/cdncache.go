@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -102,21 +103,26 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wrapped && c.Bytes > 0 {
-		if err := cache.Claim(dir); err != nil {
-			return nil, err
-		}
-		key, err := s.cacheKey(ctx, dir, on)
-		if err != nil {
-			s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+
-				"used. The key's policy must allow the service principal cloudfront.amazonaws.com kms:GenerateDataKey "+
-				"and kms:Decrypt", "arn", on, "error", err)
-		} else {
-			o.Key = key
-		}
+	if wrapped {
+		o.Unseal = func() (seal.Key, error) { return s.unsealCache(ctx, dir, on), nil }
 	}
 	return cache.Open(o)
 }
+
+// unsealCache returns the key of the cache in a folder, or another one if that can't be used.
+func (s *Server) unsealCache(ctx context.Context, dir string, on arn.ARN) seal.Key {
+	key, err := s.cacheKey(ctx, dir, on)
+	if err != nil {
+		s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+
+			"used. The key's policy must allow the service principal cloudfront.amazonaws.com kms:GenerateDataKey "+
+			"and kms:Decrypt", "arn", on, "error", err)
+		return seal.NewKey()
+	}
+	return key
+}
+
+// maxWrapped bounds the file of a cache's key, in bytes.
+const maxWrapped = 64 << 10
 
 // wrappedKey is the file of a cache's key.
 type wrappedKey struct {
@@ -131,7 +137,7 @@ const cacheBinding = "watertight cdn cache"
 // CDN's service principal, which only the key's policy can allow.
 func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal.Key, err error) {
 	path := filepath.Join(dir, "key")
-	text, err := os.ReadFile(path)
+	text, err := readWrapped(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
@@ -159,6 +165,20 @@ func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal
 		return key, err
 	}
 	return key, errors.Join(folder.Make(folder.OS(), dir, 0o700), folder.Replace(folder.OS(), path, text, 0o600))
+}
+
+// readWrapped reads the file of a cache's key. What is too long is none, and gets replaced.
+func readWrapped(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxWrapped+1))
+	if len(text) > maxWrapped {
+		return nil, err
+	}
+	return text, err
 }
 
 // asCDN decides whether the CDN's service principal may use a key. It acts for the key's

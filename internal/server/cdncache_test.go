@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/fault"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -130,5 +132,62 @@ func TestCDNCacheKeyRefused(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not have %s: %s", want, &log)
 		}
+	}
+}
+
+// TestSecondProcessKeepsTheKey: a process that finds the cache's folder taken does not touch the
+// key of the one that has it, whatever key it wants itself.
+func TestSecondProcessKeepsTheKey(t *testing.T) {
+	s := newBox(t)
+	dir := filepath.Join(t.TempDir(), "cache")
+	s.log = slog.New(slog.DiscardHandler)
+	key := func() string {
+		name := s.kms(t, "CreateKey", `{}`)["KeyMetadata"].(map[string]any)["Arn"].(string)
+		in, err := json.Marshal(map[string]string{"KeyId": name, "PolicyName": "default", "Policy": string(oacPolicy(
+			`{"Effect":"Allow","Principal":{"AWS":"`+s.First().AccountID+`"},"Action":"kms:*","Resource":"*"}`,
+			`{"Effect":"Allow","Principal":{"Service":"cloudfront.amazonaws.com"},"Action":["kms:Decrypt",`+
+				`"kms:GenerateDataKey"],"Resource":"*"}`))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.kms(t, "PutKeyPolicy", string(in))
+		return name
+	}
+	s.config.CDN.Cache = CDNCache{Dir: dir, Bytes: 1 << 20, Key: "kms:" + key()}
+	first, err := s.openCache(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	before, err := os.ReadFile(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.config.CDN.Cache.Key = "kms:" + key()
+	if second, err := s.openCache(t.Context()); !errors.Is(err, folder.ErrLocked) {
+		second.Close()
+		t.Errorf("the folder was taken twice: %v", err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "key")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the key's file was replaced, or %v", err)
+	}
+}
+
+// TestLongWrappedKey: a file of a key that is too long is not read whole, and is replaced.
+func TestLongWrappedKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for _, c := range []struct {
+		name string
+		size int
+		want int
+	}{{"as long as it may be", maxWrapped, maxWrapped}, {"longer", maxWrapped + 1, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := os.WriteFile(path, make([]byte, c.size), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := readWrapped(path); err != nil || len(b) != c.want {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+		})
 	}
 }

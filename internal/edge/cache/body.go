@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"watertight/internal/storage/seal"
 )
@@ -108,6 +109,48 @@ func (h *hot) piece(_ context.Context, off int64) ([]byte, error) {
 }
 
 func (h *hot) close() {}
+
+// held is the body of an entry in memory. It does not keep the body there when it is cut off.
+type held struct {
+	body atomic.Pointer[hot]
+	end  func()
+}
+
+// held returns the body of an entry in memory. A viewer who reads it slowly is cut off when it was
+// evicted and too much of such bodies is held.
+func (c *Cache) held(e *entry, h *hot) (source, error) {
+	s := &held{}
+	s.body.Store(h)
+	_, err := c.open.read(e.file, e.size, func() (io.Closer, error) { return s, nil })
+	if err != nil {
+		return nil, err
+	}
+	n := e.file // the entry has the body
+	s.end = func() { c.open.close(n, s) }
+	c.mu.RLock()
+	in := c.index.entries[e.key]
+	c.mu.RUnlock()
+	if in == nil || in.file != e.file { // it was evicted before it was counted
+		c.open.removed(e.file)
+	}
+	return s, nil
+}
+
+func (s *held) piece(ctx context.Context, off int64) ([]byte, error) {
+	h := s.body.Load()
+	if h == nil {
+		return nil, errSlow
+	}
+	return h.piece(ctx, off)
+}
+
+// Close cuts off the reader.
+func (s *held) Close() error {
+	s.body.Store(nil)
+	return nil
+}
+
+func (s *held) close() { s.end() }
 
 // through is the body of a response that is not stored.
 type through struct {

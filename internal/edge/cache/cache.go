@@ -23,8 +23,11 @@ import (
 
 // Options of a cache.
 type Options struct {
-	Dir         string // where sealed files lie; "" keeps everything in memory
-	Key         seal.Key
+	Dir string // where sealed files lie; "" keeps everything in memory
+	Key seal.Key
+	// Unseal, if it is set, returns the key instead of Key. It is called when the folder is locked,
+	// so that it may keep a file there.
+	Unseal      func() (seal.Key, error)
 	MaxBytes    int64 // of all files, those that are removed and still read among them; 0 keeps everything in memory
 	MemoryBytes int64 // of what is held in memory; 0 is 64 MiB
 	// Room reserves bytes on the disk, or returns false if there is not enough room. If it is
@@ -106,8 +109,8 @@ const (
 	// rangeFill is the size of the largest object that is fetched whole because a viewer
 	// asks for a range of it, in bytes.
 	rangeFill = 32 << 20
-	// openShare is the part of MaxBytes that is for files being written, and for those that
-	// were evicted while somebody reads them: a quarter.
+	// openShare is the part of MaxBytes, or of MemoryBytes for a cache in memory, that is for what
+	// is being written, and for what was evicted while somebody reads it: a quarter.
 	openShare = 4
 )
 
@@ -121,6 +124,7 @@ type Cache struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	open    *openFiles
 	disk    *disk  // nil: everything is held in memory
 	state   string // path of the file that remembers invalidations
 	lock    folder.File
@@ -154,23 +158,25 @@ func Open(o Options) (*Cache, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	onDisk := o.Dir != "" && o.MaxBytes > 0
-	budget, open := o.MemoryBytes, int64(0)
-	largest := budget / 8
-	if onDisk {
-		open = o.MaxBytes / openShare
-		budget, largest = o.MaxBytes-open, o.MaxBytes/8
+	if o.Unseal == nil {
+		o.Unseal = func() (seal.Key, error) { return o.Key, nil }
 	}
+	onDisk := o.Dir != "" && o.MaxBytes > 0
+	all := o.MemoryBytes
+	if onDisk {
+		all = o.MaxBytes
+	}
+	open := all / openShare
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Cache{
-		now: o.Now, log: o.Logger, max: largest, ctx: ctx, cancel: cancel,
+		now: o.Now, log: o.Logger, max: all / 8, open: newOpenFiles(open), ctx: ctx, cancel: cancel,
 		hot:   limit.NewCache(o.MemoryBytes, func(_ Key, h *hot) int64 { return h.bytes() }),
-		index: newIndex(budget), flights: map[Key]*flight{}, purges: newPurges(),
+		index: newIndex(all - open), flights: map[Key]*flight{}, purges: newPurges(),
 	}
 	if !onDisk {
 		return c, nil
 	}
-	if err := c.openDisk(o.Dir, o.Key, open, o.Room); err != nil {
+	if err := c.openDisk(o.Dir, o.Unseal, o.Room); err != nil {
 		return nil, fmt.Errorf("open the cache in %s: %w", o.Dir, err)
 	}
 	return c, nil

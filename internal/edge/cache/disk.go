@@ -191,7 +191,19 @@ func (d *disk) record(n name, f io.ReaderAt, length int64) (*record, error) {
 	if r.Size < 0 || seal.SealedSize(r.Size)+size+trailer != length {
 		return nil, seal.ErrCorrupt
 	}
+	canonical(r.Header)
 	return &r, nil
+}
+
+// canonical gives headers the spelling by which they are looked up. An earlier release stored
+// ETag as it was sent.
+func canonical(h http.Header) {
+	for name, values := range h {
+		if usual := http.CanonicalHeaderKey(name); usual != name {
+			delete(h, name)
+			h[usual] = append(h[usual], values...)
+		}
+	}
 }
 
 // read reads an entry: its headers, and its body if that is small.
@@ -208,7 +220,7 @@ func (d *disk) read(e *entry) (*hot, error) {
 	if r.Key != e.key || r.Size != e.size {
 		return nil, seal.ErrCorrupt
 	}
-	h := &hot{of: e, header: r.Header, size: e.size}
+	h := newHot(e, r.Header, nil, e.size)
 	if e.size > maxHot {
 		return h, nil
 	}
@@ -232,10 +244,11 @@ func (d *disk) reader(n name, f io.ReaderAt, size int64) *seal.Reader {
 // stream opens the body of an entry that is too large to be held in memory. damaged is called
 // when a chunk can't be read.
 func (d *disk) stream(e *entry, buffers *buffers, damaged func(error)) (source, error) {
-	f, err := d.open.read(e.file, d.path(e.file), e.length)
+	handle, err := d.open.read(e.file, e.length, func() (io.Closer, error) { return os.Open(d.path(e.file)) })
 	if err != nil {
 		return nil, err
 	}
+	f := handle.(*os.File)
 	return &stream{
 		end: func() { d.open.close(e.file, f) }, size: e.size, damaged: damaged,
 		chunks: chunks{from: d.reader(e.file, f, e.size), buffers: buffers},

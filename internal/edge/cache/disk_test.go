@@ -286,3 +286,50 @@ func TestManyReaders(t *testing.T) {
 		})
 	}
 }
+
+// TestOldSpelling: an earlier release stored the names of headers as they were sent. Such an entry
+// is revalidated by its ETag.
+func TestOldSpelling(t *testing.T) {
+	dir, key, o := t.TempDir(), seal.NewKey(), content(100)
+	c := open(t, onDisk(t, dir, key))
+	get(t, c, request("/a"), o)
+	c.mu.Lock()
+	e := c.index.entries[request("/a").Key]
+	c.mu.Unlock()
+	r := e.record(http.Header{"ETag": {`"old"`}, "Content-Type": {"text/plain"}})
+	if _, err := c.disk.rewrite(e.file, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	options := onDisk(t, dir, key)
+	options.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	c = open(t, options)
+	var asked http.Header
+	o.respond = func(h http.Header) (*http.Response, error) {
+		asked = h
+		return reply(304, "", "Etag", `"old"`), nil
+	}
+	if _, body, result := get(t, c, request("/a"), o); result != RefreshHit || len(body) != 100 ||
+		asked.Get("If-None-Match") != `"old"` {
+		t.Errorf("%v, %d bytes, asked %v", result, len(body), asked)
+	}
+}
+
+// TestLongState: a state that is longer than one can be is not read whole, and the cache is empty.
+func TestLongState(t *testing.T) {
+	dir, key, o := t.TempDir(), seal.NewKey(), content(100)
+	c := open(t, onDisk(t, dir, key))
+	get(t, c, request("/a"), o)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "state"), 1<<40); err != nil {
+		t.Skip("this file system has no sparse files of this size")
+	}
+	c = open(t, onDisk(t, dir, key))
+	if n := c.Stats().Entries; n != 0 {
+		t.Errorf("%d entries", n)
+	}
+}

@@ -23,7 +23,7 @@ type fill struct {
 func (c *Cache) newFill(resp *http.Response, life fresh.Life, joined *atomic.Int64) *fill {
 	return &fill{
 		status: resp.StatusCode, header: fresh.Storable(resp.Header), life: life, size: resp.ContentLength,
-		spool: newSpool(c.max, c.disk, &c.buffers, joined),
+		spool: newSpool(c.max, c.disk, c.open, &c.buffers, joined),
 	}
 }
 
@@ -60,9 +60,10 @@ func (c *Cache) fill(f *flight, body io.ReadCloser) {
 func (c *Cache) store(f *flight) bool {
 	s := f.fill.spool
 	e := &entry{key: f.key, site: f.site, seq: f.seq, life: f.fill.life, status: f.fill.status, size: s.size}
-	h := &hot{of: e, header: f.fill.header, chunks: s.chunks, size: s.size}
+	h := newHot(e, f.fill.header, s.chunks, s.size)
 	if c.disk == nil {
-		e.memory, e.cost = h, h.bytes()
+		e.memory, e.cost, e.file = h, h.bytes(), s.name
+		c.open.index(s.name)
 		return c.put(f, e)
 	}
 	if !c.wanted(f, e) {
@@ -76,7 +77,7 @@ func (c *Cache) store(f *flight) bool {
 		return false
 	}
 	e.file, e.length, e.cost = n, length, diskCost(length)
-	c.disk.open.index(n)
+	c.open.index(n)
 	if !c.put(f, e) {
 		c.disk.remove(n)
 		return false
@@ -212,6 +213,9 @@ func (c *Cache) answer(e *entry, now time.Time, result Result, head bool) *Answe
 
 // source returns the body of an entry.
 func (c *Cache) source(e *entry, h *hot) (source, error) {
+	if e.memory != nil && len(h.chunks) > 1 {
+		return c.held(e, h)
+	}
 	if h.chunks != nil || e.size == 0 {
 		return h, nil
 	}
@@ -221,6 +225,6 @@ func (c *Cache) source(e *entry, h *hot) (source, error) {
 func (c *Cache) answerFrom(e *entry, h *hot, src source, now time.Time, result Result) *Answer {
 	return &Answer{
 		Status: e.status, Header: h.header, Size: e.size, Age: ageAt(&e.life, now), Result: result,
-		Body: &reader{ctx: c.ctx, src: src, end: -1}, Memo: &h.memo,
+		Body: &reader{ctx: c.ctx, src: src, end: -1}, Memo: h.memo,
 	}
 }

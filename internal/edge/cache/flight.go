@@ -370,7 +370,7 @@ func (c *Cache) revalidated(f *flight, stored *hot, answer http.Header, asked ti
 	judged["Age"] = answer["Age"]
 	life, ok := fresh.Of(f.stale.status, judged, &f.rules.Rules, asked, received)
 	e := f.stale.renewed(life, f.seq)
-	h := &hot{of: e, header: header, chunks: stored.chunks, size: stored.size}
+	h := newHot(e, header, stored.chunks, stored.size)
 	f.result = RefreshHit
 	if !ok {
 		e.life = fresh.Life{Received: received, Age: fresh.Age(answer)}

@@ -37,7 +37,11 @@ type hot struct {
 	header http.Header
 	chunks [][]byte
 	size   int64
-	memo   atomic.Pointer[Memo]
+	memo   *atomic.Pointer[Memo] // of its own, so that who has it does not keep the body
+}
+
+func newHot(of *entry, header http.Header, chunks [][]byte, size int64) *hot {
+	return &hot{of: of, header: header, chunks: chunks, size: size, memo: new(atomic.Pointer[Memo])}
 }
 
 // maxEntries is how many entries the index holds, whatever their size.

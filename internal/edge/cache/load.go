@@ -3,6 +3,7 @@ package cache
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ type savedSite struct {
 
 // openDisk opens the folder of a cache and reads what is there. Entries that another key
 // sealed are removed, and so are those that a crash left behind.
-func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64) bool) (err error) {
+func (c *Cache) openDisk(dir string, unseal func() (seal.Key, error), room func(int64) bool) (err error) {
 	if err := Claim(dir); err != nil {
 		return err
 	}
@@ -44,8 +45,12 @@ func (c *Cache) openDisk(dir string, key seal.Key, budget int64, room func(int64
 			c.lock.Close()
 		}
 	}()
+	key, err := unseal()
+	if err != nil {
+		return err
+	}
 	c.disk = &disk{
-		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: newOpenFiles(budget),
+		dir: filepath.Join(dir, "objects"), key: key, room: room, now: c.now, open: c.open,
 	}
 	c.state = filepath.Join(dir, "state")
 	if err := folder.Make(folder.OS(), c.disk.dir, 0o700); err != nil {
@@ -94,7 +99,7 @@ func (p *purges) save() *state {
 func (c *Cache) stateKey() seal.Key { return c.disk.key.Expand("cdn cache state", nil) }
 
 func (c *Cache) readState() (*state, error) {
-	b, err := os.ReadFile(c.state)
+	b, err := readAtMost(c.state, maxState)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +115,26 @@ func (c *Cache) readState() (*state, error) {
 		return nil, seal.ErrCorrupt
 	}
 	return &s, nil
+}
+
+// maxState bounds the sealed state, in bytes: maxBytes of paths, of which JSON may escape each byte.
+const maxState = 8 * maxBytes
+
+// readAtMost reads a file. One that is longer is corrupt.
+func readAtMost(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > most {
+		return nil, seal.ErrCorrupt
+	}
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 func (c *Cache) writeState(s *state) error {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"io"
 	"os"
 	"sync"
 )
@@ -9,7 +10,7 @@ import (
 // are being written, and removed files that somebody still reads. A slow viewer can keep a
 // removed file for a long time, so these files have a budget of their own. When it is used up,
 // nothing more is written, and readers of removed files are cut off, beginning with the file
-// that was removed first.
+// that was removed first. A cache in memory counts its bodies in the same way.
 type openFiles struct {
 	budget int64
 
@@ -23,9 +24,9 @@ type openFiles struct {
 type openFile struct {
 	size    int64
 	uses    int
-	counted bool   // its size is in openFiles.bytes
-	removed uint64 // the number of its removal, or 0
-	handles map[*os.File]struct{}
+	counted bool                   // its size is in openFiles.bytes
+	removed uint64                 // the number of its removal, or 0
+	handles map[io.Closer]struct{} // closing one cuts off its readers
 }
 
 func newOpenFiles(budget int64) *openFiles {
@@ -33,10 +34,10 @@ func newOpenFiles(budget int64) *openFiles {
 }
 
 // write begins the use of a file that is not in the index yet.
-func (o *openFiles) write(n name, f *os.File) {
+func (o *openFiles) write(n name, f io.Closer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.files[n] = &openFile{uses: 1, counted: true, handles: map[*os.File]struct{}{f: {}}}
+	o.files[n] = &openFile{uses: 1, counted: true, handles: map[io.Closer]struct{}{f: {}}}
 }
 
 // grow reports whether a file may grow by so many bytes, and counts them.
@@ -51,6 +52,17 @@ func (o *openFiles) grow(n name, bytes int64) bool {
 	return true
 }
 
+// shrink says that a file has so many bytes less.
+func (o *openFiles) shrink(n name, bytes int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.files[n]
+	bytes = min(bytes, f.size)
+	if f.size -= bytes; f.counted {
+		o.bytes -= bytes
+	}
+}
+
 // index moves a file that was written to the index: it no longer counts here.
 func (o *openFiles) index(n name) {
 	o.mu.Lock()
@@ -63,16 +75,16 @@ func (o *openFiles) index(n name) {
 
 // read opens a file of the index. The file is counted before it is opened, and removed counts
 // it after its name is gone. So every removed file that is open is counted.
-func (o *openFiles) read(n name, path string, size int64) (*os.File, error) {
+func (o *openFiles) read(n name, size int64, open func() (io.Closer, error)) (io.Closer, error) {
 	o.mu.Lock()
 	f := o.files[n]
 	if f == nil {
-		f = &openFile{size: size, handles: map[*os.File]struct{}{}}
+		f = &openFile{size: size, handles: map[io.Closer]struct{}{}}
 		o.files[n] = f
 	}
 	f.uses++
 	o.mu.Unlock()
-	file, err := os.Open(path)
+	file, err := open()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil && f.removed > 0 {
@@ -126,7 +138,7 @@ func (o *openFiles) cut(bytes int64) {
 }
 
 // close ends one use of a file.
-func (o *openFiles) close(n name, file *os.File) {
+func (o *openFiles) close(n name, file io.Closer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	file.Close()

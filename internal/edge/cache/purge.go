@@ -268,11 +268,12 @@ func (c *Cache) remove(e *entry) {
 // discard removes the files of entries that are no longer in the index. successor is the
 // entry that took their place, or nil: it may have taken over its predecessor's file.
 func (c *Cache) discard(successor *entry, gone ...*entry) {
-	if c.disk == nil {
-		return
-	}
 	for _, e := range gone {
-		if successor == nil || e.file != successor.file {
+		switch {
+		case successor != nil && e.file == successor.file:
+		case c.disk == nil:
+			c.open.removed(e.file)
+		default:
 			c.disk.remove(e.file)
 		}
 	}

@@ -12,11 +12,13 @@ import (
 )
 
 // spool holds a body while it arrives, so that any number of readers read it, each at its
-// own speed. Large ones go to the disk, sealed. One that grows larger than may be stored, or
-// whose disk is full, becomes a window: the slowest reader holds back the others, until it is
-// cut off.
+// own speed. Large ones go to the disk, sealed. One that grows larger than may be stored, or for which
+// the disk or the memory has no room, becomes a window: the slowest reader holds back the others,
+// until it is cut off.
 type spool struct {
 	disk    *disk // nil: all is held in memory
+	open    *openFiles
+	name    name // by which what is held in memory is counted, if disk is nil
 	buffers *buffers
 	joined  *atomic.Int64 // those who read it or are about to
 
@@ -25,6 +27,8 @@ type spool struct {
 	changed chan struct{} // closed and replaced when anything changed
 	chunks  [][]byte      // of ChunkSize, the last may be shorter
 	sink    *sink         // where the first chunks lie, or nil
+	window  int           // chunks that a window holds
+	counted bool          // it is counted in open, where disk is nil
 	stored  int           // chunks that lie in the sink and are no longer in memory
 	dropped int           // chunks that were read by all, from the first on
 	size    int64         // bytes that arrived
@@ -44,6 +48,7 @@ type tap struct {
 
 const (
 	window  = 16               // chunks that a window holds
+	narrow  = 4                // the same where there is no room
 	tooSlow = 10 * time.Second // how long a reader may hold back the others
 )
 
@@ -55,10 +60,15 @@ var (
 	errLonger = errors.New("cache: origin's response is longer than it said")
 )
 
-func newSpool(limit int64, d *disk, b *buffers, joined *atomic.Int64) *spool {
-	return &spool{
-		limit: limit, disk: d, buffers: b, joined: joined, changed: make(chan struct{}), readers: map[*tap]struct{}{},
+func newSpool(limit int64, d *disk, open *openFiles, b *buffers, joined *atomic.Int64) *spool {
+	s := &spool{
+		limit: limit, disk: d, open: open, buffers: b, joined: joined, changed: make(chan struct{}),
+		readers: map[*tap]struct{}{}, window: window,
 	}
+	if d == nil {
+		s.name = newName()
+	}
+	return s
 }
 
 func (s *spool) change() {
@@ -191,7 +201,8 @@ func (s *spool) grow(room int) error {
 	s.spill()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.size >= s.limit && len(s.chunks)-max(s.dropped, s.stored) >= window {
+	s.count(int64(room))
+	for s.size >= s.limit && len(s.chunks)-max(s.dropped, s.stored) >= s.window {
 		if s.dropRead() || s.waitLocked(tooSlow) {
 			continue
 		}
@@ -201,6 +212,36 @@ func (s *spool) grow(room int) error {
 		s.cutSlowest()
 	}
 	s.chunks = append(s.chunks, make([]byte, 0, room))
+	return nil
+}
+
+// count takes memory for so many bytes more, where nothing goes to the disk. What is small is not
+// counted.
+func (s *spool) count(room int64) {
+	if s.disk != nil || s.size < maxHot || s.window == narrow {
+		return
+	}
+	if !s.counted {
+		s.counted = true
+		s.open.write(s.name, s)
+		room += s.size
+	}
+	if !s.open.grow(s.name, room) {
+		s.limit, s.window = 0, narrow
+	}
+}
+
+// Close cuts off all readers, and drops what is held in memory. It is for openFiles, after the end.
+func (s *spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.readers {
+		t.cut = errSlow
+		delete(s.readers, t)
+		s.left++
+	}
+	s.chunks = nil
+	s.change()
 	return nil
 }
 
@@ -227,7 +268,7 @@ func (s *spool) spill() {
 	defer s.mu.Unlock()
 	s.sink = sink
 	if err != nil {
-		s.limit = 0 // it is a window from now on
+		s.limit, s.window = 0, narrow // it is a window from now on
 		return
 	}
 	s.stored = to
@@ -251,13 +292,17 @@ func (s *spool) finish(r *record) (n name, length int64, err error) {
 func (s *spool) remove() {
 	if s.sink != nil {
 		s.disk.remove(s.sink.name)
+	} else if s.disk == nil {
+		s.open.removed(s.name)
 	}
 }
 
 // close closes the file when it has no writer and no readers.
 func (s *spool) close() {
 	if s.sink != nil {
-		s.disk.open.close(s.sink.name, s.sink.file)
+		s.open.close(s.sink.name, s.sink.file)
+	} else if s.counted {
+		s.open.close(s.name, s)
 	}
 }
 
@@ -273,6 +318,9 @@ func (s *spool) dropRead() bool {
 	n := int(least / seal.ChunkSize)
 	if n <= s.dropped {
 		return false
+	}
+	if s.counted {
+		s.open.shrink(s.name, int64(n-s.dropped)*seal.ChunkSize)
 	}
 	clear(s.chunks[s.dropped:n])
 	s.dropped = n

@@ -256,7 +256,8 @@ func TestBrokenBody(t *testing.T) {
 				out.CloseWithError(io.ErrUnexpectedEOF)
 			}()
 			_, err := k.RoundTrip(t.Context(), &Request{
-				Site: s, Origin: &s.Config.Origins.Items[0], Method: http.MethodPost, Path: "/a", Body: in, Length: length,
+				Site: s, Origin: &s.Config.Origins.Items[0], Method: http.MethodPost, Path: "/a",
+				Body: in, Length: length,
 			})
 			if !errors.Is(err, ErrBody) || len(k.Troubles()) != 0 {
 				t.Errorf("%v, %v", err, k.Troubles())
