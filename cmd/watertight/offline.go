@@ -17,12 +17,18 @@ var errDamaged = errors.New("something is damaged or lost; watertight recover --
 // check inspects a data directory that no server runs on.
 type check struct {
 	sealedData
-	ReadData bool `help:"Read the bytes of all objects as well, and verify them."`
+	Anchor   string `help:"Compare the store with its anchor, as a start does; see serve." env:"WATERTIGHT_ANCHOR" placeholder:"PATH|URL"`
+	ReadData bool   `help:"Read the bytes of all objects as well, and verify them."`
 }
 
 // Run prints one line for each damaged item.
 func (c *check) Run(p process) error {
-	found, err := datadir.Check(p.ctx, c.options(p), c.ReadData)
+	options := c.options(p)
+	options.Anchor = c.Anchor
+	found, err := datadir.Check(p.ctx, options, c.ReadData)
+	if err == nil && found.Anchor != "" {
+		_, err = fmt.Fprintln(p.stdout, found.Anchor)
+	}
 	if err == nil && !c.ReadData {
 		_, err = fmt.Fprintln(p.stdout, "the bytes of objects were not read: --read-data reads them, and so does "+
 			"watertight scrub while the server runs")

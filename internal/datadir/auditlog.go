@@ -46,7 +46,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	parts.Keyring = key
+	parts.Keyring, parts.LogLost = key, true
 	store, err := parts.Open(ctx, embedded.Options{Root: key.Ring, AtLeast: trail.Anchor(), Logger: o.Logger})
 	if err != nil {
 		return AuditLoss{}, err
@@ -57,7 +57,10 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if loss.First <= loss.Last {
 		out.FirstFrame, out.LastFrame = loss.First, loss.Last
 	}
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, parts.Mark(store)
 }
 
 // AuditSummary is the result of reading an audit log.

@@ -25,7 +25,8 @@ type Options struct {
 	RootKey string // source, see rootkey.Open
 	Region  string // of events that are added to the audit log
 	Logger  *slog.Logger
-	Getenv  func(string) string // for a passphrase
+	Getenv  func(string) string // for a passphrase, and credentials of an anchor
+	Anchor  string              // with which Check compares the store, see anchor.Open
 }
 
 // keyring opens the root key. It changes nothing.
@@ -38,6 +39,7 @@ type Inspection struct {
 	Findings []string // one line for each damaged or lost item; empty for a sound store
 	Records  int      // readable records
 	Blobs    int      // blobs that objects and parts refer to
+	Anchor   string   // what the comparison with the anchor found; empty if it is a finding, or there was none
 }
 
 func (i *Inspection) find(format string, args ...any) {
@@ -157,6 +159,7 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 	parts.marks, parts.Keyring = o.marks, o.key
 	if o.trail != nil {
 		parts.Agree = o.trail.Check
+		parts.Anchored = func(ctx context.Context, f embedded.Found) error { return o.compareAnchor(ctx, in, f) }
 	}
 	err = embedded.Check(ctx, embedded.Options{
 		Dir: metaDir(in.Data), Root: o.key.Ring, AtLeast: o.anchor, Logger: in.Logger,
@@ -166,6 +169,34 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 	if err != nil {
 		o.find("a server does not start on it: %v", err)
 	}
+}
+
+// compareAnchor compares the store with its anchor, as a start does.
+func (o *offline) compareAnchor(ctx context.Context, in Options, f embedded.Found) error {
+	at, err := anchoredOf(ctx, f.Store)
+	switch {
+	case err != nil:
+		return err
+	case in.Anchor == "" && at.place != "":
+		o.Anchor = fmt.Sprintf("the store was not compared with its anchor: --anchor %s compares it", at.place)
+		return nil
+	case in.Anchor == "" || in.Anchor == AnchorNone:
+		return nil
+	}
+	a, err := OpenAnchor(AnchorOptions{
+		Place: in.Anchor, Data: in.Data, Getenv: in.Getenv, Keyring: o.key, Trail: o.trail, Logger: in.Logger,
+	})
+	if err == nil {
+		err = a.Check(ctx, f)
+	}
+	if err != nil {
+		return err
+	}
+	o.Anchor = fmt.Sprintf("the store is the one that the anchor %s knows, and not older", in.Anchor)
+	if at.place == "" {
+		o.Anchor = fmt.Sprintf("the store was never anchored at %s", in.Anchor)
+	}
+	return nil
 }
 
 // blobs compares the files of objects with the records.

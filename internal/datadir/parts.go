@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,6 +38,8 @@ type Parts struct {
 	Agree func(context.Context, kv.Store) error
 	// Anchored compares the store that was found with what is known of it elsewhere; nil skips this.
 	Anchored func(context.Context, embedded.Found) error
+	// LogLost means that the audit log's folder may have been lost, with the marker in it: the operator accepts that.
+	LogLost bool
 	// Keyring is the root key. Its file and copies are written after the store was verified.
 	Keyring *rootkey.Keyring
 
@@ -109,8 +112,11 @@ func errNoKeyring(data string) error {
 
 // advice is the end of the error for a refused data directory.
 const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the " +
-	"others; " +
-	"\"watertight check\" reports what is damaged, \"watertight recover\" copies what can be read"
+	"others; " + damageAdvice
+
+// damageAdvice is advice for damage that was found when files had been changed already.
+const damageAdvice = "\"watertight check\" reports what is damaged, \"watertight restore\" brings back a backup, " +
+	"\"watertight recover\" copies what can be read"
 
 // errAdvised is the refusal of a start, with advice on what to do.
 type errAdvised struct{ error }
@@ -123,17 +129,19 @@ func Refused(err error) error {
 	if errors.As(err, new(errAdvised)) || errors.Is(err, audit.ErrLost) || errors.Is(err, audit.ErrDamaged) {
 		return err
 	}
+	if embedded.Changed(err) {
+		return errAdvised{fmt.Errorf("%w. %s", err, damageAdvice)}
+	}
 	return errAdvised{fmt.Errorf("%w. %s", err, advice)}
 }
 
 // Damaged adds advice to the error of a start that found damage when the store was open
 // already. It returns every other error as it is.
-func Damaged(err error) error {
+func Damaged(log *slog.Logger, err error) error {
 	if !embedded.Damaged(err) || errors.As(err, new(errAdvised)) {
 		return err
 	}
-	return errAdvised{fmt.Errorf("%w. A file of the metadata was changed or is damaged: \"watertight check\" says "+
-		"which, \"watertight recover\" copies what can be read", err)}
+	return errAdvised{fmt.Errorf("%w. %s", embedded.Explain(log, err), damageAdvice)}
 }
 
 // Survey finds out which parts exist.
@@ -252,6 +260,9 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	if _, ok := p.marks[blobs]; !ok && !f.New && !f.OldFormat() {
 		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, embedded.MarkerFile)
 	}
+	if err := p.logMarked(f); err != nil {
+		return err
+	}
 	// The marker beside the blobs is written first, so it is never behind.
 	if m, log := p.marks[blobs], p.marks[AuditDir(p.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
 		return fmt.Errorf(
@@ -277,6 +288,21 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 		return p.Anchored(ctx, f)
 	}
 	return nil
+}
+
+// logMarked refuses a store whose audit log has no marker: then nobody knows whether the blobs are as old as the rest.
+// Both markers of a store are written before it has its name.
+func (p *Parts) logMarked(f embedded.Found) error {
+	if _, ok := p.marks[AuditDir(p.data)]; ok || p.LogLost || f.New || f.OldFormat() {
+		return nil
+	}
+	path := filepath.Join(AuditDir(p.data), embedded.MarkerFile)
+	if _, err := p.files.Lstat(AuditDir(p.data)); errors.Is(err, fs.ErrNotExist) {
+		return nil // the audit log is missing as a whole, which Agree refuses
+	}
+	return errAdvised{fmt.Errorf("%s is missing, which tells how old %s must be. Nothing was changed. Put it back "+
+		"from a backup; if nobody changed the folder, copy %s to it", path, payload.Folder(p.data),
+		filepath.Join(payload.Folder(p.data), embedded.MarkerFile))}
 }
 
 // verified checks the store that was found, before anything is changed. Parts without a

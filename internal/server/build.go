@@ -149,12 +149,14 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+			if cerr := s.Close(context.WithoutCancel(ctx)); cerr != nil {
+				s.log.Warn("closing after a start that failed", "err", cerr)
+			}
 		}
 	}()
 	for _, step := range append(steps, s.bootstrap) {
 		if err := step(ctx); err != nil {
-			return nil, datadir.Damaged(err)
+			return nil, datadir.Damaged(s.log, err)
 		}
 	}
 	return s, nil

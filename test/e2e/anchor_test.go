@@ -116,6 +116,22 @@ func (m *moored) accept() (datadir.AnchorAccepted, error) {
 	return datadir.AcceptAnchor(m.t.Context(), m.options(), m.config.Anchor, "a drill")
 }
 
+// checked fails the test unless check says this of the anchor, and has this finding or none.
+func (m *moored) checked(anchor, says, finding string) {
+	m.t.Helper()
+	o := m.options()
+	o.Anchor = anchor
+	found, err := datadir.Check(m.t.Context(), o, false)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	all := strings.Join(found.Findings, "\n")
+	if !strings.Contains(found.Anchor, says) || says == "" && found.Anchor != "" ||
+		!strings.Contains(all, finding) || finding == "" && all != "" {
+		m.t.Errorf("with the anchor %q check says %q and finds %q", anchor, found.Anchor, all)
+	}
+}
+
 // recorded fails the test unless the audit log has events with these names, in order.
 func (m *moored) recorded(names ...string) {
 	m.t.Helper()
@@ -151,8 +167,12 @@ func TestAnchorInAFile(t *testing.T) {
 	if _, err := m.accept(); err == nil || !strings.Contains(err.Error(), "nothing to accept") {
 		t.Errorf("the newest store is accepted: %v", err)
 	}
+	m.checked(m.config.Anchor, "the one that the anchor "+m.config.Anchor+" knows", "")
+	m.checked("", "--anchor "+m.config.Anchor, "")
 	m.back("old")
 	m.refused([]string{"older than its anchor", "old copy was put back", "watertight anchor accept"})
+	m.checked(m.config.Anchor, "", "older than its anchor")
+	m.checked("", "--anchor "+m.config.Anchor, "")
 	done, err := m.accept()
 	if err != nil || done.Commit == 0 || !strings.Contains(done.Cause, "older than its anchor") {
 		t.Fatalf("%+v, %v", done, err)

@@ -248,7 +248,9 @@ func (k *keeper) VerifyTables(
 	if !ok {
 		return nil
 	}
-	return e.VerifyTables(ctx, read, bad)
+	return e.VerifyTables(ctx, read, func(file string, why error) error {
+		return bad(file, explain(k.o, engineFailed{"reading a table of", why}))
+	})
 }
 
 // Stats implements Metered. The counts start again with each engine.

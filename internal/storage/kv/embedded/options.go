@@ -75,7 +75,8 @@ func (o Options) warn(text string, args ...any) {
 // and o.Verified returned nil. Then a store of an older format is migrated. If the disk is
 // full, or a commit fails, the store serves reads, refuses every Update, and opens the
 // engine again as soon as that may work.
-func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
+func OpenPebble(ctx context.Context, o Options) (_ kv.Store, err error) {
+	defer func() { err = explain(o, err) }()
 	at, err := locate(o)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
 	}
 	s, err := keep(ctx, o, at.id)
 	if err != nil {
-		return nil, err
+		return nil, changed{err}
 	}
 	if err := discardRest(o); err != nil {
 		return nil, errors.Join(err, s.Close())

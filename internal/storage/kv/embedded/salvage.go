@@ -162,7 +162,8 @@ func salvager(root *seal.Ring, all map[string]slot, marks []Mark) (*legacy, erro
 }
 
 // Check verifies the store in o.Dir as a start does, and changes nothing.
-func Check(ctx context.Context, o Options) error {
+func Check(ctx context.Context, o Options) (err error) {
+	defer func() { err = explain(o, err) }()
 	at, err := locate(o)
 	if err == nil && !at.exists {
 		err = errNoStore(o)

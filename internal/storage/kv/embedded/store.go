@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"sync"
@@ -97,7 +96,7 @@ func open(
 	s := newStore(o, id)
 	var err error
 	if s.engine, err = start(s); err != nil {
-		return nil, fmt.Errorf("kv: opening the engine: %w", err)
+		return nil, engineFailed{"opening", err}
 	}
 	if err := s.restore(ctx, o); err != nil {
 		return nil, errors.Join(err, s.engine.Close())

@@ -59,7 +59,7 @@ func openReadOnly(ctx context.Context, o Options, id *identity) (*store, error) 
 	s.fail(errReadOnly)
 	e, err := pebblekv.OpenReadOnly(eo, pebblekv.Whole)
 	if err != nil {
-		return nil, fmt.Errorf("kv: looking at the engine: %w", err)
+		return nil, engineFailed{"looking at", err}
 	}
 	s.engine = e
 	snap := e.Snapshot()
@@ -96,7 +96,7 @@ func (s *store) tables(eo pebblekv.Options) (*chain, error) {
 	t := &store{legacy: s.legacy}
 	e, err := pebblekv.OpenReadOnly(eo, pebblekv.TablesOnly)
 	if err != nil {
-		return nil, fmt.Errorf("kv: looking at the engine: %w", err)
+		return nil, engineFailed{"looking at", err}
 	}
 	snap := e.Snapshot()
 	v, done, err := snap.Get(chainKey())

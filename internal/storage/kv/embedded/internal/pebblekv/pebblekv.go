@@ -102,7 +102,7 @@ func (e *Engine) start(dir string, options *pebble.Options) error {
 		case <-time.After(settling):
 		}
 	}
-	if fatal := e.disk.err(); r.err == nil && fatal != nil {
+	if fatal := e.disk.err(); fatal != nil && (r.err == nil || errors.Is(r.err, errFrozen)) {
 		r.err = fatal
 	}
 	e.disk.started.Store(true)

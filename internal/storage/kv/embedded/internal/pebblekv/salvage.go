@@ -55,6 +55,9 @@ func Salvage(ctx context.Context, o Options, found func(Found) error) ([]Damage,
 			continue
 		}
 		data, err := s.read(name)
+		if o.Sealed && errors.Is(err, pebble.ErrCorruption) { // FS has told its caller
+			continue
+		}
 		if err != nil {
 			s.damaged(name, 0, err.Error())
 			continue
@@ -192,7 +195,8 @@ func (s *salvage) batch(name string, at int, batch []byte) error {
 		return s.found(f)
 	})
 	if err != nil && strings.HasPrefix(err.Error(), "pebble") {
-		s.damaged(name, at, err.Error())
+		s.o.Logger.Warn("engine: a batch of the log can't be read", "file", name, "cause", err)
+		s.damaged(name, at, "a batch of the log can't be read")
 		return nil
 	}
 	return err
@@ -223,7 +227,8 @@ func (s *salvage) table(name string, data []byte) error {
 		}
 		return nil
 	}
-	s.damaged(name, len(data), "the index of the table: "+err.Error())
+	s.o.Logger.Warn("engine: the index of a table can't be read", "file", name, "cause", err)
+	s.damaged(name, len(data), "the index of the table can't be read")
 	for at, resync := 0, -1; at < len(data); {
 		limit := largestBlock
 		if resync >= 0 {

@@ -33,6 +33,14 @@ func (d *damaged) Error() string {
 	return fmt.Sprintf("sealedfs: %s at %d: %s", d.File, d.At, d.What)
 }
 
+// DamageIn returns the damage that an error is about.
+func DamageIn(err error) (Damage, bool) {
+	if d := (*damaged)(nil); errors.As(err, &d) {
+		return d.Damage, true
+	}
+	return Damage{}, false
+}
+
 // Is makes errors.Is true for ErrDamaged and pebble.ErrCorruption.
 func (d *damaged) Is(target error) bool {
 	return target == ErrDamaged || target == pebble.ErrCorruption
