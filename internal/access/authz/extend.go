@@ -23,7 +23,7 @@ func (g Grant) Extend(ctx context.Context, asks Asker) (Grant, error) {
 	if w, ok := g.g.seen.(recorder); ok && w.Recording() {
 		ctx, wider.seen = w, g.g.seen // the decision also depends on what is read for the further needs
 	}
-	wider.decision, wider.relied = &wider.made, slices.Clone(g.g.relied)
+	wider.decision, wider.relied = &wider.made, slices.Clip(g.g.relied) // either may append
 	wider.made = decision{basis: g.g.basis, before: g.g.decision, asks: asks}
 	wider.made.held, wider.made.on.laws = wider.held[:0], wider.laws[:0]
 	if !g.g.isFresh() {

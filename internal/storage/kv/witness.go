@@ -57,7 +57,7 @@ type Witness struct {
 	closed bool   // a transaction relies on the witness
 	reads  Reads
 	buf    []byte
-	first  [6][]byte // memory for the usual number of points and their keys
+	first  [9][]byte // memory for the usual number of points and their keys
 	room   [256]byte
 }
 
