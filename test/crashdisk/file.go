@@ -76,7 +76,13 @@ func (f *file) changing(op string, do func() error) error {
 
 // WriteAt implements folder.File.
 func (f *file) WriteAt(p []byte, at int64) (int, error) {
-	err := f.changing("write", func() error { f.node.write(p, at); return nil })
+	err := f.changing("write", func() error {
+		if f.direct && (at|int64(len(p)))%folder.DirectUnit != 0 {
+			return syscall.EINVAL
+		}
+		f.node.write(p, at)
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/folder/foldertest"
 	"watertight/internal/storage/seal"
@@ -52,16 +53,7 @@ func TestLargeFilesGoPastTheCache(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer o.Close()
-			r, err := o.Range(0, o.Size())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			var got bytes.Buffer
-			if _, err := got.ReadFrom(r); err != nil || !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%d of %d bytes come back, %v", got.Len(), len(want), err)
-			}
+			readWhole(t, o, want)
 			if c.fs == nil {
 				return
 			}
@@ -73,5 +65,79 @@ func TestLargeFilesGoPastTheCache(t *testing.T) {
 				t.Errorf("%d bytes went past the cache, %d through it", past, through)
 			}
 		})
+	}
+}
+
+// TestSegmentsGoPastTheCache: all of a blob in a segment, if the file system can do that, from the
+// first unit to the last.
+func TestSegmentsGoPastTheCache(t *testing.T) {
+	two := keys.UnderKMS(arn.ARN{}, nil, true)
+	for name, c := range map[string]struct {
+		fs     *foldertest.DirectFS
+		size   int
+		choice keys.Choice
+		past   bool
+	}{
+		"smallest":      {fs: &foldertest.DirectFS{}, size: InlineMax + 1, past: true},
+		"one chunk":     {fs: &foldertest.DirectFS{}, size: seal.ChunkSize, past: true},
+		"some chunks":   {fs: &foldertest.DirectFS{}, size: 128 << 10, past: true},
+		"whole units":   {fs: &foldertest.DirectFS{}, size: 32*4096 - 64 - 2*seal.Overhead, past: true},
+		"many pieces":   {fs: &foldertest.DirectFS{}, size: 1<<20 - 12345, past: true},
+		"largest":       {fs: &foldertest.DirectFS{}, size: SegmentMax, past: true},
+		"two layers":    {fs: &foldertest.DirectFS{}, size: SegmentMax, choice: two, past: true},
+		"no mode":       {fs: &foldertest.DirectFS{NoMode: true}, size: 300_000},
+		"only through":  {fs: &foldertest.DirectFS{NoWrites: true}, size: 300_000},
+		"the machine's": {size: 300_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.keys[two] = seal.NewKey()
+			if w.files = folder.OS(); c.fs != nil {
+				c.fs.FS, w.files = w.files, c.fs
+			}
+			w.Store.Close()
+			w.open(t)
+			for range 3 { // one behind the other
+				var before int64
+				if c.fs != nil {
+					before = c.fs.Past.Load()
+				}
+				content := random(c.size)
+				at, _, err := w.Write(t.Context(), authz.Grant{}, Source{
+					Body: bytes.NewReader(content), Size: int64(c.size), Choice: c.choice, Binding: []byte("b"),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Settle(at)
+				o, err := w.get(at, c.choice, nil, "b")
+				if err != nil {
+					t.Fatal(err)
+				}
+				units := segment.Units(o.blob.Size()) * segment.Unit
+				readWhole(t, o, content)
+				if c.fs == nil {
+					continue
+				}
+				if past := c.fs.Past.Load() - before; c.past && past != units || !c.past && past != 0 {
+					t.Errorf("%d bytes of %d went past the cache", past, units)
+				}
+			}
+		})
+	}
+}
+
+// readWhole compares an object with what was written.
+func readWhole(t *testing.T, o *Object, want []byte) {
+	t.Helper()
+	defer o.Close()
+	r, err := o.Range(0, o.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var got bytes.Buffer
+	if _, err := got.ReadFrom(r); err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%d of %d bytes come back, %v", got.Len(), len(want), err)
 	}
 }

@@ -119,7 +119,10 @@ type Store struct {
 	chunks sync.Pool    // *[]byte, a sealed chunk
 	pipes  sync.Pool    // *large
 	larges atomic.Int64 // those in use
+	wides  sync.Pool    // *[]byte, several sealed chunks
 	lanes  *lanes.Group
+
+	wideUsed atomic.Int64 // buffers of wides
 
 	records  kv.Store
 	segments *segment.Engine // nil without records
@@ -143,6 +146,7 @@ func Open(o Options) (*Store, error) {
 	s.tidying.rate = tidyRate
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
 	s.chunks.New = func() any { b := make([]byte, chunkSize); return &b }
+	s.wides.New = func() any { b := make([]byte, wideSize); return &b }
 	s.pipes.New = func() any { return newLarge() }
 	if o.Dir == "" {
 		s.engine = mem.Open()

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"context"
+	"math"
 	"runtime"
 
 	"watertight/internal/core/payload/internal/blob"
@@ -10,25 +11,27 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// chunkSize is the size of a buffer for a chunk, sealed or not, behind bytes that were not written yet.
-const chunkSize = seal.MaxSealedChunk + folder.DirectUnit
+// chunkSize is the size of a buffer for a chunk, sealed or not, behind bytes that were not
+// written yet and before the end of a unit.
+const chunkSize = seal.MaxSealedChunk + 2*folder.DirectUnit
 
 // Sizes of the pieces of a large body. One goroutine reads and seals them, another hashes them.
 const (
 	pieceSize  = 4 * seal.ChunkSize
 	pieceCount = 4
-	sealedSize = 4*seal.MaxSealedChunk + folder.DirectUnit
-	largeSize  = pieceCount*pieceSize + sealedSize
+	largeSize  = pieceCount * pieceSize
 )
+
+// wideSize is the same for the sealed bytes of a large piece, or of several small ones.
+const wideSize = 4*seal.MaxSealedChunk + 2*folder.DirectUnit
 
 // large has the buffers of a large write.
 type large struct {
 	pieces [pieceCount][]byte
-	sealed []byte
 }
 
 func newLarge() *large {
-	l := &large{sealed: make([]byte, 0, sealedSize)}
+	l := new(large)
 	for i := range l.pieces {
 		l.pieces[i] = make([]byte, pieceSize)
 	}
@@ -45,11 +48,14 @@ type pipe struct {
 	taken  int64
 	chunks [pieceCount + 1]*[]byte // those in use; the last one is for sealed bytes
 	large  *large
-	kept   int // sealed bytes that are not written yet
+	wide   *[]byte // for sealed bytes; nil if a chunk is used
+	front  []byte  // is written before the sealed bytes
+	kept   int     // sealed bytes that are not written yet
 }
 
-func (s *Store) newPipe(ctx context.Context) *pipe {
-	return &pipe{store: s, ctx: ctx, held: limit.From(ctx)}
+func (s *Store) newPipe(ctx context.Context, w blob.Writer) *pipe {
+	front := w.Front()
+	return &pipe{store: s, ctx: ctx, held: limit.From(ctx), front: front, kept: len(front)}
 }
 
 // piece returns the buffer for the piece with number n, which nothing else uses. Error: SlowDown.
@@ -67,6 +73,9 @@ func (p *pipe) piece(n int) ([]byte, error) {
 
 // grow takes the buffers of a large write if there is memory for them, and few other writes have some.
 func (p *pipe) grow() {
+	if p.wide == nil && !p.widen(math.MaxInt64) {
+		return
+	}
 	if p.store.larges.Add(1) > maxLarges() || !p.held.Try(largeSize) {
 		p.store.larges.Add(-1)
 		return
@@ -106,36 +115,82 @@ func (p *pipe) close() {
 		p.store.pipes.Put(p.large)
 		p.store.larges.Add(-1)
 	}
+	if p.wide != nil {
+		p.store.wides.Put(p.wide)
+		p.store.wideUsed.Add(-1)
+	}
 	p.held.Give(p.taken)
 }
 
-// flush seals a piece and writes whole units of what is sealed, and at the end all of it: only
-// whole units can go past the system's cache.
+// flush seals a piece. It writes what is sealed if there is no room for another piece like it,
+// and at the end.
 func (p *pipe) flush(w blob.Writer, sealer *seal.Sealer, piece []byte, last bool) error {
-	sealed, err := p.sealed()
+	buf, err := p.sealed()
 	if err != nil {
 		return err
 	}
-	sealed = sealer.Append(sealed[:p.kept], piece, last)
-	n := len(sealed)
+	if !p.fits(buf, piece) {
+		if err := p.write(w, buf, false); err != nil {
+			return err
+		}
+	}
+	p.kept = len(sealer.Append(buf[:p.kept], piece, last))
+	if last || !p.fits(buf, piece) {
+		return p.write(w, buf, last)
+	}
+	return nil
+}
+
+// fits reports whether a buffer has room for a sealed piece, and for the end of a unit.
+func (p *pipe) fits(buf, piece []byte) bool {
+	return int64(p.kept)+seal.LayeredSize(int64(len(piece)), true)+folder.DirectUnit <= int64(cap(buf))
+}
+
+// write writes whole units of the sealed bytes, and at the end all of them: only whole units can
+// go past the system's cache.
+func (p *pipe) write(w blob.Writer, buf []byte, last bool) error {
+	n := p.kept
 	if !last {
 		n -= n % folder.DirectUnit
 	}
-	if _, err := w.Write(sealed[:n]); err != nil {
+	if _, err := w.Write(buf[:n]); err != nil {
 		return refused(err)
 	}
-	p.kept = copy(sealed, sealed[n:])
+	p.kept = copy(buf, buf[n:p.kept])
 	return nil
 }
 
 // sealed returns the buffer for sealed bytes, which begins with those that are kept.
 func (p *pipe) sealed() ([]byte, error) {
-	if p.large == nil {
-		return p.chunk(pieceCount)
+	if p.wide != nil || p.widen(maxWides()) {
+		return *p.wide, nil
 	}
+	first := p.chunks[pieceCount] == nil
+	buf, err := p.chunk(pieceCount)
+	if first {
+		copy(buf, p.front)
+	}
+	return buf, err
+}
+
+// maxWides is how many writes have wide buffers at once, beside those that can't do without.
+func maxWides() int64 { return 4 * maxLarges() }
+
+// widen takes a wide buffer if there is memory for it, and few other writes have one.
+func (p *pipe) widen(few int64) bool {
+	const others = pieceCount * chunkSize // a write can do without a wide buffer, not without these
+	if p.store.wideUsed.Add(1) > few || !p.held.Try(wideSize+others) {
+		p.store.wideUsed.Add(-1)
+		return false
+	}
+	p.held.Give(others)
+	p.taken += wideSize
+	p.wide = p.store.wides.Get().(*[]byte)
 	if small := p.chunks[pieceCount]; small != nil {
-		copy(p.large.sealed[:p.kept], *small)
+		copy(*p.wide, (*small)[:p.kept])
 		p.drop(pieceCount)
+	} else {
+		copy(*p.wide, p.front)
 	}
-	return p.large.sealed, nil
+	return true
 }

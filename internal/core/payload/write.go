@@ -132,7 +132,7 @@ func (s *Store) writeBlob(
 func (s *Store) fill(
 	ctx context.Context, w blob.Writer, src Source, head []byte, key seal.StreamKey,
 ) (d Digests, err error) {
-	p := s.newPipe(ctx)
+	p := s.newPipe(ctx, w)
 	defer p.close()
 	side := s.newHasher(src)
 	defer side.stop()

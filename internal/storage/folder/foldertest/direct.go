@@ -12,7 +12,7 @@ import (
 )
 
 // DirectFS is a file system whose files can be written past the cache, and that fails writes
-// as strictly as a disk with sectors of folder.DirectUnit bytes. Its files are written in order.
+// as strictly as a disk with sectors of folder.DirectUnit bytes.
 type DirectFS struct {
 	folder.FS
 	NoMode   bool         // like a file system that can't
@@ -47,16 +47,26 @@ func (f *directFile) SetDirect(on bool) error {
 }
 
 func (f *directFile) Write(p []byte) (int, error) {
+	n, err := f.put(p, f.at, f.File.Write)
+	f.at += int64(n)
+	return n, err
+}
+
+// WriteAt implements io.WriterAt.
+func (f *directFile) WriteAt(p []byte, at int64) (int, error) {
+	return f.put(p, at, func(p []byte) (int, error) { return f.File.WriteAt(p, at) })
+}
+
+func (f *directFile) put(p []byte, at int64, write func([]byte) (int, error)) (int, error) {
 	count := &f.fs.Through
 	if f.past {
 		count = &f.fs.Past
-		at := int64(reflect.ValueOf(p).Pointer())
-		if f.fs.NoWrites || (at|int64(len(p))|f.at)%folder.DirectUnit != 0 {
+		memory := int64(reflect.ValueOf(p).Pointer())
+		if f.fs.NoWrites || (memory|int64(len(p))|at)%folder.DirectUnit != 0 {
 			return 0, &os.PathError{Op: "write", Path: f.Name(), Err: unix.EINVAL}
 		}
 	}
-	n, err := f.File.Write(p)
-	f.at += int64(n)
+	n, err := write(p)
 	count.Add(int64(n))
 	return n, err
 }

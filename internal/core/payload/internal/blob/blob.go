@@ -58,6 +58,10 @@ type Aside struct {
 // Writer writes a blob sequentially.
 type Writer interface {
 	io.Writer
+	// Front returns bytes that must be written before those of the blob, so that writes of
+	// whole units of the disk are at whole units of a file. After it, the memory of a write
+	// must have room up to the end of its last unit. Without a call there are none.
+	Front() []byte
 	// Commit makes the blob and its name durable. After an error, the blob is removed.
 	Commit() error
 	// Abort removes the blob.

@@ -31,6 +31,9 @@ type writer struct {
 	bypasses bool          // the next write goes past the cache
 }
 
+// Front implements blob.Writer: a file has nothing before the blob.
+func (w *writer) Front() []byte { return nil }
+
 func (w *writer) Write(p []byte) (int, error) {
 	if end := w.n + int64(len(p)); end > w.reserved {
 		if err := w.reserve(end); err != nil {

@@ -51,6 +51,9 @@ type writer struct {
 	name   string
 }
 
+// Front implements blob.Writer: a file has nothing before the blob.
+func (w *writer) Front() []byte { return nil }
+
 func (w *writer) Commit() error {
 	w.engine.mu.Lock()
 	defer w.engine.mu.Unlock()

@@ -60,6 +60,8 @@ const maxIdle = 128
 type segment struct {
 	number  uint32
 	file    folder.File // nil if it is closed
+	past    folder.File // the same file, for writes past the system's cache; nil if there are none
+	through bool        // the file system can't write past its cache
 	refs    int         // uses of the file
 	idle    *list.Element
 	growing bool   // takes new extents
@@ -164,8 +166,7 @@ func (e *Engine) Close() error {
 		if s.growing && s.pending == 0 {
 			errs = append(errs, s.file.Truncate(int64(s.end)*Unit))
 		}
-		errs = append(errs, s.file.Close())
-		s.file = nil
+		errs = append(errs, e.shut(s))
 	}
 	return errors.Join(errs...)
 }
@@ -237,6 +238,9 @@ func (e *Engine) release(s *segment) error {
 	}
 	s.idle = e.idle.PushBack(s)
 	var err error
+	if !s.growing {
+		err = s.shutPast()
+	}
 	for e.idle.Len() > maxIdle {
 		old := e.idle.Remove(e.idle.Front()).(*segment)
 		old.idle = nil
@@ -252,7 +256,7 @@ func (e *Engine) release(s *segment) error {
 func (e *Engine) shut(s *segment) error {
 	f := s.file
 	s.file = nil
-	return f.Close()
+	return errors.Join(s.shutPast(), f.Close())
 }
 
 // Open opens the blob at a place. The error is blob.ErrNotExist if it is not there. If

@@ -19,6 +19,8 @@ type Writer struct {
 	place   Place
 	name    string
 	size, n int64
+	past    folder.File // writes past the system's cache; nil if these don't
+	headed  bool        // the header is written, or the first bytes
 }
 
 // Create starts a blob of so many bytes under a new name. Until Settle or Free, its segment
@@ -53,8 +55,7 @@ func (e *Engine) create(name string, size int64) (*Writer, error) {
 		if name == "" {
 			w.name = makeName(w.place, size)
 		}
-		err = w.begin()
-		if err != nil {
+		if err = w.begin(); err != nil {
 			w.Abort()
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func (e *Engine) take(n uint32) (*Writer, error) {
 		return nil, err
 	}
 	s.pending++
-	return &Writer{engine: e, segment: s, place: Place{s.number, at}}, nil
+	return &Writer{engine: e, segment: s, place: Place{s.number, at}, past: e.usePast(s)}, nil
 }
 
 func (s *segment) take(n uint32) (at uint32, ok bool) {
@@ -178,14 +179,20 @@ func (e *Engine) prepare() error {
 	return folder.Make(e.o.FS, e.o.Dir, 0o700)
 }
 
-// begin reserves room for the extent and writes its header.
+// begin reserves room for the extent.
 func (w *Writer) begin() error {
 	if err := w.engine.ensure(w.segment, w.place.Unit+units(w.size), w.size); err != nil {
 		return err
 	}
-	if err := w.engine.mark(w.segment, w.place.Unit, false); err != nil {
-		return err
+	return w.engine.mark(w.segment, w.place.Unit, false)
+}
+
+// head writes the extent's header, unless the first bytes are written with it.
+func (w *Writer) head() error {
+	if w.headed {
+		return nil
 	}
+	w.headed, w.past = true, nil // blobs begin behind the beginning of a unit
 	_, err := w.segment.file.WriteAt(extentHeader(w.name, w.size), w.place.Offset()-headerSize)
 	return err
 }
@@ -231,28 +238,23 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if int64(len(p)) > w.size-w.n {
 		return 0, errLength
 	}
-	n, err := w.segment.file.WriteAt(p, w.place.Offset()+w.n)
-	w.n += int64(n)
-	return n, err
-}
-
-// Copy copies a whole blob.
-func (w *Writer) Copy(from blob.Reader) error {
-	if from.Size() != w.size {
-		return errLength
+	if err := w.head(); err != nil {
+		return 0, err
 	}
-	if err := copyAt(w.segment.file, w.place.Offset(), from); err != nil {
-		return err
+	if err := w.put(p); err != nil {
+		return 0, err
 	}
-	w.n = w.size
-	return nil
+	w.n += int64(len(p))
+	return len(p), nil
 }
 
 // Commit makes the blob durable. After an error, its extent is free again.
 func (w *Writer) Commit() error {
 	err := errLength
 	if w.n == w.size {
-		err = w.engine.sync(w.segment)
+		if err = w.head(); err == nil {
+			err = w.engine.sync(w.segment)
+		}
 	}
 	if err != nil {
 		w.Abort()
@@ -265,10 +267,13 @@ func (w *Writer) Commit() error {
 func (w *Writer) Abort() {
 	// Without the mark, the extent counts as left by a crash.
 	_ = w.engine.mark(w.segment, w.place.Unit, true)
+	err := w.unhead()
 	e := w.engine
 	e.mu.Lock()
 	w.segment.pending--
-	w.segment.give(run{w.place.Unit, units(w.size)})
+	if err == nil {
+		w.segment.give(run{w.place.Unit, units(w.size)})
+	}
 	e.mu.Unlock()
 	_ = e.release(w.segment) // an error of closing a file that is not needed
 }
