@@ -86,7 +86,7 @@ func (s *Store) tidy(ctx context.Context, now time.Time, p *prover) (t Tidied, e
 		}
 		s.tidying.surveyed, s.tidying.skip = true, map[uint32]struct{}{}
 	}
-	errs := []error{s.sweepAside(ctx, now, &t), s.segments.Punch(s.freed())}
+	errs := []error{s.segments.SyncMarks(), s.sweepAside(ctx, now, &t), s.segments.Punch(s.freed())}
 	for _, n := range s.segments.Worst() {
 		if _, ok := s.tidying.skip[n]; ok {
 			continue

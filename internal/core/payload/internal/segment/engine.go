@@ -50,6 +50,7 @@ type Engine struct {
 	freed    []extent           // whose room can be given back
 	punching map[Place]struct{} // extents whose room is being given back
 	solid    bool               // the file system can't give back room in the middle of files
+	marks    int                // of all segments, see there
 	closed   bool
 }
 
@@ -75,6 +76,7 @@ type segment struct {
 	moving  bool   // some of its extents may have been moved
 	removed bool
 	failed  bool // a sync failed
+	marks   int  // bits that were set since the last sync
 
 	bits sync.Mutex // changes of the bits of freed extents
 

@@ -139,15 +139,6 @@ func (e *Engine) Extents(number uint32) iter.Seq2[Extent, error] {
 	}
 }
 
-// Sync makes the marks of freed extents durable.
-func (e *Engine) Sync(number uint32) error {
-	s, err := e.acquire(number)
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.file.SyncData(), e.release(s))
-}
-
 // Verify returns an error if a segment's file does not begin with the segment's own header,
 // such as when files were exchanged.
 func (e *Engine) Verify(number uint32) error {
@@ -223,6 +214,7 @@ func (e *Engine) leave(number uint32, how func(path string) error) error {
 	}
 	delete(e.segments, number)
 	s.removed = true
+	e.unmark(s, s.marks)
 	if s.idle != nil {
 		e.idle.Remove(s.idle)
 		s.idle = nil

@@ -305,12 +305,15 @@ func (e *Engine) sync(s *segment) error {
 	s.next = nil // later commits may have written after this sync began
 	s.group.Unlock()
 	e.syncs.Add(1)
+	marks := e.unsyncedMarks(s)
 	g.err = s.file.SyncData()
+	e.mu.Lock()
+	e.unmark(s, min(marks, s.marks)) // there are none if it was removed meanwhile
+
 	if g.err != nil { // it is not known what a failed sync wrote, so nothing more is written here
-		e.mu.Lock()
 		s.failed = true
-		e.mu.Unlock()
 	}
+	e.mu.Unlock()
 	s.syncing.Unlock()
 	close(g.done)
 	return g.err
@@ -333,6 +336,9 @@ func (e *Engine) mark(s *segment, unit uint32, freed bool) error {
 		return nil
 	}
 	_, err := s.file.WriteAt(b[:], at)
+	if err == nil && freed {
+		e.noteMark(s)
+	}
 	return err
 }
 
@@ -386,7 +392,11 @@ func (e *Engine) free(p Place) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.mark(s, p.Unit, true), e.release(s))
+	err = errors.Join(e.mark(s, p.Unit, true), e.release(s))
+	if e.manyMarks() {
+		err = errors.Join(err, e.SyncMarks())
+	}
+	return err
 }
 
 // CommitAll is Commit for many writers, with one sync for each segment. After an error, the
