@@ -49,12 +49,17 @@ type cutter struct {
 	at      int64 // latest, in seconds
 }
 
-// cut divides a record, and reports whether that is possible. The record need not be
-// well-formed.
-func (c *cutter) cut(json []byte, seconds int64) bool {
+// begin makes the cutter ready for a record.
+func (c *cutter) begin(json []byte, seconds int64) {
 	c.shape, c.fields, c.json, c.seconds = c.shape[:0], c.fields[:0], json, seconds
 	c.marks, c.from, c.depth = 0, 0, 0
 	c.top, c.name, c.id, c.key, c.host = nil, nil, nil, nil, nil
+}
+
+// cut divides a record, and reports whether that is possible. The record need not be
+// well-formed.
+func (c *cutter) cut(json []byte, seconds int64) bool {
+	c.begin(json, seconds)
 	if hasMarks(json) {
 		return false
 	}
@@ -148,20 +153,26 @@ func (c *cutter) parameter(start, end int) {
 }
 
 func (c *cutter) instant(start, end int) {
-	text := c.json[start:end]
+	if c.takeInstant(c.json[start:end]) {
+		c.replace(start, end, markInstant)
+	}
+}
+
+// takeInstant adds a time in its only form to the fields.
+func (c *cutter) takeInstant(text []byte) bool {
 	if len(text) != instantSize {
-		return
+		return false
 	}
 	if string(text) != string(c.latest[:]) {
 		t, err := time.Parse(time.RFC3339, string(text))
 		var again [instantSize]byte
 		if err != nil || string(appendInstant(again[:0], t.Unix())) != string(text) {
-			return
+			return false
 		}
 		c.latest, c.at = again, t.Unix()
 	}
-	c.replace(start, end, markInstant)
 	c.fields = binary.AppendVarint(c.fields, c.at-c.seconds)
+	return true
 }
 
 func appendInstant(dst []byte, seconds int64) []byte {
@@ -169,9 +180,15 @@ func appendInstant(dst []byte, seconds int64) []byte {
 }
 
 func (c *cutter) uuid(start, end int) {
-	text := c.json[start:end]
+	if c.takeUUID(c.json[start:end]) {
+		c.replace(start, end, markUUID)
+	}
+}
+
+// takeUUID adds a UUID in its only form to the fields.
+func (c *cutter) takeUUID(text []byte) bool {
 	if len(text) != uuidSize {
-		return
+		return false
 	}
 	var id [16]byte
 	var digits [32]byte
@@ -179,10 +196,10 @@ func (c *cutter) uuid(start, end int) {
 		text[19:23]...), text[24:]...)
 	var again [uuidSize]byte
 	if _, err := hex.Decode(id[:], plain); err != nil || !bytes.Equal(appendUUID(again[:0], id[:]), text) {
-		return
+		return false
 	}
-	c.replace(start, end, markUUID)
 	c.fields = append(c.fields, id[:]...)
+	return true
 }
 
 func appendUUID(dst, id []byte) []byte {
@@ -195,19 +212,25 @@ func appendUUID(dst, id []byte) []byte {
 
 // second cuts out the request's second id, if it is the first one twice.
 func (c *cutter) second(start, end int) {
-	text := c.json[start:end]
+	if c.takeHost(c.json[start:end]) {
+		c.replace(start, end, markHost)
+	}
+}
+
+// takeHost notes the id of which a text is base64, twice.
+func (c *cutter) takeHost(text []byte) bool {
 	if len(text) > hostText {
-		return
+		return false
 	}
 	n, err := base64.StdEncoding.Decode(c.decoded[:], text)
 	id := c.decoded[:n]
 	var again [hostText]byte
 	if err != nil || n == 0 || n%2 != 0 || !bytes.Equal(id[:n/2], id[n/2:]) ||
 		!bytes.Equal(base64.StdEncoding.AppendEncode(again[:0], id), text) {
-		return
+		return false
 	}
 	c.host = id[:n/2]
-	c.replace(start, end, markHost)
+	return true
 }
 
 // number cuts out a count of bytes that begins at i, and returns where it ends.
@@ -216,6 +239,15 @@ func (c *cutter) number(i int) int {
 		string(c.name) != "bytesTransferredIn" && string(c.name) != "bytesTransferredOut" {
 		return i
 	}
+	end := c.decimal(i)
+	if end > i {
+		c.replace(i, end, markNumber)
+	}
+	return end
+}
+
+// decimal adds a number in its only form that begins at i to the fields, and returns where it ends.
+func (c *cutter) decimal(i int) int {
 	end, n := i, uint64(0)
 	for end < len(c.json) && '0' <= c.json[end] && c.json[end] <= '9' && end-i < 18 {
 		n = 10*n + uint64(c.json[end]-'0')
@@ -224,7 +256,6 @@ func (c *cutter) number(i int) int {
 	if end == i || end-i > 1 && c.json[i] == '0' {
 		return i
 	}
-	c.replace(i, end, markNumber)
 	c.fields = binary.AppendUvarint(c.fields, n)
 	return end
 }

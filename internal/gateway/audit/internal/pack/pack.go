@@ -26,6 +26,7 @@ type Packer struct {
 	cutter cutter
 	shapes map[string]uint64
 	small  []byte
+	usual  []*usual // the last one first
 }
 
 // NewPacker returns a packer.
@@ -45,6 +46,9 @@ func NewPacker() (*Packer, error) {
 func (p *Packer) Append(dst, events []byte, written time.Time) []byte {
 	start := len(dst)
 	clear(p.shapes)
+	for _, u := range p.usual {
+		u.number = 0
+	}
 	dst = binary.AppendUvarint(append(dst, cuts), uint64(len(events)))
 	previous := uint64(0)
 	most := start + 1 + len(events)
@@ -64,11 +68,23 @@ func (p *Packer) Append(dst, events []byte, written time.Time) []byte {
 
 func (p *Packer) event(dst, record []byte, seconds int64) []byte {
 	c := &p.cutter
+	if u := p.find(record, seconds); u != nil {
+		if u.number == 0 {
+			u.number = p.shapes[u.shape]
+		}
+		if u.number > 0 {
+			return p.text(binary.AppendUvarint(dst, u.number+1), c.fields)
+		}
+		u.number = uint64(len(p.shapes) + 1)
+		p.shapes[u.shape] = u.number
+		return p.text(p.text(append(dst, 1), []byte(u.shape)), c.fields)
+	}
 	if !c.cut(record, seconds) {
 		// A record that cannot be cut, such as one with control characters, is a text of its own.
 		return p.text(append(dst, 0), record)
 	}
 	if n, ok := p.shapes[string(c.shape)]; ok {
+		p.learn(string(c.shape), n)
 		return p.text(binary.AppendUvarint(dst, n+1), c.fields)
 	}
 	p.shapes[string(c.shape)] = uint64(len(p.shapes) + 1)

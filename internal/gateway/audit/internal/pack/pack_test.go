@@ -112,6 +112,57 @@ func TestEventsComeBack(t *testing.T) {
 	})
 }
 
+// TestUsualShapesAreExact: a record that is compared with the shape of another one has the fields that
+// cut finds, and none is missed that has that shape.
+func TestUsualShapesAreExact(t *testing.T) {
+	same := 0
+	rapid.Check(t, func(t *rapid.T) {
+		record := func(name string) []byte {
+			q := request{
+				caller: "alice", agent: "a", bucket: rapid.SampledFrom([]string{"b", "b", ""}).Draw(t, name),
+				key: rapid.SampledFrom([]string{"k", "b/k", "x/b/k", "", `\"`, `k\\`}).Draw(t, name), put: true,
+				id: rapid.SampledFrom([]string{"", "AB", "CDEF"}).Draw(t, name),
+			}
+			b := q.record()
+			switch rapid.IntRange(0, 4).Draw(t, name) {
+			case 0:
+				at := rapid.IntRange(0, len(b)-1).Draw(t, name)
+				b[at] = rapid.SampledFrom([]byte(`":,{}[]0\/`+"\x01")).Draw(t, name)
+			case 1:
+				other := rapid.SampledFrom([]string{"b/k", "a/b/k", "x"}).Draw(t, name)
+				const before = `"resources":[`
+				b = bytes.Replace(b, []byte(before), []byte(before+`{"ARN":"arn:aws:s3:::`+other+`"},`), 1)
+			case 2:
+				number := rapid.SampledFrom([]string{"7", "07", "1234567890123456789", ""}).Draw(t, name)
+				b = bytes.Replace(b, []byte("1024"), []byte(number), 1)
+			}
+			return b
+		}
+		var first, second, third cutter
+		a, b := record("a"), record("b")
+		if !first.cut(a, 5) {
+			return
+		}
+		u, ok := newUsual(string(first.shape), 1)
+		if !ok {
+			return
+		}
+		alike, cuts := third.like(u, b, 5), second.cut(b, 5)
+		if want := cuts && bytes.Equal(second.shape, first.shape); alike != want {
+			t.Fatalf("like %t, same shape %t:\n%q\n%q", alike, want, a, b)
+		}
+		if alike && !bytes.Equal(second.fields, third.fields) {
+			t.Fatalf("fields %q, want %q", third.fields, second.fields)
+		}
+		if alike {
+			same++
+		}
+	})
+	if same < 5 {
+		t.Errorf("only %d records had the same shape", same)
+	}
+}
+
 // TestFewBytes states what a record costs: alone, and in a frame with others like it.
 func TestFewBytes(t *testing.T) {
 	p := newPacker(t)
