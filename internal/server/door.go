@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/list"
 	"context"
 	"net"
 	"net/http"
@@ -39,13 +38,13 @@ type door struct {
 	maximum, spare int
 
 	mu    sync.Mutex
-	in    [phases]list.List // of *guest; the one that has been there longest is first
-	keys  map[string]int    // number of active connections of each access key
+	in    [phases]row
+	keys  map[string]int // number of active connections of each access key
 	total int
 
 	displaced [phases]uint64 // connections that were closed for others, by phase
 
-	warm     list.List // of *guest: those that wait for a request and are not parked, see lot
+	warm     row // of those that wait for a request and are not parked, see lot
 	maxWarm  int
 	parked   atomic.Int64  // connections that are in a lot
 	parkings atomic.Uint64 // how often one was
@@ -64,7 +63,7 @@ type guest struct {
 	known bool // a request was verified
 	gone  bool
 	phase phase
-	place *list.Element
+	place place
 	key   string // of an active caller
 
 	told  func(limit.Class, string) error // identify
@@ -76,7 +75,7 @@ type guest struct {
 
 	lot   *lot // where it may be parked, or nil
 	pause pause
-	warm  *list.Element // or nil
+	warm  place
 
 	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }
@@ -111,7 +110,7 @@ func (d *door) long(g *guest) {
 	d.move(g, longHeader)
 	var out *guest
 	if all := &d.in[longHeader]; all.Len() > d.spare {
-		out = all.Front().Value.(*guest)
+		out = all.Front()
 		d.displace(out)
 	}
 	d.mu.Unlock()
@@ -142,7 +141,8 @@ func (d *door) enter(c net.Conn) *guest {
 	g := &guest{Conn: c, door: d, phase: newStranger}
 	g.told = g.identify
 	d.mu.Lock()
-	g.place = d.in[g.phase].PushBack(g)
+	g.place.of, g.warm.of = g, g
+	d.in[g.phase].PushBack(&g.place)
 	d.total++
 	var out []*guest
 	for v := d.victim(g); v != nil; v = d.victim(g) {
@@ -169,8 +169,8 @@ func (d *door) victim(beside *guest) *guest {
 		if p > idleStranger && p < idleCaller && strangers <= d.spare {
 			continue
 		}
-		if e := d.in[p].Front(); e != nil && e.Value.(*guest) != beside {
-			return e.Value.(*guest)
+		if v := d.in[p].Front(); v != nil && v != beside {
+			return v
 		}
 	}
 	return nil
@@ -182,7 +182,7 @@ func (d *door) remove(g *guest) {
 		return
 	}
 	g.gone = true
-	d.in[g.phase].Remove(g.place)
+	d.in[g.phase].Remove(&g.place)
 	d.cool(g)
 	d.total--
 	d.release(g)
@@ -217,9 +217,9 @@ func (d *door) move(g *guest, to phase) {
 	if g.gone || g.phase == to {
 		return
 	}
-	d.in[g.phase].Remove(g.place)
+	d.in[g.phase].Remove(&g.place)
 	g.phase = to
-	g.place = d.in[to].PushBack(g)
+	d.in[to].PushBack(&g.place)
 }
 
 // CloseWrite closes the sending side, so that the client gets the answer before
@@ -245,7 +245,7 @@ func (d *door) shrink() {
 	d.mu.Lock()
 	var out []*guest
 	for idle := &d.in[idleStranger]; d.total > d.maximum && idle.Len() > 0; {
-		v := idle.Front().Value.(*guest)
+		v := idle.Front()
 		d.displace(v)
 		out = append(out, v)
 	}

@@ -215,21 +215,20 @@ func (d *door) keepWarm(g *guest) {
 	if g.lot == nil || g.gone {
 		return
 	}
-	g.warm = d.warm.PushBack(g)
+	d.warm.PushBack(&g.warm)
 	for tries := 4; d.warm.Len() > d.maxWarm && tries > 0; tries-- {
 		oldest := d.warm.Front()
-		if v := oldest.Value.(*guest); v.rouse() {
-			d.cool(v)
-		} else {
-			d.warm.MoveToBack(oldest)
+		rests := oldest.rouse()
+		d.cool(oldest)
+		if !rests {
+			d.warm.PushBack(&oldest.warm)
 		}
 	}
 }
 
 // cool removes a connection from those that are warm. The lock is held.
 func (d *door) cool(g *guest) {
-	if g.warm != nil {
-		d.warm.Remove(g.warm)
-		g.warm = nil
+	if g.warm.taken {
+		d.warm.Remove(&g.warm)
 	}
 }

@@ -148,9 +148,9 @@ func (s *parkingServer) rouseAll() (stop func()) {
 	all.Go(func() {
 		for !end.Load() {
 			s.door.mu.Lock()
-			for e := s.door.warm.Front(); e != nil; {
-				g := e.Value.(*guest)
-				e = e.Next()
+			for p := s.door.warm.first; p != nil; {
+				g := p.of
+				p = p.behind
 				if g.rouse() {
 					s.door.cool(g)
 				}
