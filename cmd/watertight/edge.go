@@ -38,13 +38,14 @@ type edgeRun struct {
 	TrustedProxy []string `help:"Network of proxies whose headers tell the viewer's address." placeholder:"CIDR"`
 	Cache        string   `help:"Folder of the cache, whose files are sealed. Without it, the cache is in memory." placeholder:"DIR"`
 	CacheSize    int64    `help:"Bytes of the cache on the disk." default:"1073741824" placeholder:"BYTES"`
+	Metrics      string   `name:"metrics-listen" help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." placeholder:"ADDR"`
 	AllowOrigin  []string `help:"Server that distributions may have as a custom origin. May be given several times." placeholder:"HOST:PORT"`
 }
 
 // Run runs the edge.
 func (e *edgeRun) Run(p process) error {
 	c := server.EdgeConfig{
-		Domains: e.Domain, AllowPlainHTTP: e.Plain,
+		Domains: e.Domain, AllowPlainHTTP: e.Plain, MetricsListen: e.Metrics,
 		Logger: slog.New(slog.NewTextHandler(p.stderr, nil)),
 		CDN:    server.CDNConfig{Listen: e.Listen, TLSListen: e.TLSListen, AllowOrigins: e.AllowOrigin},
 	}
@@ -81,12 +82,15 @@ func (e *edgeRun) Run(p process) error {
 			return fmt.Errorf("%s has no certificate", e.OriginCA)
 		}
 	}
-	c.Ready = func(plain, secure string) {
+	c.Ready = func(plain, secure, metrics string) {
 		fmt.Fprintf(p.stdout, "the edge serves the distributions of %s\n", e.Origin)
 		for _, at := range []struct{ scheme, addr string }{{"http", plain}, {"https", secure}} {
 			if at.addr != "" {
 				fmt.Fprintf(p.stdout, "  %s://%s\n", at.scheme, at.addr)
 			}
+		}
+		if metrics != "" {
+			fmt.Fprintf(p.stdout, "its metrics are at http://%s/metrics\n", metrics)
 		}
 	}
 	return server.RunEdge(p.ctx, c)

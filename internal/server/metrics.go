@@ -82,6 +82,15 @@ func newMetrics(frozen func(context.Context) (int, error)) *metrics {
 	return m
 }
 
+// newEdgeMetrics returns the metrics of a process that is an edge alone.
+func newEdgeMetrics() *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
 // sweep counts the result of a sweep.
 func (m *metrics) sweep(n int, failed bool) {
 	m.swept.Add(float64(n))
@@ -124,6 +133,14 @@ func (s *Server) observer() func(*dispatch.Observation) {
 
 // listenMetrics binds the listener for metrics, if one is configured.
 func (s *Server) listenMetrics(ctx context.Context) error {
+	if err := s.bindMetrics(ctx); err != nil || s.scrapes == nil {
+		return err
+	}
+	s.countStore()
+	return nil
+}
+
+func (s *Server) bindMetrics(ctx context.Context) error {
 	if s.config.MetricsListen == "" {
 		return nil
 	}
@@ -134,7 +151,6 @@ func (s *Server) listenMetrics(ctx context.Context) error {
 			err)
 	}
 	s.scrapes = l
-	s.countStore()
 	return nil
 }
 

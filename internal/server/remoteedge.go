@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -28,13 +29,14 @@ type EdgeConfig struct {
 	Domains []string  // base domains of the store's buckets
 	CDN     CDNConfig // without Optional; of TLS only Pairs
 
+	MetricsListen  string // address of the listener for metrics, or ""
 	AllowPlainHTTP bool
 	TrustedProxies []netip.Prefix
 	MaxConnections int
 	Logger         *slog.Logger
 	Now            func() time.Time
 	// Ready, if it is set, is called with the addresses of the listeners, "" for none.
-	Ready func(plain, secure string)
+	Ready func(plain, secure, metrics string)
 }
 
 // RunEdge serves until ctx ends.
@@ -63,19 +65,28 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 	s := &Server{
 		config: Config{
 			CDN: c.CDN, Domains: c.Domains, AllowPlainHTTP: c.AllowPlainHTTP, TrustedProxies: c.TrustedProxies,
-			MaxConnections: c.MaxConnections, Stall: defaultStall, Now: c.Now,
+			MetricsListen: c.MetricsListen, MaxConnections: c.MaxConnections, Stall: defaultStall, Now: c.Now,
 		},
 		log: c.Logger, memory: limit.NewMemory(DefaultMaxDocumentMemory),
 		rootKey: &rootkey.Keyring{Ring: seal.RingOf(seal.NewKey())},
 	}
+	if err := s.config.checkMetrics(); err != nil {
+		return err
+	}
 	if err := s.openRemote(store); err != nil {
 		return err
 	}
+	if err := s.bindMetrics(ctx); err != nil {
+		return errors.Join(err, s.closeCDN())
+	}
 	if err := s.listenCDN(ctx); err != nil {
+		if s.scrapes != nil {
+			s.scrapes.Close()
+		}
 		return errors.Join(err, s.closeCDN())
 	}
 	if c.Ready != nil {
-		c.Ready(s.CDNAddr(), s.CDNTLSAddr())
+		c.Ready(s.CDNAddr(), s.CDNTLSAddr(), s.MetricsAddr())
 	}
 	return s.runRemote(ctx, store)
 }
@@ -103,7 +114,25 @@ func (s *Server) openRemote(store *remote.Store) error {
 		}),
 		Now: s.config.Now, Logger: s.log, Viewer: s.viewer(), Log: s.edge.logs.Add,
 	})
+	if s.config.MetricsListen != "" {
+		s.metrics = newEdgeMetrics()
+		s.metrics.countCDN(s.edge)
+	}
 	return nil
+}
+
+// serveScrapes serves metrics until end is called, if they have a listener.
+func (s *Server) serveScrapes(serving *sync.WaitGroup, failed chan<- error) (end func()) {
+	if s.scrapes == nil {
+		return func() {}
+	}
+	h, serve := s.serveMetrics()
+	serving.Go(func() {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	})
+	return func() { h.Close() }
 }
 
 // runRemote serves until ctx ends or a listener fails.
@@ -112,9 +141,10 @@ func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
 	defer cut()
 	following, leave := context.WithCancel(ctx)
 	defer leave()
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	var serving, follows sync.WaitGroup
 	end := s.serveCDN(requests, &serving, failed)
+	endScrapes := s.serveScrapes(&serving, failed)
 	follows.Go(func() { store.Follow(following, s.edge.edge) })
 	var err error
 	select {
@@ -128,6 +158,7 @@ func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
 		s.log.Warn("requests were cut after the time to drain", "err", ended)
 		cut()
 	}
+	endScrapes()
 	follows.Wait()
 	serving.Wait()
 	return errors.Join(err, s.closeCDN())

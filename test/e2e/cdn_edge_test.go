@@ -48,7 +48,9 @@ func (s *oacSite) newFarEdge(name string, only ...string) *farEdge {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	go func() {
 		ended <- server.RunEdge(ctx, server.EdgeConfig{
-			Store: store, CDN: server.CDNConfig{Listen: "127.0.0.1:0"}, Ready: func(plain, _ string) { ready <- plain },
+			Store: store, CDN: server.CDNConfig{Listen: "127.0.0.1:0"}, Ready: func(plain, _, _ string) {
+				ready <- plain
+			},
 		})
 	}()
 	e := &farEdge{key: harness.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}}
