@@ -45,6 +45,7 @@ type Parts struct {
 
 	files   folder.FS
 	data    string
+	meta    string                   // folder of metadata that does not have its final name yet
 	marks   map[string]embedded.Mark // by folder
 	marking sync.Mutex               // held while markers are written: a rotation writes them, too
 }
@@ -215,6 +216,9 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	}
 	o.Files = p.files
 	o.Dir, o.Create, o.Verified = metaDir(p.data), p.Fresh, func(f embedded.Found) error { return p.verified(ctx, f) }
+	if p.meta != "" {
+		o.Dir = p.meta
+	}
 	s, err := embedded.OpenPebble(ctx, o)
 	if err != nil {
 		return nil, Refused(err)

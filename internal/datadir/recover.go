@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"watertight/internal/core/change"
 	"watertight/internal/core/payload"
@@ -20,11 +21,27 @@ import (
 
 // Recover copies everything that authenticates from a damaged data directory to a new one,
 // under the same root key. It does not change the old one. The findings say what was lost.
-// It refuses a store with records of a later program.
+// It refuses a store with records of a later program. Until everything is there, the metadata does not have its
+// final name, and no server starts on it. After an error, such as that of a full disk, it removes what it copied.
 func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
+	_, missing := os.Lstat(to)
 	if err := checkTarget(in.Data, to); err != nil {
 		return Inspection{}, err
 	}
+	lock, err := Lock(folder.OS(), to)
+	if err != nil {
+		return Inspection{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := checkLocked(to); err != nil {
+		return Inspection{}, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(withoutRoom(err, to), clearTarget(to, errors.Is(missing, fs.ErrNotExist)))
+			err = fmt.Errorf("nothing was recovered, and %s was not changed: %w", in.Data, err)
+		}
+	}()
 	o, err := inspect(ctx, in)
 	if err != nil {
 		return Inspection{}, err
@@ -45,6 +62,14 @@ func Recover(ctx context.Context, in Options, to string) (_ Inspection, err erro
 		return o.Inspection, err
 	}
 	return o.Inspection, o.writeStore(ctx, in, to)
+}
+
+// withoutRoom says in plain words that the disk became full.
+func withoutRoom(err error, to string) error {
+	if full(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("there is not enough space for %s, and what was copied there was removed", to)
+	}
+	return err
 }
 
 // checkTarget refuses a target that is not empty, or lies within the source.
@@ -84,6 +109,9 @@ func (o *offline) copyBlobs(ctx context.Context, to string) error {
 			return err
 		}
 		err := payload.CopyFile(folder.OS(), o.data, to, o.placed(name))
+		if errors.Is(err, payload.ErrNotWritten) {
+			return err
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			o.find("the bytes of %s were not copied: %v", o.mended.Blobs[name].Of, err)
 		}
@@ -138,11 +166,21 @@ const (
 
 // writeStore writes the new metadata. Its commits continue after the newest one of the old
 // store, so that the audit log fits.
-func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
+func (o *offline) writeStore(ctx context.Context, in Options, to string) error {
 	parts := &Parts{
-		files: folder.OS(), data: to, Fresh: true, marks: map[string]embedded.Mark{},
+		files: folder.OS(), data: to, meta: metaDir(to) + restoring, Fresh: true, marks: map[string]embedded.Mark{},
 		Keyring: o.key.At(to, marked(to)),
 	}
+	if err := o.writeRecords(ctx, in, parts); err != nil {
+		return err
+	}
+	if err := os.Rename(parts.meta, metaDir(to)); err != nil {
+		return err
+	}
+	return folder.Sync(folder.OS(), to)
+}
+
+func (o *offline) writeRecords(ctx context.Context, in Options, parts *Parts) (err error) {
 	s, err := parts.Open(ctx, embedded.Options{
 		Root: o.key.Ring, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger,
 	})

@@ -104,7 +104,7 @@ func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, in.clear(errors.Is(missing, fs.ErrNotExist)))
+			err = errors.Join(err, clearTarget(in.Data, errors.Is(missing, fs.ErrNotExist)))
 		}
 	}()
 	if err := in.tryKey(ctx); err != nil {
@@ -122,15 +122,15 @@ func checkLocked(data string) error {
 	return err
 }
 
-// clear removes what a failed restore wrote to the target, and the target if the restore
+// clearTarget removes what a command that failed wrote to its target, and the target if the command
 // created it.
-func (in *RestoreInput) clear(whole bool) error {
+func clearTarget(dir string, whole bool) error {
 	if whole {
-		return os.RemoveAll(in.Data)
+		return os.RemoveAll(dir)
 	}
-	found, err := os.ReadDir(in.Data)
+	found, err := os.ReadDir(dir)
 	for _, f := range found {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(in.Data, f.Name())))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
 	}
 	return err
 }

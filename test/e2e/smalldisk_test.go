@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,78 @@ func onSmallDisk(t *testing.T, bytes int64, inodes int) string {
 		t.Errorf("%v\n%s", err, out)
 	}
 	return ""
+}
+
+// TestRecoverToAFullDisk: wherever the disk with the new directory becomes full, recover says so, leaves nothing there
+// and the old directory as it was. With room, it succeeds.
+func TestRecoverToAFullDisk(t *testing.T) {
+	const most = 48 << 20
+	mounted := onSmallDisk(t, most, 10000)
+	if mounted == "" {
+		return
+	}
+	s := harness.Start(t)
+	bucket := newBucket(t, s, "many")
+	for i := range 40 {
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: aws.String(fmt.Sprint(i)), Body: strings.NewReader(strings.Repeat("x", 5000+i*2000)),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stop()
+	in := datadir.Options{Data: s.Data, RootKey: "file:" + filepath.Join(filepath.Dir(s.Data), "root.key")}
+	old := tree(t, s.Data)
+	filler, to := filepath.Join(mounted, "filler"), filepath.Join(mounted, "new")
+	for _, room := range []int64{64 << 10, 1 << 20, 1792 << 10, 2 << 20, 2304 << 10, 2560 << 10, 3 << 20, most} {
+		if err := os.WriteFile(filler, make([]byte, most-room), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := datadir.Recover(t.Context(), in, to)
+		t.Logf("with %d bytes: %v", room, err)
+		if now := tree(t, s.Data); now != old {
+			t.Errorf("with %d bytes, the old directory changed", room)
+		}
+		if err == nil {
+			found, err := datadir.Check(t.Context(), datadir.Options{Data: to, RootKey: in.RootKey}, true)
+			if err != nil || len(found.Findings) > 0 {
+				t.Errorf("with %d bytes, what was recovered is not whole: %v %v", room, found.Findings, err)
+			}
+			if err := os.RemoveAll(to); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if room == most {
+			t.Error("there is room")
+		}
+		for _, words := range []string{"not enough space", "nothing was recovered"} {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("with %d bytes, the error is %v", room, err)
+			}
+		}
+		if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("with %d bytes, something is left: %v", room, err)
+		}
+	}
+}
+
+// tree returns the names and contents of all files of a folder.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%s %d\n%s", path, len(b), b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
 // disk is a server on a small file system, and another process that fills it.

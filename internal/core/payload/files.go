@@ -2,6 +2,7 @@ package payload
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -157,10 +158,29 @@ func CopyFile(files folder.FS, from, to, name string) (err error) {
 	}
 	out, err := files.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNotWritten, err)
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
+	copied := &written{to: out}
+	_, err = io.Copy(copied, in)
+	if failed := errors.Join(copied.err, out.Sync(), out.Close()); failed != nil {
+		return fmt.Errorf("%w: %w", ErrNotWritten, failed)
+	}
+	return err
+}
+
+// ErrNotWritten means that a copy could not be written, as opposed to what is copied not being readable.
+var ErrNotWritten = errors.New("a copy can't be written")
+
+// written is a writer that keeps its error, to distinguish it from an error of reading.
+type written struct {
+	to  io.Writer
+	err error
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	w.err = err
+	return n, err
 }
 
 // Settle makes the names of copied blobs durable.
