@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -137,8 +135,8 @@ const cacheBinding = "watertight cdn cache"
 // CDN's service principal, which only the key's policy can allow.
 func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal.Key, err error) {
 	path := filepath.Join(dir, "key")
-	text, err := readWrapped(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	text, err := folder.ReadAtMost(folder.OS(), path, maxWrapped)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, folder.ErrTooLong) {
 		return key, err
 	}
 	var found wrappedKey
@@ -165,20 +163,6 @@ func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal
 		return key, err
 	}
 	return key, errors.Join(folder.Make(folder.OS(), dir, 0o700), folder.Replace(folder.OS(), path, text, 0o600))
-}
-
-// readWrapped reads the file of a cache's key. What is too long is none, and gets replaced.
-func readWrapped(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxWrapped+1))
-	if len(text) > maxWrapped {
-		return nil, err
-	}
-	return text, err
 }
 
 // asCDN decides whether the CDN's service principal may use a key. It acts for the key's

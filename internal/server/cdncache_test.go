@@ -172,22 +172,3 @@ func TestSecondProcessKeepsTheKey(t *testing.T) {
 		t.Errorf("the key's file was replaced, or %v", err)
 	}
 }
-
-// TestLongWrappedKey: a file of a key that is too long is not read whole, and is replaced.
-func TestLongWrappedKey(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key")
-	for _, c := range []struct {
-		name string
-		size int
-		want int
-	}{{"as long as it may be", maxWrapped, maxWrapped}, {"longer", maxWrapped + 1, 0}} {
-		t.Run(c.name, func(t *testing.T) {
-			if err := os.WriteFile(path, make([]byte, c.size), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if b, err := readWrapped(path); err != nil || len(b) != c.want {
-				t.Errorf("%d bytes, %v", len(b), err)
-			}
-		})
-	}
-}

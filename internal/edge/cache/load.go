@@ -3,7 +3,6 @@ package cache
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,12 +98,12 @@ func (p *purges) save() *state {
 func (c *Cache) stateKey() seal.Key { return c.disk.key.Expand("cdn cache state", nil) }
 
 func (c *Cache) readState() (*state, error) {
-	b, err := readAtMost(c.state, maxState)
+	b, err := folder.ReadAtMost(folder.OS(), c.state, maxState)
+	if errors.Is(err, folder.ErrTooLong) || err == nil && len(b) < nonceSize {
+		return nil, seal.ErrCorrupt
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(b) < nonceSize {
-		return nil, seal.ErrCorrupt
 	}
 	plain, err := c.stateKey().AEAD().Open(nil, b[:nonceSize], b[nonceSize:], nil)
 	if err != nil {
@@ -119,23 +118,6 @@ func (c *Cache) readState() (*state, error) {
 
 // maxState bounds the sealed state, in bytes: maxBytes of paths, of which JSON may escape each byte.
 const maxState = 8 * maxBytes
-
-// readAtMost reads a file. One that is longer is corrupt.
-func readAtMost(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > most {
-		return nil, seal.ErrCorrupt
-	}
-	return io.ReadAll(io.LimitReader(f, most))
-}
 
 func (c *Cache) writeState(s *state) error {
 	plain, err := json.Marshal(s)

@@ -113,14 +113,20 @@ func ReadDir(fsys FS, dir string) ([]fs.DirEntry, error) {
 const wholeMost = 16 << 20
 
 // ReadFile reads a whole file, which must be small.
-func ReadFile(fsys FS, path string) ([]byte, error) {
+func ReadFile(fsys FS, path string) ([]byte, error) { return ReadAtMost(fsys, path, wholeMost) }
+
+// ErrTooLong means that a file is longer than any file of its kind.
+var ErrTooLong = errors.New("is damaged: it is longer than any file of its kind")
+
+// ReadAtMost reads a whole file of at most so many bytes, or returns ErrTooLong.
+func ReadAtMost(fsys FS, path string, most int64) ([]byte, error) {
 	f, err := Open(fsys, path)
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, wholeMost+1))
-	if err == nil && len(b) > wholeMost {
-		err = fmt.Errorf("%s is damaged: it is longer than any file of its kind", path)
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		b, err = nil, fmt.Errorf("%s %w", path, ErrTooLong)
 	}
 	return b, errors.Join(err, f.Close())
 }
