@@ -205,14 +205,16 @@ func (a *answers) line(prompt string) (string, error) {
 	fmt.Fprint(a.p.stderr, prompt, " ")
 	select {
 	case text, ok := <-a.lines:
-		if !ok {
-			return "", errors.New("standard input ended; no device was added")
+		if ok {
+			return text, nil
 		}
-		return text, nil
 	case <-a.p.ctx.Done():
+	}
+	if a.p.ctx.Err() != nil { // it ends the reader, too
 		fmt.Fprintln(a.p.stderr)
 		return "", errors.New("interrupted; no device was added")
 	}
+	return "", errors.New("standard input ended; no device was added")
 }
 
 // secret is line for a text that a terminal must not show.
