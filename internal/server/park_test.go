@@ -224,7 +224,9 @@ func TestParkedConnectionsEnd(t *testing.T) {
 			s.door.mu.Lock()
 			s.door.maximum = 1
 			s.door.mu.Unlock()
-			if got, err := s.connect(t).ask("/other", ""); err != nil {
+			other := s.connect(t)
+			defer other.Close() // it may be parked, too
+			if got, err := other.ask("/other", ""); err != nil {
 				t.Error(got, err)
 			}
 		}},
