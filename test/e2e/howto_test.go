@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"watertight/internal/server"
 	"watertight/test/harness"
@@ -129,13 +131,18 @@ func block(t *testing.T, page, name string) string {
 	return script + "\n"
 }
 
-// runScript runs a script in a folder, as if a user typed it.
+// runScript runs a script in a folder, as if a user typed it. What a script that fails left running is ended.
 func runScript(t *testing.T, script, home string, environment []string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
 	cmd.Dir, cmd.Env = home, environment
 	cmd.Stdin = strings.NewReader(endpointFor(t, environment) + script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 10 * time.Second // they have its output
 	out, err := cmd.CombinedOutput()
+	if cmd.Process != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
