@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// Collector sets when the garbage collector runs: after about Garbage bytes were allocated since its last cycle,
-// however much is in use. Go's own rule allows as much garbage as there is in use, so that a store whose caches are
-// full holds twice their size, and a small one collects every 4 MiB.
+// Collector sets when the garbage collector runs: after about Garbage bytes were allocated since its last cycle, if
+// more than that is in use. Go's own rule allows as much garbage as there is in use, so that a store whose caches are
+// full holds twice their size. It applies to what is smaller: strangers' requests are garbage, too.
 type Collector struct {
 	Garbage int64 // bytes
 	Limit   int64 // bytes of memory above which the collector runs more often; see runtime/debug.SetMemoryLimit
 }
 
-// Bounds of the runtime's percentage. Above mostGarbage, memory that suddenly comes into use would let much garbage
-// pile up until the next cycle; below leastGarbage, cycles would take much of the CPU.
+// Bounds of the runtime's percentage: below leastGarbage, cycles would take much of the CPU, and mostGarbage is Go's
+// own.
 const (
 	leastGarbage = 30
-	mostGarbage  = 400
+	mostGarbage  = 100
 )
 
 // liveHeap is the runtime's metric of the bytes that the last cycle found in use.

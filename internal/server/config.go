@@ -133,7 +133,7 @@ func (c Config) Collector() limit.Collector {
 }
 
 const (
-	// garbage is how many bytes are allocated between two collections.
+	// garbage is how many bytes are allocated at most between two collections.
 	garbage = 48 << 20
 	// besideDocuments is approximately how many bytes caches, connections and the engine take. Above this plus the
 	// limit for documents, the garbage collector runs more often.
