@@ -124,8 +124,12 @@ func ReadAtMost(fsys FS, path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(b)) > most {
+	var b []byte
+	info, err := f.Stat()
+	if err == nil && info.Size() <= most { // a longer one is not read at all
+		b, err = io.ReadAll(io.LimitReader(f, most+1))
+	}
+	if err == nil && max(info.Size(), int64(len(b))) > most {
 		b, err = nil, fmt.Errorf("%s %w", path, ErrTooLong)
 	}
 	return b, errors.Join(err, f.Close())
