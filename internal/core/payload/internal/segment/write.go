@@ -309,7 +309,7 @@ func (e *Engine) sync(s *segment) error {
 	g.err = s.file.SyncData()
 	e.mu.Lock()
 	e.unmark(s, min(marks, s.marks)) // there are none if it was removed meanwhile
-	if g.err != nil { // it is not known what a failed sync wrote, so nothing more is written here
+	if g.err != nil {                // it is not known what a failed sync wrote, so nothing more is written here
 		s.failed = true
 	}
 	e.mu.Unlock()
