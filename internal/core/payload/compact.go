@@ -42,10 +42,8 @@ func (s *Store) compact(ctx context.Context, number uint32, now time.Time, p *pr
 	if !s.segments.Worth(number) { // the survey counted too little
 		return nil
 	}
-	for _, x := range needed { // all, before one of them is moved
-		if err := s.segments.Check(x.at, x.name); err != nil {
-			return errLeft(number, err)
-		}
+	if err := s.checkAll(number, needed); err != nil { // before one of them is moved
+		return err
 	}
 	var wrong error // why an extent stays
 	for len(needed) > 0 {
@@ -67,6 +65,16 @@ func (s *Store) compact(ctx context.Context, number uint32, now time.Time, p *pr
 		return errors.Join(err, errNeeded(number, len(needed)))
 	}
 	return s.retire(ctx, number, now, t)
+}
+
+// checkAll returns an error if an extent that is needed has not its own header.
+func (s *Store) checkAll(number uint32, needed []extent) error {
+	for _, x := range needed {
+		if err := s.segments.Check(x.at, x.name); err != nil {
+			return errLeft(number, err)
+		}
+	}
+	return nil
 }
 
 func errLeft(number uint32, err error) error {
@@ -167,7 +175,7 @@ func (s *Store) move(ctx context.Context, all []extent, t *Tidied) error {
 	}
 	for i, x := range all {
 		if err != nil || !kept[i] {
-			_ = s.segments.Drop(to[i].Place()) // without the mark, the extent counts as left by a crash
+			_ = s.segments.Drop(to[i].Place(), x.size) // without the mark, the extent counts as left by a crash
 			continue
 		}
 		s.segments.Settle(to[i].Place(), x.size)
@@ -222,7 +230,7 @@ func replace(tx kv.Tx, all []extent, to []*segment.Writer) (kept []bool, err err
 
 // explained is what records say about the extents in the file of a segment.
 type explained struct {
-	needed int              // they are needed there, or there only
+	needed []segment.Extent // they are needed there, or there only
 	stray  []segment.Extent // neither a mark nor a record explains them
 }
 
@@ -276,7 +284,7 @@ func (s *Store) judge(r kv.Reader, x segment.Extent, all *explained) error {
 		return err
 	}
 	if at == x.Place || s.segments.Check(at, x.Name) != nil { // whatever its mark says
-		all.needed++
+		all.needed = append(all.needed, x)
 	}
 	return nil
 }
@@ -288,8 +296,8 @@ func (s *Store) retire(ctx context.Context, number uint32, now time.Time, t *Tid
 	if err != nil {
 		return err
 	}
-	if all.needed > 0 {
-		return errLeft(number, errNeeded(number, all.needed))
+	if n := len(all.needed); n > 0 {
+		return errLeft(number, errNeeded(number, n))
 	}
 	s.mu.Lock() // so that no backup begins meanwhile
 	defer s.mu.Unlock()

@@ -145,8 +145,8 @@ func (s *Store) settle(name string) {
 
 // drop removes a blob whose record was not committed.
 func (s *Store) drop(name string) {
-	if p, _, ok := s.inSegment(name); ok {
-		_ = s.segments.Drop(p) // without the mark, the extent counts as left by a crash
+	if p, size, ok := s.inSegment(name); ok {
+		_ = s.segments.Drop(p, size) // without the mark, the extent counts as left by a crash
 		return
 	}
 	s.engine.Remove(name)

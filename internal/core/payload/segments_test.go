@@ -374,6 +374,9 @@ func TestSegmentsModel(t *testing.T) {
 func TestTornMove(t *testing.T) {
 	w := newWorld(t)
 	w.fill(t, 1)
+	for range 30 { // more than a quarter of the newest segment is needed, so that it is not compacted, too
+		w.put(t, 20_000)
+	}
 	first := segment.Prefix(1)
 	var left []string
 	for i, n := range w.names() {

@@ -86,7 +86,11 @@ func (s *Store) tidy(ctx context.Context, now time.Time, p *prover) (t Tidied, e
 		}
 		s.tidying.surveyed, s.tidying.skip = true, map[uint32]struct{}{}
 	}
-	errs := []error{s.segments.SyncMarks(), s.sweepAside(ctx, now, &t), s.segments.Punch(s.freed())}
+	errs := []error{s.segments.SyncMarks(), s.sweepAside(ctx, now, &t), s.giveBackLeft(ctx)}
+	errs = append(errs, s.segments.Punch(s.freed()))
+	if !s.isHeld() { // while a backup runs, no room is given back, so much looks dead
+		s.segments.LeaveDead()
+	}
 	for _, n := range s.segments.Worst() {
 		if _, ok := s.tidying.skip[n]; ok {
 			continue
@@ -95,13 +99,63 @@ func (s *Store) tidy(ctx context.Context, now time.Time, p *prover) (t Tidied, e
 			break
 		}
 		if err := s.compact(ctx, n, now, p, &t); err != nil && ctx.Err() == nil {
-			if !errors.Is(err, unix.ENOSPC) && !fault.Is(err, fault.InsufficientStorage) {
+			if isFull(err) && !errors.Is(err, kv.ErrUnknown) { // what it moved may be needed here
+				err = errors.Join(err, s.giveBack(ctx, n))
+			} else {
 				s.tidying.skip[n] = struct{}{}
 			}
 			errs = append(errs, err)
 		}
 	}
 	return t, errors.Join(append(errs, ctx.Err())...)
+}
+
+// isFull reports whether there was not enough room on the disk.
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || fault.Is(err, fault.InsufficientStorage)
+}
+
+// giveBackLeft gives back what earlier runs left in the segment that takes extents: room of blobs that were removed
+// shortly before a crash, and room that was reserved.
+func (s *Store) giveBackLeft(ctx context.Context) error {
+	number, ok := s.segments.LeftDead()
+	if !ok {
+		return nil
+	}
+	return s.giveBack(ctx, number)
+}
+
+// giveBack gives back the room of what nothing needs in a segment, and leaves the rest where it is: a copy would need
+// room of its own. What no record explains stays, as when a segment is set aside, and so does a whole segment that does
+// not hold what records say.
+func (s *Store) giveBack(ctx context.Context, number uint32) error {
+	if !s.segments.CanGive(number) {
+		return nil
+	}
+	if err := s.segments.Verify(number); err != nil {
+		return err
+	}
+	needed, err := s.needed(ctx, number)
+	if err != nil {
+		return err
+	}
+	if err := s.checkAll(number, needed); err != nil {
+		return err
+	}
+	all, err := s.explain(ctx, s.segments.Extents(number))
+	if err != nil {
+		return err
+	}
+	keep := append(all.needed, all.stray...)
+	for _, x := range needed {
+		keep = append(keep, segment.Extent{Place: x.at, Name: x.name, Size: x.size})
+	}
+	s.mu.Lock() // so that no backup begins meanwhile
+	defer s.mu.Unlock()
+	if s.held { // the next call tries again
+		return nil
+	}
+	return s.segments.GiveBack(number, keep)
 }
 
 // freed returns the extents whose room can be given back: none while a backup may need them.
@@ -215,7 +269,7 @@ func (s *Store) sweepAside(ctx context.Context, now time.Time, t *Tidied) error 
 		switch {
 		case err != nil:
 			return err
-		case found.needed > 0:
+		case len(found.needed) > 0:
 			if err := s.segments.PutBack(a.Number); err != nil {
 				return err
 			}

@@ -69,7 +69,9 @@ type segment struct {
 	limit   uint32 // the first unit that is never given
 	end     uint32 // the first unit that was not given
 	free    []run  // units of aborted extents
-	pending int    // extents whose record may be about to commit
+	pending int64  // units of extents whose record may be about to commit
+	old     uint32 // the first unit that was not there at the start; nothing is written below it any more
+	given   uint32 // the first unit that GiveBack did not look at
 	punched int64  // units whose room was given back
 	live    int64  // units of extents that have a record; before it is known, what was freed
 	known   bool   // live is known
@@ -96,6 +98,8 @@ type reads struct {
 
 // run is a number of units that can be given again.
 type run struct{ at, n uint32 }
+
+func (r run) end() uint32 { return r.at + r.n }
 
 // Open finds the segments in a folder, which may be missing. It changes nothing.
 func Open(o Options) (*Engine, error) {
@@ -131,7 +135,7 @@ func (e *Engine) found(n uint32) (*segment, error) {
 		return nil, err
 	}
 	end := uint32(min((info.Size()+Unit-1)/Unit, maxUnits))
-	return &segment{number: n, end: end, reserved: end, limit: e.limit}, nil
+	return &segment{number: n, end: end, old: end, reserved: end, limit: e.limit}, nil
 }
 
 // resume lets the newest segment take extents again, after everything that is in it.

@@ -3,6 +3,7 @@ package segment
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"slices"
 
 	"watertight/internal/storage/folder"
@@ -74,24 +75,104 @@ func punch(f folder.File, unit, n uint32) error {
 	return p.Punch(int64(unit)*Unit, int64(n)*Unit)
 }
 
-// punchOthers gives back the room of everything in a segment but some extents, and those that are being read.
-func (e *Engine) punchOthers(s *segment, keep []Extent) error {
+// punchOthers gives back the room of everything in a range of units but some extents, and those that are being read. It
+// returns of how many units. The mutex is held.
+func (e *Engine) punchOthers(s *segment, in run, keep []Extent) (n int64, err error) {
 	for p := range e.reading {
 		if p.Segment == s.number {
 			keep = append(keep, Extent{Place: p, Size: e.reading[p].size})
 		}
 	}
-	slices.SortFunc(keep, func(a, b Extent) int { return cmp.Compare(a.Unit, b.Unit) })
-	from := uint32(firstUnit)
-	for _, x := range append(keep, Extent{Place: Place{s.number, max(s.end, s.reserved)}}) {
-		if from < x.Unit {
-			if err := punch(s.file, from, x.Unit-from); err != nil {
-				return err
-			}
+	for r := range between(in, keep) {
+		if err := punch(s.file, r.at, r.n); err != nil {
+			return n, err
 		}
-		from = max(from, x.Unit+units(x.Size))
+		n += int64(r.n)
 	}
-	return nil
+	return n, nil
+}
+
+// between yields what is left of a range of units without some extents. It sorts them.
+func between(in run, extents []Extent) iter.Seq[run] {
+	return func(yield func(run) bool) {
+		slices.SortFunc(extents, func(a, b Extent) int { return cmp.Compare(a.Unit, b.Unit) })
+		from, end := in.at, in.end()
+		for _, x := range extents {
+			if to := min(x.Unit, end); from < to && !yield(run{from, to - from}) {
+				return
+			}
+			from = max(from, x.Unit+units(x.Size))
+		}
+		if from < end {
+			yield(run{from, end - from})
+		}
+	}
+}
+
+// settled returns the units of a segment in which nothing is written any more, such as what a crash left. The mutex is
+// held.
+func (s *segment) settled() run {
+	end := max(s.old, firstUnit)
+	if s.quiet() {
+		end = max(s.end, s.reserved, firstUnit)
+	}
+	return run{firstUnit, end - firstUnit}
+}
+
+// LeftDead returns the segment that takes extents if it was found at the start with much room that nothing needs, and
+// GiveBack did not look at it. A full segment of this kind is compacted.
+func (e *Engine) LeftDead() (number uint32, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.current
+	if s == nil || !s.known || !e.canGive(s) || int64(s.old)-firstUnit-s.live < e.someUnits() {
+		return 0, false
+	}
+	return s.number, true
+}
+
+// CanGive reports whether GiveBack did not look at all of a segment yet.
+func (e *Engine) CanGive(number uint32) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.segments[number]
+	return s != nil && e.canGive(s)
+}
+
+func (e *Engine) canGive(s *segment) bool { return !e.solid && s.given < s.settled().end() }
+
+// GiveBack gives back the room of everything in a segment that was not written since the start, or in one that takes no
+// more extents, but the extents to keep. It leaves those alone that are being read, and looks at each place once.
+func (e *Engine) GiveBack(number uint32, keep []Extent) error {
+	s, err := e.acquire(number)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	in, done := s.settled(), !e.canGive(s)
+	s.given = max(s.given, in.end())
+	e.mu.Unlock()
+	if done {
+		return e.release(s)
+	}
+	total := int64(0)
+	for r := range between(in, keep) { // others may write in the meantime
+		e.mu.Lock()
+		n, perr := e.punchOthers(s, r, nil)
+		e.mu.Unlock()
+		if total += n; perr != nil {
+			err = perr
+			break
+		}
+	}
+	e.mu.Lock()
+	s.punched = max(s.punched, total)
+	e.solid = e.solid || errors.Is(err, errors.ErrUnsupported)
+	e.mu.Unlock()
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, e.release(s))
 }
 
 // beginPunch opens the segment of an extent that nobody reads, and keeps readers out.

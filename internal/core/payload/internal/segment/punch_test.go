@@ -10,6 +10,7 @@ import (
 
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/storage/folder"
+	"watertight/internal/storage/folder/foldertest"
 )
 
 // holey is a file system that can give back room, and writes zeros for it.
@@ -137,5 +138,95 @@ func TestPunchLeavesOthers(t *testing.T) {
 	}
 	if !bytes.Equal(get(t, e, name, p), content) {
 		t.Error("it has other bytes")
+	}
+}
+
+// TestHolesAreNotLeft: a segment whose dead room is given back takes more extents; one of which three
+// quarters stay dead is left, but not what is being written.
+func TestHolesAreNotLeft(t *testing.T) {
+	for _, c := range []struct {
+		name                string
+		files               folder.FS
+		freed, kept, writes int // extents of 4 units
+		leaves              bool
+	}{
+		{"holes", holey{folder.OS()}, 8, 1, 0, false},
+		{"no holes", foldertest.Unsynced(folder.OS()), 8, 1, 0, true},
+		{"little dead", folder.OS(), 1, 0, 0, false},
+		{"half needed", folder.OS(), 4, 4, 0, false},
+		{"being written", folder.OS(), 1, 0, 8, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := openIn(t, t.TempDir(), c.files, &room{left: 1 << 40})
+			content := random(3 * Unit)
+			for range c.kept {
+				put(t, e, content)
+			}
+			for range c.writes {
+				w, err := e.Create(int64(len(content)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer w.Abort()
+			}
+			for range c.freed {
+				name, p := put(t, e, content)
+				if err := e.Free(p, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := e.Punch(e.Freed()); err != nil {
+				t.Fatal(err)
+			}
+			e.LeaveDead()
+			if left := e.current == nil; left != c.leaves || (len(e.Worst()) == 1) != c.leaves {
+				t.Errorf("left %v, to compact %v", left, e.Worst())
+			}
+		})
+	}
+}
+
+// TestGiveBack: of what was there at the start, only what is to be kept and what is being read stays. What was
+// written since stays as it is.
+func TestGiveBack(t *testing.T) {
+	dir := t.TempDir()
+	files := holey{folder.OS()}
+	old := openIn(t, dir, files, &room{left: 1 << 40})
+	content := random(3 * Unit)
+	names, places := [4]string{}, [4]Place{}
+	for i := range names {
+		names[i], places[i] = put(t, old, content)
+	}
+	e := openIn(t, dir, files, &room{left: 1 << 40}) // a crash
+	e.Surveyed(map[uint32]int64{1: Units(int64(len(content)))})
+	number, ok := e.LeftDead()
+	if !ok || number != 1 {
+		t.Fatalf("%d, %v", number, ok)
+	}
+	r, err := e.Open(places[1], names[1], true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	name, place := put(t, e, content)
+	if place.Segment != number {
+		t.Fatalf("the new blob is at %v", place)
+	}
+	if err := e.GiveBack(number, []Extent{{Place: places[2], Size: int64(len(content))}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range names {
+		found, err := NameAt(files, e.o.Dir, places[i])
+		if kept := i == 1 || i == 2; err != nil || (found == names[i]) != kept {
+			t.Errorf("extent %d: %q, %v", i, found, err)
+		}
+	}
+	for _, b := range [][]byte{get(t, e, names[1], places[1]), get(t, e, names[2], places[2]), get(t, e, name, place)} {
+		if !bytes.Equal(b, content) {
+			t.Error("what was kept has other bytes")
+		}
+	}
+	if _, ok := e.LeftDead(); ok || e.CanGive(number) {
+		t.Error("it is looked at again")
 	}
 }

@@ -379,7 +379,7 @@ func TestAborted(t *testing.T) {
 	if _, p := put(t, e, random(100)); p != all[1].Place() {
 		t.Errorf("a small blob is at %v, not at %v", p, all[1].Place())
 	}
-	if e.current.pending != 2 {
+	if e.current.pending != 2*Units(2*Unit) {
 		t.Errorf("%d are pending", e.current.pending)
 	}
 }

@@ -112,6 +112,25 @@ func (e *Engine) mostlyDead(s *segment) bool {
 	return s.live*4 <= used || s.live*2 <= used-s.punched
 }
 
+// someUnits is how much of the segment that takes extents must be dead before something is done about it.
+func (e *Engine) someUnits() int64 { return int64(e.limit) / 8 }
+
+// LeaveDead lets the segment that takes extents take no more if three quarters of it are dead, and
+// their room was not given back. It is compacted then; otherwise it would stay until it is full,
+// which a full disk never makes it.
+func (e *Engine) LeaveDead() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.current
+	if s == nil || !s.known {
+		return
+	}
+	used := int64(s.end) - firstUnit
+	if used >= e.someUnits() && (used-s.live-s.punched-s.pending)*4 >= used*3 {
+		e.leaveCurrent()
+	}
+}
+
 // Worth reports whether a segment may still be worth compacting.
 func (e *Engine) Worth(number uint32) bool {
 	e.mu.Lock()
@@ -189,7 +208,7 @@ func (e *Engine) empty(s *segment, keep []Extent) error {
 	if err := e.use(s); err != nil {
 		return err
 	}
-	err := e.punchOthers(s, keep)
+	_, err := e.punchOthers(s, s.settled(), keep)
 	if s.refs--; s.refs == 0 {
 		s.idle = e.idle.PushBack(s)
 	}

@@ -73,16 +73,21 @@ func (e *Engine) take(n uint32) (*Writer, error) {
 	}
 	at, ok := s.take(n)
 	if !ok {
-		s.growing, s.free = false, nil
-		e.current = nil
+		e.leaveCurrent()
 		return nil, nil
 	}
 	if err := e.use(s); err != nil {
 		s.give(run{at, n})
 		return nil, err
 	}
-	s.pending++
+	s.pending += int64(n)
 	return &Writer{engine: e, segment: s, place: Place{s.number, at}, past: e.usePast(s)}, nil
+}
+
+// leaveCurrent lets the current segment take no more extents. The mutex is held.
+func (e *Engine) leaveCurrent() {
+	e.current.growing, e.current.free = false, nil
+	e.current = nil
 }
 
 func (s *segment) take(n uint32) (at uint32, ok bool) {
@@ -270,7 +275,7 @@ func (w *Writer) Abort() {
 	err := w.unhead()
 	e := w.engine
 	e.mu.Lock()
-	w.segment.pending--
+	w.segment.pending -= int64(units(w.size))
 	if err == nil {
 		w.segment.give(run{w.place.Unit, units(w.size)})
 	}
@@ -346,7 +351,7 @@ func (e *Engine) Settle(p Place, size int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.segments[p.Segment]; s != nil {
-		s.pending--
+		s.pending -= int64(units(size))
 		if s.known {
 			s.live += int64(units(size))
 		}
@@ -354,12 +359,12 @@ func (e *Engine) Settle(p Place, size int64) {
 }
 
 // Drop frees an extent that was committed and that no record will name.
-func (e *Engine) Drop(p Place) error {
+func (e *Engine) Drop(p Place, size int64) error {
 	err := e.free(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.segments[p.Segment]; s != nil {
-		s.pending--
+		s.pending -= int64(units(size))
 	}
 	return err
 }
