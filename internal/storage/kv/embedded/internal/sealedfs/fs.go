@@ -203,14 +203,21 @@ func (fs *FS) wrong(path, what string) error {
 const (
 	badHeader = "the header does not authenticate"
 	exchanged = "it is another file"
+	tooLong   = "it is longer than such a file ever is"
 	notNamed  = "it is not the file that the manifest names"
 )
 
 func (fs *FS) openFrames(inner vfs.File, path string, n name) (vfs.File, error) {
 	h, size, ok, err := fs.readHeader(inner, path)
+	if err != nil {
+		return nil, err
+	}
+	i, err := inner.Stat()
 	switch {
 	case err != nil:
 		return nil, err
+	case i.Size() > n.kind.most() && !(ok && fs.o.Salvage): // a hole may be of any length, and takes long to read
+		return nil, fs.wrong(path, tooLong)
 	case n.kind == log && size < headerSize: // there was no room on the disk, or no time
 		return &frameReader{sealedFile: sealedFile{inner, path}}, nil
 	case !ok && n.kind == log:

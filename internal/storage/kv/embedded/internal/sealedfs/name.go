@@ -43,5 +43,14 @@ func parse(base string) (kind, uint64) {
 // framed reports whether files of the kind are frames; others are chunks.
 func (k kind) framed() bool { return k == log || k == manifest }
 
+// most returns more than a file of frames of the kind ever has, in bytes. A log takes what one memtable holds and one
+// transaction, a manifest some hundreds of bytes for each table.
+func (k kind) most() int64 {
+	if k == log {
+		return 1 << 30
+	}
+	return 16 << 30
+}
+
 // catalogued reports whether the ids of files of the kind are in the manifest.
 func (k kind) catalogued() bool { return k == table || k == blob }

@@ -2,6 +2,7 @@ package sealedfs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -171,6 +172,9 @@ func (r *frameReader) search() (frame, int64, error) {
 	defer r.fs.buffers.Put(window)
 	forged := 0
 	for from := r.at; ; {
+		if from >= r.kind.most() {
+			return frame{}, 0, nil
+		}
 		n, err := r.inner.ReadAt(window.room[:], from)
 		if err != nil && err != io.EOF {
 			return frame{}, 0, err
@@ -204,18 +208,41 @@ func (r *frameReader) search() (frame, int64, error) {
 // candidate returns the first position from i on at which a frame may begin: later frames
 // than the first have a number that is not 0, and a length that is short.
 func candidate(b []byte, i int) int {
-	for i+frameRoom <= len(b) {
-		zero := bytes.IndexByte(b[i:len(b)-frameRoom+1], 0)
-		if zero < 0 {
-			return len(b)
-		}
-		i += zero
-		if b[i+4]|b[i+5]|b[i+6]|b[i+7] != 0 {
-			return i
-		}
-		i++
+	found := false
+	for !found && i+frameRoom <= len(b) {
+		i, found = step(b, i)
 	}
-	return len(b)
+	return i
+}
+
+// step looks for a candidate from i on, and returns where it is, or where the next step begins. One step passes a
+// whole run of zeros, which files with holes have gigabytes of.
+func step(b []byte, i int) (next int, found bool) {
+	zero := bytes.IndexByte(b[i:len(b)-frameRoom+1], 0)
+	if zero < 0 {
+		return len(b), false
+	}
+	i += zero
+	if b[i+4]|b[i+5]|b[i+6]|b[i+7] != 0 {
+		return i, true
+	}
+	const numberEnd = 8
+	run := zeros(b[i:])
+	if i+run == len(b) {
+		return len(b), false
+	}
+	return i + max(1, run-numberEnd+1), false
+}
+
+// zeros returns how many zeros b begins with.
+func zeros(b []byte) (n int) {
+	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:]) == 0 {
+		n += 8
+	}
+	for n < len(b) && b[n] == 0 {
+		n++
+	}
+	return n
 }
 
 // authentic reports whether the frame at a position authenticates.
@@ -237,10 +264,8 @@ func (r *frameReader) authentic(f frame, at int64) (bool, error) {
 func isZero(f vfs.File, from int64, room []byte) (bool, error) {
 	for {
 		n, err := f.ReadAt(room, from)
-		for _, c := range room[:n] {
-			if c != 0 {
-				return false, nil
-			}
+		if zeros(room[:n]) < n {
+			return false, nil
 		}
 		if err == io.EOF || err == nil && n == 0 {
 			return true, nil
