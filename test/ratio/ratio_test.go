@@ -408,16 +408,19 @@ func (r *ratioRun) lines() []ratioLine {
 		r.tb.Fatalf("%d lines: %.300s", n, page)
 	}
 	r.send(r.at.Bare, [][]byte{r.request(http.MethodPost, "/", page)})
-	put := func(format string, headers ...string) func(int) [][]byte {
+	putOf := func(body []byte, format string, headers ...string) func(int) [][]byte {
 		return func(turn int) [][]byte {
-			return many(http.MethodPut, fmt.Sprintf(format, turn, time.Now().UnixNano())+"%d", content, headers...)
+			return many(http.MethodPut, fmt.Sprintf(format, turn, time.Now().UnixNano())+"%d", body, headers...)
 		}
 	}
+	put := func(format string, headers ...string) func(int) [][]byte { return putOf(content, format, headers...) }
 	fixed := func(all [][]byte) func(int) [][]byte { return func(int) [][]byte { return all } }
 	idle := func(int) { r.rest() }
 	get := fixed(many(http.MethodGet, "/bench/list/%05d", nil))
 	return []ratioLine{
 		{name: "PUT", target: 5, requests: put("/bench/put/%d/%d/")},
+		{name: "PUT 10 KiB", target: 6.5, prepare: idle,
+			requests: putOf(bytes.Repeat(content, 10), "/bench/put10/%d/%d/")},
 		{name: "GET", target: 3, requests: get, prepare: idle},
 		{name: "HEAD", target: 2.5, requests: fixed(many(http.MethodHead, "/bench/list/%05d", nil)), prepare: idle},
 		{name: "DELETE", target: 4.5, requests: fixed(many(http.MethodDelete, "/bench/delete/%d", nil)),
