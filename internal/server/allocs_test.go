@@ -17,6 +17,8 @@ func TestAllocationsPerRequest(t *testing.T) {
 		t.Fatal(code)
 	}
 	put := s.send(http.MethodPut, "/box/k", content)
+	underKMS := s.send(http.MethodPut, "/box/kms", content, "X-Amz-Server-Side-Encryption", "aws:kms",
+		"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
 	for _, c := range []struct {
 		name   string
 		do     func() int
@@ -25,6 +27,8 @@ func TestAllocationsPerRequest(t *testing.T) {
 	}{
 		{"PUT", put, 200, 135},
 		{"GET", s.send(http.MethodGet, "/box/k", nil), 200, 68},
+		{"PUT under KMS", underKMS, 200, 146},
+		{"GET under KMS", s.send(http.MethodGet, "/box/kms", nil), 200, 65},
 		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 47},
 		{"DELETE of nothing", s.send(http.MethodDelete, "/box/none", nil), 204, 62},
 	} {

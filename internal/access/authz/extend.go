@@ -16,15 +16,23 @@ import (
 // grant that is not fresh any more is renewed immediately. Errors: AccessDenied, also for a
 // grant that covers nothing because its operation is open, and those of asks and of Renew.
 func (g Grant) Extend(ctx context.Context, asks Asker) (Grant, error) {
+	return g.ExtendIn(ctx, new(Room), asks)
+}
+
+// Room is memory for one grant that ExtendIn returns.
+type Room struct{ widerGrant }
+
+// ExtendIn is Extend in the memory of room, a zero Room, which is used for no other grant.
+func (g Grant) ExtendIn(ctx context.Context, room *Room, asks Asker) (Grant, error) {
 	if g.g == nil || g.g.asks == nil || asks == nil {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
-	wider := &widerGrant{}
+	wider := &room.widerGrant
 	if w, ok := g.g.seen.(recorder); ok && w.Recording() {
 		ctx, wider.seen = w, g.g.seen // the decision also depends on what is read for the further needs
 	}
 	wider.decision, wider.relied = &wider.made, slices.Clip(g.g.relied) // either may append
-	wider.made = decision{basis: g.g.basis, before: g.g.decision, asks: asks}
+	wider.made.basis, wider.made.before, wider.made.asks = g.g.basis, g.g.decision, asks
 	wider.made.held, wider.made.on.laws = wider.held[:0], wider.laws[:0]
 	if !g.g.isFresh() {
 		if err := (Grant{&wider.grant}).Renew(ctx); err != nil {

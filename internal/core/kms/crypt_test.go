@@ -130,6 +130,25 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// TestContextInPieces: a service's context is the same, however the value of its pair is cut.
+func TestContextInPieces(t *testing.T) {
+	for name, own := range map[string]map[string]string{"alone": nil, "with own pairs": {"a": "1", "z": ""}} {
+		t.Run(name, func(t *testing.T) {
+			all := maps.Clone(own)
+			if all == nil {
+				all = map[string]string{}
+			}
+			all["n"] = "value"
+			for cut := range len("value") + 1 {
+				c := Context{Name: "n", Before: "value"[:cut], Value: "value"[cut:], Own: own}
+				if !maps.Equal(c.All(), all) || !bytes.Equal(c.Canonical(nil), Canonical(all)) {
+					t.Errorf("%q and %q: %q, %x", c.Before, c.Value, c.All(), c.Canonical(nil))
+				}
+			}
+		})
+	}
+}
+
 // TestEveryBitCounts: no truncated, extended or changed ciphertext opens, and the error only says
 // that it is invalid.
 func TestEveryBitCounts(t *testing.T) {

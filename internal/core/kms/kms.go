@@ -69,15 +69,16 @@ type Use struct {
 // Context is an encryption context: the caller's own pairs, and one pair of the service,
 // which has another name than they have. Own may be nil, and must not be modified.
 type Context struct {
-	Name, Value string
-	Own         map[string]string
+	Name          string
+	Before, Value string // the value in two pieces, so that nobody has to join them for each use
+	Own           map[string]string
 }
 
 // All returns all pairs.
 func (c *Context) All() map[string]string {
 	all := make(map[string]string, len(c.Own)+1)
 	maps.Copy(all, c.Own)
-	all[c.Name] = c.Value
+	all[c.Name] = c.Before + c.Value
 	return all
 }
 
@@ -86,7 +87,9 @@ func (c *Context) Canonical(b []byte) []byte {
 	if len(c.Own) > 0 {
 		return append(b, Canonical(c.All())...)
 	}
-	return appendText(appendText(binary.BigEndian.AppendUint32(b, 1), c.Name), c.Value)
+	b = appendText(binary.BigEndian.AppendUint32(b, 1), c.Name)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(c.Before)+len(c.Value)))
+	return append(append(b, c.Before...), c.Value...)
 }
 
 // Key is the key that a Use was resolved to.

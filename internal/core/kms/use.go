@@ -19,31 +19,37 @@ import (
 // Errors: AccessDenied, NotFoundException, InvalidArnException, DisabledException,
 // KMSInvalidStateException.
 func (s *Store) ExtendToGenerate(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, [2]policy.Action{"kms:GenerateDataKey"})
+	return s.extend(ctx, g, u, generates)
 }
 
 // ExtendToDecrypt is ExtendToGenerate for kms:Decrypt.
 func (s *Store) ExtendToDecrypt(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, [2]policy.Action{"kms:Decrypt"})
+	return s.extend(ctx, g, u, decrypts)
 }
 
 // ExtendToBoth is ExtendToGenerate for kms:GenerateDataKey and kms:Decrypt: parts of an
 // upload need both (S3 API reference, UploadPart).
 func (s *Store) ExtendToBoth(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, [2]policy.Action{"kms:GenerateDataKey", "kms:Decrypt"})
+	return s.extend(ctx, g, u, generates|decrypts)
 }
 
-// extend extends the grant by one action or two.
-func (s *Store) extend(
-	ctx context.Context, g authz.Grant, u Use, actions [2]policy.Action,
-) (authz.Grant, Key, error) {
+// needed says which actions a use needs.
+type needed uint8
+
+const (
+	generates needed = 1 << iota
+	decrypts
+)
+
+// extend extends the grant by the actions that a use needs.
+func (s *Store) extend(ctx context.Context, g authz.Grant, u Use, n needed) (authz.Grant, Key, error) {
 	c := g.Caller()
 	account := c.Account()
 	if account == "" && c.Kind() != policy.Service {
 		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS accepts signed requests only
 	}
-	x := &extension{actions: actions, of: u, useConditions: useConditions{s: s}}
-	wider, err := g.Extend(ctx, x)
+	x := &extension{needed: n, of: u, useConditions: useConditions{s: s}}
+	wider, err := g.ExtendIn(ctx, &x.grant, x)
 	if fault.Is(err, fault.NotFoundException) && s.namesManaged(account, u.Key) {
 		if _, err := s.ManagedKey(ctx, account); err != nil {
 			return authz.Grant{}, Key{}, err
@@ -73,10 +79,11 @@ func (s *Store) namesManaged(account, name string) bool {
 // whenever the grant is renewed.
 type extension struct {
 	of      Use
-	actions [2]policy.Action // the second may be ""
-	allowed bool             // the caller may use the key, so it may learn its state
+	needed  needed
+	allowed bool // the caller may use the key, so it may learn its state
 	asked   []authz.Need
 	room    [1]authz.Need // of asked, for most uses
+	grant   authz.Room    // the wider grant, in the same piece of memory
 	useConditions
 }
 
@@ -95,13 +102,18 @@ func (x *extension) Needs(ctx context.Context, c authz.Caller) ([]authz.Need, er
 		return nil, err
 	}
 	x.asked = x.room[:0]
-	for _, a := range x.actions {
-		if a != "" {
-			x.asked = append(x.asked, authz.Need{Action: a, Resource: x.key.arn(), Asked: &x.useConditions})
-		}
+	if x.needed&generates != 0 {
+		x.ask("kms:GenerateDataKey")
+	}
+	if x.needed&decrypts != 0 {
+		x.ask("kms:Decrypt")
 	}
 	if x.allowed {
 		err = x.key.check(toUse, x.at)
 	}
 	return x.asked, err
+}
+
+func (x *extension) ask(a policy.Action) {
+	x.asked = append(x.asked, authz.Need{Action: a, Resource: x.key.arn(), Asked: &x.useConditions})
 }

@@ -39,11 +39,13 @@ const managedKey = "alias/aws/s3"
 
 // context returns the whole encryption context.
 func (u *underKMS) context(k slot) kms.Context {
-	at := arn.Object(k.b.Name, k.key)
+	c := kms.Context{Name: "aws:s3:arn", Own: u.pairs}
 	if u.bucketKey {
-		at = arn.Bucket(k.b.Name)
+		c.Before, c.Value = "arn:aws:s3:::", k.b.Name
+	} else {
+		c.Value = arn.Object(k.b.Name, k.key).String()
 	}
-	return kms.Context{Name: "aws:s3:arn", Value: at.String(), Own: u.pairs}
+	return c
 }
 
 // use returns the use of the key on which the decision is made.

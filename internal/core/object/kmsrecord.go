@@ -27,7 +27,7 @@ func (v *version) takeKMS(f *record.Fields) bool {
 		return false
 	}
 	if v.kms == nil {
-		v.kms = &underKMS{}
+		v.kms = &v.room
 	}
 	switch f.Number {
 	case fieldKMSKey:

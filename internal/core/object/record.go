@@ -40,6 +40,7 @@ type version struct {
 	owner        string // empty: the bucket's owner
 	encryption   bucket.Encryption
 	kms          *underKMS // set for SSE-KMS and DSSE-KMS
+	room         underKMS  // of kms, in a decoded version
 	dataKey      []byte    // each part has its own; this one seals the checksum of the whole object
 	blob         string
 	metadata     Metadata

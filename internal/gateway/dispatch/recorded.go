@@ -74,6 +74,14 @@ func (all members) record(in reflect.Value, to *[]audit.Param) {
 	}
 }
 
+// add appends a parameter. Most requests that have one have a second.
+func add(to *[]audit.Param, p audit.Param) {
+	if *to == nil {
+		*to = make([]audit.Param, 0, 2)
+	}
+	*to = append(*to, p)
+}
+
 func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	if depth == 0 || len(*to) >= maxValues {
 		return
@@ -88,11 +96,11 @@ func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 	switch v.Kind() {
 	case reflect.String:
 		if v.Len() > 0 {
-			*to = append(*to, audit.Param{Name: name, Value: v.String()})
+			add(to, audit.Param{Name: name, Value: v.String()})
 		}
 	case reflect.Bool:
 		if v.Bool() || given {
-			*to = append(*to, audit.Param{Name: name, Value: strconv.FormatBool(v.Bool()), Harmless: true})
+			add(to, audit.Param{Name: name, Value: strconv.FormatBool(v.Bool()), Harmless: true})
 		}
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		if v.Int() != 0 || given {

@@ -201,7 +201,8 @@ func (m *member) set(v reflect.Value, s string) error {
 	case isString:
 		v.SetString(s)
 	case isStringPtr:
-		v.Set(reflect.ValueOf(&s))
+		own := s // a pointer to s itself would take memory for members of every kind
+		v.Set(reflect.ValueOf(&own))
 	case isInt, isIntPtr:
 		return m.setInt(v, s)
 	case isBool, isBoolPtr:
