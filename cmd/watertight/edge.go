@@ -38,6 +38,7 @@ type edgeRun struct {
 	TrustedProxy []string `help:"Network of proxies whose headers tell the viewer's address." placeholder:"CIDR"`
 	Cache        string   `help:"Folder of the cache, whose files are sealed. Without it, the cache is in memory." placeholder:"DIR"`
 	CacheSize    int64    `help:"Bytes of the cache on the disk." default:"1073741824" placeholder:"BYTES"`
+	CacheKey     string   `help:"What seals the cache and what the edge keeps: memory is a random key of this process, so that a restart empties the cache; kms:ARN is a key of the store's KMS whose policy lets cloudfront.amazonaws.com use it; file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY and awskms:KEYARN[@URL] work while the store is away, too." default:"memory" env:"WATERTIGHT_EDGE_CACHE_KEY" placeholder:"KEY"`
 	Metrics      string   `name:"metrics-listen" help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." placeholder:"ADDR"`
 	AllowOrigin  []string `help:"Server that distributions may have as a custom origin. May be given several times." placeholder:"HOST:PORT"`
 }
@@ -55,6 +56,7 @@ func (e *edgeRun) Run(p process) error {
 	if e.Cache != "" {
 		c.CDN.Cache = server.CDNCache{Dir: e.Cache, Bytes: e.CacheSize}
 	}
+	c.CDN.Cache.Key, c.Getenv = e.CacheKey, p.getenv
 	if len(e.TLSCert) != len(e.TLSKey) {
 		return usageError{errors.New("--tls-cert and --tls-key go together, one key for each certificate")}
 	}

@@ -131,6 +131,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	if err := errors.Join(
 		c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkProfiles(), c.checkAlarm(), c.CDN.check(),
+		c.CDN.Cache.check(),
 	); err != nil {
 		return nil, err
 	}

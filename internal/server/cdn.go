@@ -17,6 +17,7 @@ import (
 	"watertight/internal/edge/accesslog"
 	"watertight/internal/edge/cache"
 	"watertight/internal/edge/origin"
+	"watertight/internal/edge/remote"
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
@@ -42,9 +43,6 @@ func (c CDNConfig) On() bool { return c.Listen != "" || c.TLSListen != "" }
 
 // check refuses addresses that are not valid, and certificates without a TLS address.
 func (c CDNConfig) check() error {
-	if _, _, err := c.Cache.kmsKey(); err != nil {
-		return err
-	}
 	if err := c.TLS.Check(); err != nil {
 		return err
 	}
@@ -73,7 +71,8 @@ type cdnEdge struct {
 	logs    *accesslog.Logs
 	servers *outbound.Named
 	origins *origin.Known
-	certs   *certs.Sites // or nil
+	keeper  remote.Keeper // of an edge on another machine; or nil
+	certs   *certs.Sites  // or nil
 	door    *door
 	plain   net.Listener // or nil
 	lot     *lot         // of plain

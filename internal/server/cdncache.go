@@ -33,6 +33,14 @@ type CDNCache struct {
 	Key string
 }
 
+// check refuses a key that a server can't have.
+func (c CDNCache) check() error {
+	if _, _, err := c.kmsKey(); err != nil {
+		return fmt.Errorf("--cdn-cache-key %w", err)
+	}
+	return nil
+}
+
 // kmsKey returns the key of KMS that the cache's key is wrapped under.
 func (c CDNCache) kmsKey() (key arn.ARN, ok bool, err error) {
 	if c.Key == "" || c.Key == "memory" {
@@ -40,7 +48,7 @@ func (c CDNCache) kmsKey() (key arn.ARN, ok bool, err error) {
 	}
 	text, ok := strings.CutPrefix(c.Key, "kms:")
 	if key, err = arn.Parse(text); !ok || err != nil || !kms.IsKey(key) {
-		return arn.ARN{}, false, errors.New("--cdn-cache-key is memory, or kms: and the ARN of a key")
+		return arn.ARN{}, false, errors.New("is memory, or kms: and the ARN of a key")
 	}
 	return key, true, nil
 }
@@ -109,7 +117,7 @@ func (s *Server) openCache(ctx context.Context) (*cache.Cache, error) {
 
 // unsealCache returns the key of the cache in a folder, or another one if that can't be used.
 func (s *Server) unsealCache(ctx context.Context, dir string, on arn.ARN) seal.Key {
-	key, err := s.cacheKey(ctx, dir, on)
+	key, err := keptKey(ctx, dir, s.ownCacheKey(on))
 	if err != nil {
 		s.log.Warn("the CDN's cache starts empty, under a key that ends with this process: its key of KMS can't be "+
 			"used. The key's policy must allow the service principal cloudfront.amazonaws.com kms:GenerateDataKey "+
@@ -117,6 +125,17 @@ func (s *Server) unsealCache(ctx context.Context, dir string, on arn.ARN) seal.K
 		return seal.NewKey()
 	}
 	return key
+}
+
+// keySource is a key of KMS under which the key of a cache is wrapped.
+type keySource interface {
+	// name is the ARN of the key of KMS.
+	name() string
+	// generate returns a new key, and the same key wrapped.
+	generate(ctx context.Context) (key seal.Key, wrapped []byte, err error)
+	// unwrap opens what generate wrapped. Error: InvalidCiphertextException if it was not made
+	// by generate of this source.
+	unwrap(ctx context.Context, wrapped []byte) (seal.Key, error)
 }
 
 // maxWrapped bounds the file of a cache's key, in bytes.
@@ -128,35 +147,22 @@ type wrappedKey struct {
 	Wrapped []byte
 }
 
-// cacheBinding is what a cache's key is bound to.
-const cacheBinding = "watertight cdn cache"
-
-// cacheKey opens the key of the cache in a folder, or makes one. It uses the key of KMS as the
-// CDN's service principal, which only the key's policy can allow.
-func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal.Key, err error) {
+// keptKey opens the key of the cache in a folder, or makes one.
+func keptKey(ctx context.Context, dir string, from keySource) (key seal.Key, err error) {
 	path := filepath.Join(dir, "key")
 	text, err := folder.ReadAtMost(folder.OS(), path, maxWrapped)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, folder.ErrTooLong) {
 		return key, err
 	}
 	var found wrappedKey
-	if json.Unmarshal(text, &found) == nil && found.Key == on.String() {
-		g, err := s.asCDN(ctx, on, "kms:Decrypt")
-		if err != nil {
-			return key, err
-		}
-		key, err = s.keys.Unwrap(ctx, g, on, found.Wrapped, []byte(cacheBinding))
+	if json.Unmarshal(text, &found) == nil && found.Key == from.name() {
+		key, err = from.unwrap(ctx, found.Wrapped)
 		if err == nil || !fault.Is(err, fault.InvalidCiphertextException) {
 			return key, err
 		}
 	}
-	g, err := s.asCDN(ctx, on, "kms:GenerateDataKey")
-	if err != nil {
-		return key, err
-	}
-	key = seal.NewKey()
-	found = wrappedKey{Key: on.String()}
-	if found.Wrapped, err = s.keys.Wrap(ctx, g, on, key, []byte(cacheBinding)); err != nil {
+	found = wrappedKey{Key: from.name()}
+	if key, found.Wrapped, err = from.generate(ctx); err != nil {
 		return key, err
 	}
 	if text, err = json.Marshal(found); err != nil {
@@ -165,28 +171,71 @@ func (s *Server) cacheKey(ctx context.Context, dir string, on arn.ARN) (key seal
 	return key, errors.Join(folder.Make(folder.OS(), dir, 0o700), folder.Replace(folder.OS(), path, text, 0o600))
 }
 
-// asCDN decides whether the CDN's service principal may use a key. It acts for the key's
-// account and not for a distribution, because the cache holds responses of all distributions.
-func (s *Server) asCDN(ctx context.Context, on arn.ARN, action policy.Action) (authz.Grant, error) {
+// cacheUse uses a key of this server's KMS for a cache, as the CDN's service principal, which
+// only the key's policy can allow.
+type cacheUse struct {
+	*Server
+	on      arn.ARN
+	source  string // aws:SourceArn; the source account is the key's
+	binding string // what wrapped keys are bound to
+	secure  bool   // aws:SecureTransport
+}
+
+// ownCacheKey is for the cache of this process. It acts for the key's account and not for a
+// distribution, because the cache holds responses of all distributions.
+func (s *Server) ownCacheKey(on arn.ARN) cacheUse {
+	return cacheUse{s, on, fmt.Sprintf("arn:aws:cloudfront::%s:edge-cache", on.Account), "watertight cdn cache", true}
+}
+
+// edgeCacheKey is for the cache of an edge on another machine. What it wraps is bound to the
+// edge's credential: that opens neither other edges' keys nor data keys of objects.
+func (s *Server) edgeCacheKey(e *cdn.Edge, on arn.ARN, secure bool) (cacheUse, error) {
+	if on.Account != e.Account {
+		return cacheUse{}, fault.Of(fault.AccessDenied)
+	}
+	return cacheUse{s, on, e.ARN(), "watertight cdn cache of the edge " + e.AccessKeyID, secure}, nil
+}
+
+func (u cacheUse) name() string { return u.on.String() }
+
+func (u cacheUse) generate(ctx context.Context) (key seal.Key, wrapped []byte, err error) {
+	g, err := u.grant(ctx, "kms:GenerateDataKey")
+	if err != nil {
+		return key, nil, err
+	}
+	key = seal.NewKey()
+	wrapped, err = u.keys.Wrap(ctx, g, u.on, key, []byte(u.binding))
+	return key, wrapped, err
+}
+
+func (u cacheUse) unwrap(ctx context.Context, wrapped []byte) (seal.Key, error) {
+	g, err := u.grant(ctx, "kms:Decrypt")
+	if err != nil {
+		return seal.Key{}, err
+	}
+	return u.keys.Unwrap(ctx, g, u.on, wrapped, []byte(u.binding))
+}
+
+// grant decides whether the CDN's service principal may use the key.
+func (u cacheUse) grant(ctx context.Context, action policy.Action) (authz.Grant, error) {
 	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
 	if err != nil {
 		return authz.Grant{}, err
 	}
 	hr.RequestURI = "/"
-	o := protocol.Options{Region: s.config.Region, Now: s.config.Now}
-	r, err := protocol.Parse(hr, o, "cdn-cache", s.config.Now())
+	o := protocol.Options{Region: u.config.Region, Now: u.config.Now}
+	r, err := protocol.Parse(hr, o, "cdn-cache", u.config.Now())
 	if err != nil {
 		return authz.Grant{}, err
 	}
-	table := (&kmsapi.API{Keys: s.keys}).Table()
-	r.InProcess, r.Secure, r.Service = true, true, &table.Service
-	caller, _, err := authn.New(nil, authn.Options{Region: s.config.Region}).IdentifyService(r, &authn.Service{
-		Name: cdn.Service, SourceAccount: on.Account,
-		SourceARN: fmt.Sprintf("arn:aws:cloudfront::%s:edge-cache", on.Account),
+	table := (&kmsapi.API{Keys: u.keys}).Table()
+	r.InProcess, r.Secure, r.Service = true, u.secure, &table.Service
+	caller, _, err := authn.New(nil, authn.Options{Region: u.config.Region}).IdentifyService(r, &authn.Service{
+		Name: cdn.Service, SourceAccount: u.on.Account, SourceARN: u.source,
 	})
 	if err != nil {
 		return authz.Grant{}, err
 	}
-	return authz.New(facts{s.identities, s.keys, s.buckets, s.objects}).Authorize(ctx, caller,
-		authz.Need{Action: action, Resource: on})
+	return authz.New(facts{u.identities, u.keys, u.buckets, u.objects}).Authorize(ctx, caller,
+		authz.Need{Action: action, Resource: u.on})
 }

@@ -38,7 +38,7 @@ func TestCDNCacheKey(t *testing.T) {
 		s.kms(t, "PutKeyPolicy", string(in))
 	}
 	dir := filepath.Join(t.TempDir(), "cache")
-	open := func(dir string) (seal.Key, error) { return s.cacheKey(t.Context(), dir, on) }
+	open := func(dir string) (seal.Key, error) { return keptKey(t.Context(), dir, s.ownCacheKey(on)) }
 	if _, err := open(dir); !fault.Is(err, fault.AccessDenied) {
 		t.Errorf("the key was made: %v", err)
 	}

@@ -123,7 +123,7 @@ func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
 func (s *Server) newHTTP(ctx, leaving context.Context) *http.Server {
 	var next http.Handler = edgeFeed{
 		next: holding{s.dispatcher, s.rootKey.Ring}, who: s.who, contents: s.distributions, trail: s.trail,
-		region: s.config.Region, now: s.config.Now, leaving: leaving,
+		region: s.config.Region, now: s.config.Now, cacheKey: s.edgeCacheKey, leaving: leaving,
 	}
 	if s.config.HealthOnMain {
 		next = probes{next, s.healthHandler(), s.config.Domains}

@@ -21,13 +21,14 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// EdgeConfig configures an edge on another machine. It has no data directory: its
-// configuration comes from its store, and its cache is sealed under a key that ends with the
-// process.
+// EdgeConfig configures an edge on another machine. It has no data directory: its configuration
+// comes from its store.
 type EdgeConfig struct {
 	Store   remote.Options
-	Domains []string  // base domains of the store's buckets
-	CDN     CDNConfig // without Optional; of TLS only Pairs
+	Domains []string // base domains of the store's buckets
+	// CDN is without Optional, and without a local authority. The key of its cache is "memory" or
+	// "", kms: and the ARN of a key of the store's KMS, or a source that rootkey.Sources lists.
+	CDN CDNConfig
 
 	MetricsListen  string // address of the listener for metrics, or ""
 	AllowPlainHTTP bool
@@ -35,6 +36,7 @@ type EdgeConfig struct {
 	MaxConnections int
 	Logger         *slog.Logger
 	Now            func() time.Time
+	Getenv         func(string) string // of the process
 	// Ready, if it is set, is called with the addresses of the listeners, "" for none.
 	Ready func(plain, secure, metrics string)
 }
@@ -47,11 +49,17 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Getenv == nil {
+		c.Getenv = func(string) string { return "" }
+	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = DefaultMaxConnections
 	}
 	c.Store.Logger, c.Store.Now = c.Logger, c.Now
-	if err := c.CDN.check(); err != nil {
+	key := edgeKey{
+		text: c.CDN.Cache.Key, owner: c.Store.Credential.AccessKeyID + " " + c.Store.Address, getenv: c.Getenv,
+	}
+	if err := errors.Join(c.CDN.check(), key.check(c.CDN.Cache)); err != nil {
 		return err
 	}
 	if !c.CDN.On() {
@@ -62,6 +70,7 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 		return err
 	}
 	defer store.Close()
+	key.store = store
 	s := &Server{
 		config: Config{
 			CDN: c.CDN, Domains: c.Domains, AllowPlainHTTP: c.AllowPlainHTTP, TrustedProxies: c.TrustedProxies,
@@ -73,9 +82,10 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 	if err := s.config.checkMetrics(); err != nil {
 		return err
 	}
-	if err := s.openRemote(store); err != nil {
+	if err := s.openRemote(ctx, store, key); err != nil {
 		return err
 	}
+	follower := store.Begin(ctx, s.edge.edge, s.edge.keeper)
 	if err := s.bindMetrics(ctx); err != nil {
 		return errors.Join(err, s.closeCDN())
 	}
@@ -88,23 +98,28 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 	if c.Ready != nil {
 		c.Ready(s.CDNAddr(), s.CDNTLSAddr(), s.MetricsAddr())
 	}
-	return s.runRemote(ctx, store)
+	return s.runRemote(ctx, follower)
 }
 
 // openRemote builds the edge.
-func (s *Server) openRemote(store *remote.Store) error {
+func (s *Server) openRemote(ctx context.Context, store *remote.Store, key edgeKey) error {
 	c := s.config.CDN
 	servers, err := outbound.NewNamed(outbound.NamedOptions{Allow: c.AllowOrigins})
 	if err != nil {
 		return fmt.Errorf("--allow-origin: %w", err)
 	}
+	var keeper remote.Keeper
 	kept, err := cache.Open(cache.Options{
-		Dir: c.Cache.Dir, MaxBytes: c.Cache.Bytes, Key: seal.NewKey(), Now: s.config.Now, Logger: s.log,
+		Dir: c.Cache.Dir, MaxBytes: c.Cache.Bytes, Now: s.config.Now, Logger: s.log,
+		Unseal: func() (opened seal.Key, err error) {
+			opened, keeper, err = s.openKept(ctx, key)
+			return opened, err
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("the cache: %w", err)
 	}
-	s.edge = &cdnEdge{cache: kept, servers: servers, door: newDoor(s.config.MaxConnections)}
+	s.edge = &cdnEdge{cache: kept, servers: servers, keeper: keeper, door: newDoor(s.config.MaxConnections)}
 	s.edge.logs = accesslog.New(accesslog.Options{
 		Deliver: s.deliverLog(putLogTo(store)), Now: s.config.Now, Logger: s.log,
 	})
@@ -136,7 +151,7 @@ func (s *Server) serveScrapes(serving *sync.WaitGroup, failed chan<- error) (end
 }
 
 // runRemote serves until ctx ends or a listener fails.
-func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
+func (s *Server) runRemote(ctx context.Context, follower *remote.Follower) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	following, leave := context.WithCancel(ctx)
@@ -145,7 +160,7 @@ func (s *Server) runRemote(ctx context.Context, store *remote.Store) error {
 	var serving, follows sync.WaitGroup
 	end := s.serveCDN(requests, &serving, failed)
 	endScrapes := s.serveScrapes(&serving, failed)
-	follows.Go(func() { store.Follow(following, s.edge.edge) })
+	follows.Go(func() { follower.Follow(following) })
 	var err error
 	select {
 	case <-ctx.Done():

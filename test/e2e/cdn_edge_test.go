@@ -24,13 +24,19 @@ import (
 
 // farEdge is an edge on another machine, with the credential that it has.
 type farEdge struct {
-	addr string
-	key  harness.Credentials
-	stop func()
+	addr, secure string // of its listeners
+	key          harness.Credentials
+	stop         func()
 }
 
 // newFarEdge enrolls an edge and starts it.
 func (s *oacSite) newFarEdge(name string, only ...string) *farEdge {
+	s.t.Helper()
+	return s.startEdge(s.enroll(name, only...))
+}
+
+// enroll enrolls an edge, and returns how it is started.
+func (s *oacSite) enroll(name string, only ...string) server.EdgeConfig {
 	s.t.Helper()
 	made, err := operator.Dial(s.Data).EnrollEdge(s.t.Context(), operator.EdgeCommand{
 		Name: name, AccountID: s.account, Distributions: only,
@@ -44,16 +50,17 @@ func (s *oacSite) newFarEdge(name string, only ...string) *farEdge {
 	s.ok(os.WriteFile(file, b, 0o600))
 	store, err := server.StoreOf(s.Endpoint, file)
 	s.ok(err)
-	ready, ended := make(chan string, 1), make(chan error, 1)
+	return server.EdgeConfig{Store: store, CDN: server.CDNConfig{Listen: "127.0.0.1:0"}}
+}
+
+// startEdge starts an edge.
+func (s *oacSite) startEdge(c server.EdgeConfig) *farEdge {
+	s.t.Helper()
+	ready, ended := make(chan [2]string, 1), make(chan error, 1)
+	c.Ready = func(plain, secure, _ string) { ready <- [2]string{plain, secure} }
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	go func() {
-		ended <- server.RunEdge(ctx, server.EdgeConfig{
-			Store: store, CDN: server.CDNConfig{Listen: "127.0.0.1:0"}, Ready: func(plain, _, _ string) {
-				ready <- plain
-			},
-		})
-	}()
-	e := &farEdge{key: harness.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}}
+	go func() { ended <- server.RunEdge(ctx, c) }()
+	e := &farEdge{key: edgeKeyOf(c)}
 	e.stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -61,11 +68,18 @@ func (s *oacSite) newFarEdge(name string, only ...string) *farEdge {
 		}
 	}
 	select {
-	case e.addr = <-ready:
+	case at := <-ready:
+		e.addr, e.secure = at[0], at[1]
 	case err := <-ended:
 		s.t.Fatalf("the edge did not start: %v", err)
 	}
 	return e
+}
+
+// edgeKeyOf returns the credential of an edge.
+func edgeKeyOf(c server.EdgeConfig) harness.Credentials {
+	key := c.Store.Credential
+	return harness.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: string(key.SecretAccessKey)}
 }
 
 // get asks the edge until it answers with a status.
@@ -93,14 +107,25 @@ func (e *farEdge) get(t *testing.T, d *types.Distribution, path string, want int
 	return text
 }
 
+// until asks the edge until it answers with a text.
+func (e *farEdge) until(t *testing.T, d *types.Distribution, text string) {
+	t.Helper()
+	got := ""
+	for range 600 { // the edge asks a store that was away after up to 30 seconds
+		if got = e.get(t, d, "/page", 200); got == text {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("the edge answers %q, want %q", got, text)
+}
+
 // TestFarEdge: an edge on another machine serves its distributions like the edge in process,
 // and follows changes. It keeps its configuration while the store can't be reached.
 func TestFarEdge(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution
-	cached := s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
-		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingOptimized)
-	}).Distribution
+	cached := s.newCached()
 	other := s.newDistribution(with(s.control)).Distribution
 	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
 	e := s.newFarEdge("berlin", *own.Id, *cached.Id)
@@ -130,24 +155,12 @@ func TestFarEdge(t *testing.T) {
 	if !deployed {
 		t.Error("the distribution is never deployed")
 	}
-	_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String("bkt"), Key: aws.String("page"), Body: strings.NewReader("second"),
-	})
-	s.ok(err)
 	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
 	if text := e.get(t, cached, "/page", 200); text != "private" {
 		t.Errorf("the cache has %q", text)
 	}
-	_, err = s.cdn.CreateInvalidation(t.Context(), &cloudfront.CreateInvalidationInput{
-		DistributionId: cached.Id, InvalidationBatch: batch("r", "/page"),
-	})
-	s.ok(err)
-	for range 200 {
-		if e.get(t, cached, "/page", 200) == "second" {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	s.replaced(cached, "second")
+	e.until(t, cached, "second")
 	s.Stop()
 	if text := e.get(t, cached, "/page", 200); text != "second" {
 		t.Errorf("while the store is away: %q", text)
@@ -160,9 +173,7 @@ func TestFarEdge(t *testing.T) {
 // its cache.
 func TestRemovedEdge(t *testing.T) {
 	s := newOACSite(t)
-	cached := s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
-		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingOptimized)
-	}).Distribution
+	cached := s.newCached()
 	s.policy("aws:SourceAccount", s.account, "s3:GetObject")
 	e := s.newFarEdge("lost")
 	defer e.stop()

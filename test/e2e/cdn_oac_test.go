@@ -46,11 +46,16 @@ func newOACSite(t *testing.T) *oacSite {
 	s.own = c.newDistribution(with(s.control))
 	_, err := c.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bkt")})
 	c.ok(err)
-	_, err = c.S3.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String("bkt"), Key: aws.String("page"), Body: strings.NewReader("private"),
-	})
-	c.ok(err)
+	c.ok(s.putPage("private"))
 	return s
+}
+
+// putPage puts the object that the tests read.
+func (s *oacSite) putPage(text string) error {
+	_, err := s.S3.PutObject(s.t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("bkt"), Key: aws.String("page"), Body: strings.NewReader(text),
+	})
+	return err
 }
 
 // policy puts a bucket policy that allows the service what it names, under a condition.

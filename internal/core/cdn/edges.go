@@ -255,7 +255,7 @@ const pollTime = 10 * time.Second
 // generation that the edge confirms with its request, or after ten seconds. It needs no
 // permission, but the credential of an edge. Error: AccessDenied.
 func (s *Store) EdgeSnapshot(ctx context.Context, c authz.Caller, after uint64) (*distribution.Snapshot, error) {
-	if p := c.Principal(); p.Kind != policy.Service || p.Name != Service || c.AccessKeyID() == "" {
+	if !isEdge(c) {
 		return nil, fault.Of(fault.AccessDenied)
 	}
 	limit := time.NewTimer(pollTime)
@@ -327,4 +327,31 @@ func (s *Store) edgeSnapshot(ctx context.Context, accessKeyID string) (out *dist
 		out.Unreadable = slices.DeleteFunc(out.Unreadable, func(id string) bool { return !slices.Contains(e.Only, id) })
 		return nil
 	})
+}
+
+// ARN names the edge in policies of keys: it is the aws:SourceArn of the use of a key for its cache.
+func (e *Edge) ARN() string { return distribution.ARN(e.Account, "edge", e.Name) }
+
+// RemoteEdge returns the edge on another machine that is the caller. It needs no permission, but
+// the credential of an edge. Error: AccessDenied.
+func (s *Store) RemoteEdge(ctx context.Context, c authz.Caller) (out Edge, err error) {
+	if !isEdge(c) {
+		return out, fault.Of(fault.AccessDenied)
+	}
+	return out, s.store.View(ctx, func(r kv.Reader) error {
+		e, err := readEdge(r, c.AccessKeyID())
+		if err == nil && e == nil {
+			err = fault.Of(fault.AccessDenied)
+		}
+		if err == nil {
+			out = e.Edge
+		}
+		return err
+	})
+}
+
+// isEdge reports whether a caller is an edge on another machine.
+func isEdge(c authz.Caller) bool {
+	p := c.Principal()
+	return p.Kind == policy.Service && p.Name == Service && c.AccessKeyID() != ""
 }

@@ -34,6 +34,9 @@ import (
 // SnapshotPath is where the store answers what an edge serves; see docs/EXTENSIONS.md.
 const SnapshotPath = "/2020-05-31/edge/snapshot"
 
+// CacheKeyPath is where the store answers with the key of an edge's cache; see docs/EXTENSIONS.md.
+const CacheKeyPath = "/2020-05-31/edge/cache-key"
+
 // LogToken begins the session token of a request that delivers an access log; the
 // distribution's id follows.
 const LogToken = "logs/"
@@ -217,16 +220,7 @@ var errRefused = errors.New("remote: the store refuses the credential of this ed
 // Snapshot asks for what the edge serves, and confirms that the edge has the generation after.
 // The store answers when it has a newer one, or after a while.
 func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snapshot, error) {
-	u := *s.base
-	u.Path, u.RawQuery = SnapshotPath, "after="+strconv.FormatUint(after, 10)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.sign(ctx, r, "cloudfront", ""); err != nil {
-		return nil, err
-	}
-	res, err := s.server.RoundTrip(r, call())
+	res, err := s.ask(ctx, SnapshotPath, url.Values{"after": {strconv.FormatUint(after, 10)}})
 	if err != nil {
 		return nil, err
 	}
@@ -238,62 +232,34 @@ func (s *Store) Snapshot(ctx context.Context, after uint64) (*distribution.Snaps
 	default:
 		return nil, fmt.Errorf("remote: the store answers %d", res.StatusCode)
 	}
-	d := json.NewDecoder(io.LimitReader(res.Body, maxSnapshot))
-	d.DisallowUnknownFields() // an unknown field could restrict who gets what
-	out := &distribution.Snapshot{}
-	if err := d.Decode(out); err != nil {
+	out, err := DecodeSnapshot(io.LimitReader(res.Body, maxSnapshot))
+	if err != nil {
 		return nil, fmt.Errorf("remote: the store's answer can't be read: %w", err)
 	}
 	return out, nil
 }
 
-// Waits between two attempts while the store is away.
-const firstWait, longestWait = time.Second, 30 * time.Second
-
-// Edge is what serves the snapshots.
-type Edge interface {
-	Apply(ctx context.Context, s *distribution.Snapshot) error
-	Clear() // serve nothing, until a snapshot of whatever generation
+// DecodeSnapshot reads a snapshot.
+func DecodeSnapshot(r io.Reader) (*distribution.Snapshot, error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields() // an unknown field could restrict who gets what
+	out := &distribution.Snapshot{}
+	if err := d.Decode(out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
-// Follow applies every snapshot until ctx ends. While the store can't be reached, the edge
-// keeps its configuration. If the store refuses the credential, the edge stops serving. If the
-// store has an older generation, it was restored from a backup, and the edge starts again from
-// nothing.
-func (s *Store) Follow(ctx context.Context, edge Edge) {
-	var have uint64
-	wait, away := firstWait, false
-	for ctx.Err() == nil {
-		next, err := s.Snapshot(ctx, have)
-		if errors.Is(err, errRefused) || err == nil && next.Generation < have {
-			edge.Clear()
-			have = 0
-		}
-		if err == nil && next.Generation != have {
-			if err = edge.Apply(ctx, next); err == nil {
-				have = next.Generation
-			}
-		}
-		if err == nil {
-			if away {
-				s.options.Logger.Info("the store answers again", "generation", have)
-			}
-			wait, away = firstWait, false
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		if !away {
-			s.options.Logger.Warn("the edge does not get its configuration", "err", err)
-		}
-		away = true
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
-		wait = min(2*wait, longestWait)
+// ask asks the store for something that is not in a bucket.
+func (s *Store) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	u := *s.base
+	u.Path, u.RawQuery = path, query.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
 	}
+	if err := s.sign(ctx, r, "cloudfront", ""); err != nil {
+		return nil, err
+	}
+	return s.server.RoundTrip(r, call())
 }
