@@ -26,21 +26,24 @@ type edgeCommands struct {
 }
 
 type edgeRun struct {
-	Origin       string   `help:"Address of the store." required:"" env:"WATERTIGHT_EDGE_ORIGIN" placeholder:"https://HOST[:PORT]"`
-	Credential   string   `help:"File that watertight edge enroll wrote; its mode must be 0600." required:"" env:"WATERTIGHT_EDGE_CREDENTIAL" placeholder:"FILE"`
-	OriginCA     string   `name:"origin-ca" help:"File with the certificate authority of the store. The default is the system's authorities." placeholder:"FILE"`
-	Domain       []string `help:"Domain below which the store's buckets have names. May be given several times." placeholder:"DOMAIN"`
-	Listen       string   `help:"Address for plain HTTP, or none. On an address that is not loopback it only redirects to HTTPS, except with --allow-plain-http." default:"127.0.0.1:9080" placeholder:"ADDR"`
-	TLSListen    string   `name:"tls-listen" help:"Address for HTTPS." placeholder:"ADDR"`
-	TLSCert      []string `name:"tls-cert" help:"Certificate file, chosen by the name that a viewer asks for. May be given several times." placeholder:"FILE"`
-	TLSKey       []string `name:"tls-key" help:"Key file of each certificate, in the same order." placeholder:"FILE"`
-	Plain        bool     `name:"allow-plain-http" help:"Serve over plain HTTP on every address, for use behind a TLS proxy."`
-	TrustedProxy []string `help:"Network of proxies whose headers tell the viewer's address." placeholder:"CIDR"`
-	Cache        string   `help:"Folder of the cache, whose files are sealed. Without it, the cache is in memory." placeholder:"DIR"`
-	CacheSize    int64    `help:"Bytes of the cache on the disk." default:"1073741824" placeholder:"BYTES"`
-	CacheKey     string   `help:"What seals the cache and what the edge keeps: memory is a random key of this process, so that a restart empties the cache; kms:ARN is a key of the store's KMS whose policy lets cloudfront.amazonaws.com use it; file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY and awskms:KEYARN[@URL] work while the store is away, too." default:"memory" env:"WATERTIGHT_EDGE_CACHE_KEY" placeholder:"KEY"`
-	Metrics      string   `name:"metrics-listen" help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." placeholder:"ADDR"`
-	AllowOrigin  []string `help:"Server that distributions may have as a custom origin. May be given several times." placeholder:"HOST:PORT"`
+	Origin        string   `help:"Address of the store." required:"" env:"WATERTIGHT_EDGE_ORIGIN" placeholder:"https://HOST[:PORT]"`
+	Credential    string   `help:"File that watertight edge enroll wrote; its mode must be 0600." required:"" env:"WATERTIGHT_EDGE_CREDENTIAL" placeholder:"FILE"`
+	OriginCA      string   `name:"origin-ca" help:"File with the certificate authority of the store. The default is the system's authorities." placeholder:"FILE"`
+	Domain        []string `help:"Domain below which the store's buckets have names. May be given several times." placeholder:"DOMAIN"`
+	Listen        string   `help:"Address for plain HTTP, or none. On an address that is not loopback it only redirects to HTTPS, except with --allow-plain-http." default:"127.0.0.1:9080" placeholder:"ADDR"`
+	TLSListen     string   `name:"tls-listen" help:"Address for HTTPS." placeholder:"ADDR"`
+	TLSCert       []string `name:"tls-cert" help:"Certificate file, chosen by the name that a viewer asks for. May be given several times." placeholder:"FILE"`
+	TLSKey        []string `name:"tls-key" help:"Key file of each certificate, in the same order." placeholder:"FILE"`
+	ACME          bool     `name:"acme" help:"Get a certificate from an ACME authority for each alias of an enabled distribution, when a viewer first asks for it. Needs port 443, and a --cache-key that outlives the process."`
+	ACMEEmail     string   `name:"acme-email" help:"Address for the authority's notices." placeholder:"ADDRESS"`
+	ACMEDirectory string   `name:"acme-directory" help:"Directory URL of the authority; the default is Let's Encrypt." placeholder:"URL"`
+	Plain         bool     `name:"allow-plain-http" help:"Serve over plain HTTP on every address, for use behind a TLS proxy."`
+	TrustedProxy  []string `help:"Network of proxies whose headers tell the viewer's address." placeholder:"CIDR"`
+	Cache         string   `help:"Folder of the cache, whose files are sealed. Without it, the cache is in memory." placeholder:"DIR"`
+	CacheSize     int64    `help:"Bytes of the cache on the disk." default:"1073741824" placeholder:"BYTES"`
+	CacheKey      string   `help:"What seals the cache and what the edge keeps: memory is a random key of this process, so that a restart empties the cache; kms:ARN is a key of the store's KMS whose policy lets cloudfront.amazonaws.com use it; file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY and awskms:KEYARN[@URL] work while the store is away, too." default:"memory" env:"WATERTIGHT_EDGE_CACHE_KEY" placeholder:"KEY"`
+	Metrics       string   `name:"metrics-listen" help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." placeholder:"ADDR"`
+	AllowOrigin   []string `help:"Server that distributions may have as a custom origin. May be given several times." placeholder:"HOST:PORT"`
 }
 
 // Run runs the edge.
@@ -57,6 +60,7 @@ func (e *edgeRun) Run(p process) error {
 		c.CDN.Cache = server.CDNCache{Dir: e.Cache, Bytes: e.CacheSize}
 	}
 	c.CDN.Cache.Key, c.Getenv = e.CacheKey, p.getenv
+	c.CDN.TLS = certs.SiteSource{ACME: e.ACME, ACMEEmail: e.ACMEEmail, ACMEDirectory: e.ACMEDirectory}
 	if len(e.TLSCert) != len(e.TLSKey) {
 		return usageError{errors.New("--tls-cert and --tls-key go together, one key for each certificate")}
 	}

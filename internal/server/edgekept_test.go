@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/certs"
 	"watertight/internal/core/distribution"
 	"watertight/internal/edge/remote"
 	"watertight/internal/storage/seal"
@@ -122,27 +123,38 @@ func TestKeptFolder(t *testing.T) {
 	}
 }
 
-// TestEdgeKeyRefused: a key that can't be used for what is asked is refused before anything is
-// opened.
-func TestEdgeKeyRefused(t *testing.T) {
+// TestEdgeRefused: flags that can't be used together are refused before anything is opened.
+func TestEdgeRefused(t *testing.T) {
 	dir := t.TempDir()
+	outside := CDNCache{Dir: dir, Bytes: 1 << 20, Key: "file:/nowhere/edge.key"}
+	under := func(key string) CDNConfig {
+		return CDNConfig{Listen: "127.0.0.1:0", Cache: CDNCache{Dir: dir, Bytes: 1 << 20, Key: key}}
+	}
+	pair := []certs.Pair{{CertFile: "cert", KeyFile: "key"}}
 	for _, c := range []struct {
-		name, key, dir string
-		bytes          int64
-		want           string
+		name   string
+		config CDNConfig
+		want   string
 	}{
-		{"no folder", "file:/etc/watertight/edge.key", "", 1 << 20, "--cache"},
-		{"in memory", "file:/etc/watertight/edge.key", dir, 0, "--cache-size"},
-		{"a key in the cache", "file:" + dir + "/edge.key", dir, 1 << 20, "must lie elsewhere"},
-		{"no ARN", "kms:alias/aws/s3", dir, 1 << 20, "--cache-key"},
-		{"no such source", "disk:/x", dir, 1 << 20, "--cache-key"},
-		{"no source", "key", dir, 1 << 20, "--cache-key"},
+		{"no folder", CDNConfig{Listen: "127.0.0.1:0", Cache: CDNCache{Bytes: 1 << 20, Key: outside.Key}}, "--cache,"},
+		{"in memory", CDNConfig{Listen: "127.0.0.1:0", Cache: CDNCache{Dir: dir, Key: outside.Key}}, "--cache-size"},
+		{"a key in the cache", under("file:" + dir + "/edge.key"), "must lie elsewhere"},
+		{"no ARN", under("kms:alias/aws/s3"), "--cache-key"},
+		{"no such source", under("disk:/x"), "--cache-key"},
+		{"no source", under("key"), "--cache-key"},
+		{"ACME under a key in memory", CDNConfig{
+			TLSListen: "127.0.0.1:0", TLS: certs.SiteSource{ACME: true}, Cache: CDNCache{Dir: dir, Bytes: 1 << 20},
+		}, "--cache-key that outlives"},
+		{"ACME without an address", CDNConfig{
+			Listen: "127.0.0.1:0", TLS: certs.SiteSource{ACME: true}, Cache: outside,
+		}, "--tls-listen"},
+		{"no certificates", CDNConfig{TLSListen: "127.0.0.1:0", Cache: outside}, "--acme"},
+		{"files and ACME", CDNConfig{
+			TLSListen: "127.0.0.1:0", TLS: certs.SiteSource{ACME: true, Pairs: pair}, Cache: outside,
+		}, "exclude each other"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := RunEdge(t.Context(), EdgeConfig{
-				Store: remote.Options{Address: "http://127.0.0.1:1"},
-				CDN:   CDNConfig{Listen: "127.0.0.1:0", Cache: CDNCache{Dir: c.dir, Bytes: c.bytes, Key: c.key}},
-			})
+			err := RunEdge(t.Context(), EdgeConfig{Store: remote.Options{Address: "http://127.0.0.1:1"}, CDN: c.config})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v", err)
 			}

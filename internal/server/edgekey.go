@@ -29,12 +29,20 @@ type edgeKey struct {
 // outlives reports whether the key outlives the process.
 func (k edgeKey) outlives() bool { return k.text != "" && k.text != "memory" }
 
-// check refuses a key that can't be used.
-func (k edgeKey) check(c CDNCache) error {
-	if !k.outlives() {
+// check refuses what an edge can't have together, under the names of its flags.
+func (k edgeKey) check(cdn CDNConfig) error {
+	c := cdn.Cache
+	switch {
+	case len(cdn.TLS.Pairs) > 0 && cdn.TLS.ACME:
+		return errors.New("--tls-cert and --acme exclude each other; use one of them")
+	case (cdn.TLSListen != "") != cdn.TLS.On():
+		return errors.New("--tls-listen goes with --tls-cert and --tls-key, or with --acme")
+	case !k.outlives() && cdn.TLS.ACME:
+		return errors.New("--acme needs --cache and a --cache-key that outlives the process, because an authority " +
+			"does not issue certificates at every start")
+	case !k.outlives():
 		return nil
-	}
-	if c.Dir == "" || c.Bytes == 0 {
+	case c.Dir == "" || c.Bytes == 0:
 		return errors.New("--cache-key needs --cache, and a --cache-size above 0")
 	}
 	if strings.HasPrefix(k.text, "kms:") {
@@ -105,7 +113,8 @@ func (k storeKey) unwrap(ctx context.Context, wrapped []byte) (seal.Key, error) 
 	return seal.Key(c.Plain), nil
 }
 
-// openKept returns the key of the cache, and opens beside the cache what the edge keeps under it.
+// openKept returns the key of the cache, and opens beside the cache what the edge keeps under it:
+// the newest snapshot, and certificates.
 func (s *Server) openKept(ctx context.Context, from edgeKey) (seal.Key, remote.Keeper, error) {
 	dir := s.config.CDN.Cache.Dir
 	key, err := from.open(ctx, dir)
@@ -116,6 +125,7 @@ func (s *Server) openKept(ctx context.Context, from edgeKey) (seal.Key, remote.K
 	if err != nil || !from.outlives() {
 		return key, nil, err
 	}
+	s.config.Data, s.rootKey.Ring = kept, seal.RingOf(key.Derive("watertight edge files"))
 	return key, &keptSnapshot{path: filepath.Join(kept, "snapshot"), key: key, owner: from.owner, log: s.log}, nil
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func RunEdge(ctx context.Context, c EdgeConfig) error {
 	key := edgeKey{
 		text: c.CDN.Cache.Key, owner: c.Store.Credential.AccessKeyID + " " + c.Store.Address, getenv: c.Getenv,
 	}
-	if err := errors.Join(c.CDN.check(), key.check(c.CDN.Cache)); err != nil {
+	if err := cmp.Or(key.check(c.CDN), c.CDN.check()); err != nil {
 		return err
 	}
 	if !c.CDN.On() {
@@ -161,6 +162,9 @@ func (s *Server) runRemote(ctx context.Context, follower *remote.Follower) error
 	end := s.serveCDN(requests, &serving, failed)
 	endScrapes := s.serveScrapes(&serving, failed)
 	follows.Go(func() { follower.Follow(following) })
+	if s.edge.certs != nil {
+		follows.Go(func() { s.edge.certs.Watch(following) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():
