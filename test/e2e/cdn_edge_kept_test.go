@@ -23,14 +23,6 @@ import (
 	"watertight/test/harness"
 )
 
-// newCached makes a distribution whose answers are cached.
-func (s *oacSite) newCached() *types.Distribution {
-	s.t.Helper()
-	return s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
-		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingOptimized)
-	}).Distribution
-}
-
 // replaced puts the page anew, and invalidates it.
 func (s *oacSite) replaced(d *types.Distribution, text string) {
 	s.t.Helper()

@@ -83,6 +83,41 @@ func (s *oacSite) get(d *types.Distribution, path string, want int, headers ...s
 	return text
 }
 
+// through expects a status for the page through a distribution.
+func (s *oacSite) through(name string, d *types.Distribution, want int) {
+	s.t.Helper()
+	r, text := cdnGet(s.t, s.Server, *d.DomainName, "/page")
+	if r.StatusCode != want || want == http.StatusOK && text != "private" {
+		s.t.Errorf("%s: %d, not %d: %s", name, r.StatusCode, want, text)
+	}
+}
+
+// direct expects that the bucket itself refuses a request without a key.
+func (s *oacSite) direct(name string) {
+	s.t.Helper()
+	r, err := http.Get(s.Endpoint + "/bkt/page")
+	s.ok(err)
+	if r.Body.Close(); r.StatusCode != http.StatusForbidden {
+		s.t.Errorf("%s: the bucket itself answered %d", name, r.StatusCode)
+	}
+}
+
+// foreign makes a distribution of another account in front of the bucket.
+func (s *oacSite) foreign() *types.Distribution {
+	s.t.Helper()
+	strange := &cdnCast{cast: s.cast, t: s.t, made: 100}
+	strange.cdn = s.cdnOf(s.CreateAccount(s.t, "strangers"), "")
+	return strange.newDistribution(with(*strange.newAccessControl().OriginAccessControl.Id)).Distribution
+}
+
+// newCached makes a distribution whose answers are cached.
+func (s *oacSite) newCached() *types.Distribution {
+	s.t.Helper()
+	return s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
+		d.DefaultCacheBehavior.CachePolicyId = aws.String(cachingOptimized)
+	}).Distribution
+}
+
 // changed updates the configuration of the site's distribution.
 func (s *oacSite) changed(change func(*types.DistributionConfig)) {
 	s.t.Helper()
@@ -116,19 +151,10 @@ func (s *oacSite) behaves(how types.OriginAccessControlSigningBehaviors) {
 func TestOriginAccessControl(t *testing.T) {
 	s := newOACSite(t)
 	own := s.own.Distribution
-	direct := func() {
-		t.Helper()
-		r, err := http.Get(s.Endpoint + "/bkt/page")
-		s.ok(err)
-		r.Body.Close()
-		if r.StatusCode != 403 {
-			t.Errorf("an anonymous GET of the bucket: %d", r.StatusCode)
-		}
-	}
-	direct()
+	s.direct("without a policy")
 	s.get(own, "/page", 403)
 	s.policy("AWS:SourceArn", *own.ARN, "s3:GetObject")
-	direct()
+	s.direct("with the policy")
 	if text := s.get(own, "/page", 200); text != "private" {
 		t.Errorf("got %q", text)
 	}
@@ -144,9 +170,7 @@ func TestOriginAccessControl(t *testing.T) {
 	if code(err) != "AccessDenied" {
 		t.Errorf("a public policy: %v", err)
 	}
-	strange := &cdnCast{cast: s.cast, t: t, made: 100}
-	strange.cdn = s.cdnOf(s.CreateAccount(t, "strangers"), "")
-	foreign := strange.newDistribution(with(*strange.newAccessControl().OriginAccessControl.Id)).Distribution
+	foreign := s.foreign()
 	s.get(foreign, "/page", 403)
 	s.policy("", "", "s3:GetObject")
 	s.get(foreign, "/page", 200) // what the warning of watertight why-public is about
