@@ -304,6 +304,13 @@ func (g *guest) identify(c limit.Class, key string) error {
 	return nil
 }
 
+// isCaller reports whether a verified request is being served.
+func (g *guest) isCaller() bool {
+	g.door.mu.Lock()
+	defer g.door.mu.Unlock()
+	return !g.gone && (g.phase == activeCaller || g.phase == activeRoot)
+}
+
 type guestKey struct{}
 
 // withGuest adds the connection to the context of its requests.

@@ -50,9 +50,10 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc, body, tracked := &both.rc, &both.body, &both.tracked
 	*body = patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
 	*tracked = progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
+	plain := r.ProtoMajor == 1 && r.TLS == nil
 	if body.ended && r.ProtoMajor == 1 {
 		tracked.visitor = visitor
-		tracked.plain = r.TLS == nil
+		tracked.plain = plain
 	}
 	tracked.begin()
 	// net/http checks the type of its own request's body when it finishes the request, so
@@ -61,13 +62,14 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer held.Close()
 	ctx := r.Context()
 	switch {
-	case tracked.visitor != nil && tracked.plain:
+	case visitor != nil && plain:
 		both.watched.Context, both.watched.guest, both.watched.began = ctx, visitor, time.Now()
 		ctx = &both.watched
 		defer both.watched.end()
+		fallthrough
 	case visitor != nil && !body.ended:
-		visitor.reads.serves(true)
-		defer visitor.reads.serves(false)
+		visitor.reads.serves(!body.ended, plain)
+		defer visitor.reads.serves(false, false)
 	}
 	inner := r.WithContext(limit.With(ctx, held))
 	inner.Body = body

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -19,10 +20,12 @@ type reads struct {
 	waiting bool      // a read is in progress
 
 	ahead   ahead
-	body    bool // the request that is served has a body, whose reads are not told from reads ahead
-	early   byte // what a watch read
-	has     bool // early is the next byte
-	leaving bool // the watch is told to end
+	body    bool     // the body of a request is read, whose reads are not told from reads ahead
+	plain   bool     // a deadline of zero says that the body has ended
+	due     *lookout // begins when the body has ended
+	early   byte     // what a watch read
+	has     bool     // early is the next byte
+	leaving bool     // the watch is told to end
 }
 
 // ahead is what became of reading ahead since the last read of several bytes.
@@ -108,6 +111,9 @@ func (g *guest) SetReadDeadline(t time.Time) error {
 	r := &g.reads
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if t.IsZero() && r.body && r.plain {
+		r.bodyEnded()
+	}
 	r.want = t
 	if r.waiting && sooner(t, r.set) {
 		g.applyLocked()
@@ -123,55 +129,112 @@ func (g *guest) limitReads(t time.Time) error {
 	return g.Conn.SetReadDeadline(t)
 }
 
-// serves records whether a request with a body is being served.
-func (r *reads) serves(body bool) {
+// serves records whether a request with a body is being served, and whether over plain HTTP/1.
+func (r *reads) serves(body, plain bool) {
 	r.mu.Lock()
-	r.body = body
+	r.body, r.plain, r.due = body, plain, nil
 	r.mu.Unlock()
 }
 
-// watch reads ahead, and calls gone if the client has closed the connection. The caller calls
-// stop, which waits for the end of the watch. If net/http reads ahead itself, there is none, and
-// stop is nil.
+// bodyEnded makes the request one without a body. While net/http reads a body over plain HTTP/1, it sets no deadline,
+// and patientBody sets none of zero; at the end of the body, net/http sets one of zero before it reads ahead.
+func (r *reads) bodyEnded() {
+	r.body, r.ahead = false, aheadDue
+	if r.due != nil && !r.has {
+		r.due.begin()
+	}
+}
+
+// lookout reads ahead, and calls gone if the client has closed the connection.
+type lookout struct {
+	guest   *guest
+	gone    func()
+	stopped chan struct{}
+	ended   chan struct{} // nil before it begins
+}
+
+// watch starts a watch, at the end of the body if there is one. The caller calls stop, which waits for the end of the
+// watch. If net/http reads ahead itself, there is none, and stop is nil.
 func (g *guest) watch(gone func()) (stop func()) {
 	r := &g.reads
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ahead == aheadReal || r.body || r.has {
+	w := &lookout{guest: g, gone: gone, stopped: make(chan struct{})}
+	switch {
+	case r.body && r.plain:
+		r.due = w
+	case r.ahead == aheadReal || r.body || r.has:
 		return nil
+	default:
+		w.begin()
 	}
-	r.ahead = aheadWatched
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		var b [1]byte
-		n, err := g.read(b[:])
-		r.mu.Lock()
-		r.early, r.has = b[0], n == 1
-		left := err != nil && !r.leaving
-		r.mu.Unlock()
-		if left {
-			gone()
-		}
-	}()
-	return func() {
-		r.mu.Lock()
-		r.leaving = true
-		want := r.want
-		r.want = time.Unix(1, 0)
-		if r.waiting {
-			g.applyLocked()
-		}
-		r.mu.Unlock()
-		<-ended
-		r.mu.Lock()
-		r.leaving, r.want, r.ahead = false, want, aheadSpared
-		r.mu.Unlock()
+	return w.stop
+}
+
+// begin starts to read. The mutex of the reads is held.
+func (w *lookout) begin() {
+	w.guest.reads.ahead = aheadWatched
+	w.ended = make(chan struct{})
+	go w.run()
+}
+
+func (w *lookout) run() {
+	defer close(w.ended)
+	r := &w.guest.reads
+	var b [1]byte
+	n, err := w.guest.read(b[:])
+	r.mu.Lock()
+	r.early, r.has = b[0], n == 1
+	left := err != nil && !r.leaving
+	r.mu.Unlock()
+	if left && errors.Is(err, io.EOF) && w.guest.isCaller() {
+		left = w.waits()
+	}
+	if left {
+		w.gone()
 	}
 }
 
-// watched is the context of a request of HTTP/1 without TLS and without a body. Its connection
-// is watched from the moment at which somebody wants to know when it is done.
+// halfClosed is how long a caller's request goes on after the client has closed its sending side. It may have gone, or
+// wait for the answer: the two look the same until something is written. A stranger's request ends at once.
+const halfClosed = 10 * time.Second
+
+// waits waits, and reports whether the request is still being served then.
+func (w *lookout) waits() bool {
+	t := time.NewTimer(halfClosed)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-w.stopped:
+		return false
+	}
+}
+
+func (w *lookout) stop() {
+	r := &w.guest.reads
+	close(w.stopped)
+	r.mu.Lock()
+	if w.ended == nil {
+		r.due = nil
+		r.mu.Unlock()
+		return
+	}
+	r.leaving = true
+	want := r.want
+	r.want = time.Unix(1, 0)
+	if r.waiting {
+		w.guest.applyLocked()
+	}
+	r.mu.Unlock()
+	<-w.ended
+	r.mu.Lock()
+	r.leaving, r.want, r.ahead = false, want, aheadSpared
+	r.mu.Unlock()
+}
+
+// watched is the context of a request of HTTP/1 without TLS. Its connection is watched from the
+// moment at which somebody wants to know when it is done, but not before the end of the body.
 type watched struct {
 	context.Context // net/http's
 	guest           *guest

@@ -55,6 +55,7 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 		request string
 		first   int // requests before it on the connection
 		secure  bool
+		early   bool // somebody wants to know before the body is read
 		wait    func(ctx context.Context)
 	}{
 		"Done":      {request: get, wait: done},
@@ -63,6 +64,19 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 		"TLS":       {request: get, first: 1, wait: done, secure: true},
 		"with a body": {
 			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", first: 1, wait: done,
+		},
+		"with a chunked body": {
+			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+			wait:    done,
+		},
+		"asked before the body": {
+			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", wait: done, early: true,
+		},
+		"half a body": {
+			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbo", wait: done, early: true,
+		},
+		"a body over TLS": {
+			request: "PUT /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", wait: done, secure: true,
 		},
 		"Err": {request: get, wait: func(ctx context.Context) {
 			for ctx.Err() == nil {
@@ -78,9 +92,18 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			waiting, left := make(chan struct{}), make(chan struct{})
 			dial := dialled(t, c.secure, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if c.early {
+					r.Context().Done()
+				}
+				cut := strings.HasSuffix(c.request, "\r\nbo")
+				if cut {
+					close(waiting)
+				}
 				io.Copy(io.Discard, r.Body)
 				if r.URL.Path == "/wait" {
-					close(waiting)
+					if !cut {
+						close(waiting)
+					}
 					c.wait(r.Context())
 					close(left)
 				}
@@ -102,6 +125,71 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 				t.Error("the handler still waits for a client that has left")
 			}
 		})
+	}
+}
+
+// TestHalfClosed: the request of a client that closes only its sending side goes on for a caller. A stranger's request
+// ends, as if the client had gone.
+func TestHalfClosed(t *testing.T) {
+	const body = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+	for _, c := range []struct {
+		name, request string
+		early         bool
+	}{
+		{"no body", "DELETE / HTTP/1.1\r\nHost: h\r\n\r\n", false},
+		{"body", body, false},
+		{"asked before the body", body, true},
+		{"chunked", "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", false},
+	} {
+		for _, class := range []limit.Class{limit.Stranger, limit.Caller, limit.Root} {
+			t.Run(fmt.Sprint(c.name, class), func(t *testing.T) {
+				closed := make(chan struct{})
+				dial := dialled(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					g := r.Context().Value(guestKey{}).(*guest)
+					if err := g.identify(class, "key"); err != nil {
+						t.Error(err)
+					}
+					if c.early {
+						r.Context().Done()
+					}
+					b, err := io.ReadAll(r.Body)
+					if err != nil {
+						t.Error(err)
+					}
+					<-closed
+					done := r.Context().Done()
+					if class == limit.Stranger {
+						<-done
+						return
+					}
+					for seen := false; !seen; time.Sleep(time.Millisecond) { // until the end of the stream was read
+						g.reads.mu.Lock()
+						seen = g.reads.ahead == aheadWatched && !g.reads.waiting
+						g.reads.mu.Unlock()
+					}
+					select {
+					case <-done:
+						t.Error("the request ended")
+					case <-time.After(20 * time.Millisecond):
+					}
+					fmt.Fprint(w, "answer to ", string(b))
+				}))
+				conn := dial(t)
+				io.WriteString(conn, c.request)
+				if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				close(closed)
+				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := io.ReadAll(res.Body)
+				if class != limit.Stranger && !strings.HasPrefix(string(b), "answer to") || err != nil {
+					t.Errorf("%q, %v", b, err)
+				}
+			})
+		}
 	}
 }
 
