@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,6 +21,7 @@ import (
 
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/seal"
 )
 
@@ -383,4 +386,61 @@ func TestStoreFile(t *testing.T) {
 	if _, err := OpenPebble(t.Context(), o); err == nil || !strings.Contains(err.Error(), "a newer program made it") {
 		t.Error("a newer format:", err)
 	}
+}
+
+// BenchmarkMigration migrates a store with the records of many objects, on the disk: two for each, together as long as
+// those of an object of one byte are.
+func BenchmarkMigration(b *testing.B) {
+	const objects = 200_000
+	for range b.N {
+		b.StopTimer()
+		dir := b.TempDir()
+		l := &legacyStore{
+			files: vfs.Default, dir: filepath.Join(dir, "db"), root: seal.RingOf(seal.NewKey()), id: seal.NewKey(),
+			format: newestLegacy,
+		}
+		l.open(b)
+		random := rand.NewChaCha8([32]byte{})
+		value := make([]byte, 200)
+		for from := 0; from < objects; from += 1000 {
+			l.chain.commit++
+			l.write(b, func(batch engine.Batch) {
+				for i := from; i < from+1000; i++ {
+					random.Read(value)
+					name := fmt.Sprintf("bucket/folder-%03d/object-%08d", i%1000, i)
+					for key, v := range map[string][]byte{"name/" + name: value, "bytes/" + name: value[:100]} {
+						l.chain.legacyAdd([]byte(key), l.set(batch, []byte(key), v))
+					}
+				}
+			})
+		}
+		l.close(b)
+		o := Options{Dir: l.dir, Root: l.root, AtLeast: l.chain.commit, fs: vfs.Default}
+		size, err := folderBytes(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		before := processorTime(b)
+		b.StartTimer()
+		s, err := OpenPebble(b.Context(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		b.SetBytes(size)
+		b.ReportMetric(float64((processorTime(b)-before).Microseconds())/objects, "cpu-µs/object")
+		b.ReportMetric(objects*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
