@@ -83,6 +83,10 @@ func (in *situation) decide(l *Laws) Verdict {
 		{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity},
 		{BoundaryLayer, l.Boundary}, {SessionLayer, l.Session},
 	} {
+		if len(at.docs) == 0 {
+			opinions[at.layer] = opinion{}
+			continue
+		}
 		o := in.ask(at.layer, at.docs, l)
 		switch {
 		case o.spent:

@@ -59,7 +59,7 @@ type Identity struct {
 // are written as an array. Parameters whose names suggest secrets are left out.
 type Param struct {
 	Name, Value string
-	Harmless    bool // a number, a boolean, a time or a plain note, so not a secret, whatever its name is
+	Harmless    bool // not a secret: a number, a boolean, a time, or text whose name was examined before
 }
 
 // Resource is a resource in addition to the bucket and the object.

@@ -25,6 +25,7 @@ type members []member
 type member struct {
 	name  string
 	index []int
+	plain bool // text under this name is no secret, as audit.Secret says
 }
 
 // membersOf returns the members of a shape that are recorded.
@@ -38,19 +39,24 @@ func membersOf(t reflect.Type) members {
 		switch place {
 		case "uri":
 			if name != "Bucket" && name != "Key" && name != "BucketURL" {
-				all = append(all, member{small(f.Name), f.Index})
+				all = append(all, memberOf(small(f.Name), f))
 			}
 		case "query", "header":
 			if audit.Relevant(name) {
-				all = append(all, member{name, f.Index})
+				all = append(all, memberOf(name, f))
 			}
 		case "body":
-			all = append(all, member{small(name), f.Index})
+			all = append(all, memberOf(small(name), f))
 		case "text", "":
-			all = append(all, member{small(f.Name), f.Index})
+			all = append(all, memberOf(small(f.Name), f))
 		}
 	}
 	return all
+}
+
+// memberOf examines the name of a member once, not for each request.
+func memberOf(name string, f reflect.StructField) member {
+	return member{name, f.Index, f.Type.Kind() == reflect.String && !audit.Secret(name)}
 }
 
 // small returns a name with a small first letter.
@@ -70,7 +76,12 @@ const (
 // record adds the values in in to the parameters.
 func (all members) record(in reflect.Value, to *[]audit.Param) {
 	for _, m := range all {
-		recordValue(in.FieldByIndex(m.index), m.name, maxDepth, to)
+		v := in.FieldByIndex(m.index)
+		if !m.plain {
+			recordValue(v, m.name, maxDepth, to)
+		} else if v.Len() > 0 && len(*to) < maxValues {
+			add(to, audit.Param{Name: m.name, Value: v.String(), Harmless: true})
+		}
 	}
 }
 
