@@ -134,9 +134,9 @@ type Asks func(context.Context, Caller) ([]Need, error)
 // Needs implements Asker.
 func (f Asks) Needs(ctx context.Context, c Caller) ([]Need, error) { return f(ctx, c) }
 
-// Authorize decides every need. It refuses the whole request if a hard need is refused, if
-// there are no needs, or if the caller is the zero Caller. The grant does not cover soft
-// needs that are refused. Errors: AccessDenied, and those of Facts.
+// Authorize decides every need, soft ones perhaps only when they are asked for. It refuses
+// the whole request if a hard need is refused, if there are no needs, or if the caller is the
+// zero Caller. The grant does not cover soft needs that are refused. Errors: AccessDenied, and those of Facts.
 func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
 	if a == nil || c.IsNobody() || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
@@ -167,7 +167,7 @@ func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks As
 	g.decision = &g.made
 	g.basis = basis{authority: a, caller: c, laws: laws}
 	g.made = decision{basis: &g.basis, asks: asks}
-	if g.made.held = g.held[:0]; len(needs) > len(g.held) {
+	if g.made.held = g.held[:0]; len(needs) > mostLater {
 		g.made.held = make([]permission, 0, len(needs))
 	}
 	g.made.on.laws = g.laws[:0]
@@ -178,9 +178,14 @@ func (a *Authority) decide(ctx context.Context, g *firstGrant, c Caller, asks As
 // made.
 func (d *decision) add(ctx context.Context, needs []Need) error {
 	hard := false
+	d.needs = needs
 	for i := range needs {
 		n := &needs[i]
 		hard = hard || !n.Soft && !n.Denial
+		if len(needs) <= mostLater && d.mayWait(n) {
+			d.later |= 1 << i
+			continue
+		}
 		j, err := d.judge(ctx, n)
 		if err != nil {
 			return err
@@ -203,7 +208,6 @@ func (d *decision) add(ctx context.Context, needs []Need) error {
 	if !hard && d.caller.Anonymous() && !d.holds() {
 		return fault.Of(fault.AccessDenied)
 	}
-	d.needs = needs
 	return nil
 }
 

@@ -33,6 +33,7 @@ type decision struct {
 	before  *decision // that this one extends; nil for a first decision
 	asks    Asker     // nil for an open access
 	needs   []Need
+	later   uint8 // needs that wait, by their bits; see mayWait
 	held    []permission
 	index   map[permission]struct{}     // of held, set only if there are many
 	refused map[permission]*fault.Error // soft needs
@@ -54,7 +55,7 @@ type firstGrant struct {
 	grant
 	made  decision
 	basis basis
-	held  [3]permission
+	held  [1]permission // soft needs mostly wait, see mayWait
 	laws  [1]lawsOf
 }
 
@@ -112,6 +113,11 @@ func (d *decision) refusal(p permission) *fault.Error {
 		if how := d.refused[p]; how != nil {
 			return how
 		}
+		for n, i := d.waits(0, &p); n != nil; n, i = d.waits(i+1, &p) {
+			if how := d.decideNow(n); how != nil {
+				return how
+			}
+		}
 	}
 	return nil
 }
@@ -138,6 +144,9 @@ func (d *decision) allows(p permission) bool {
 		return false
 	}
 	for ; d != nil; d = d.before {
+		if n, _ := d.waits(0, &p); n != nil {
+			return true // or it would be refused
+		}
 		if d.index != nil {
 			if _, ok := d.index[p]; ok {
 				return true
@@ -158,6 +167,13 @@ func (d *decision) holds() bool {
 	for e := range d.all {
 		for _, p := range e.held {
 			if d.refusal(p) == nil {
+				return true
+			}
+		}
+	}
+	for e := range d.all {
+		for n, i := e.waits(0, nil); n != nil; n, i = e.waits(i+1, nil) {
+			if d.refusal(permission{n.Action, n.Resource}) == nil {
 				return true
 			}
 		}
@@ -239,6 +255,11 @@ func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
 				own = append(own, p.resource)
 			}
 		}
+		for n, i := d.waits(0, nil); n != nil; n, i = d.waits(i+1, nil) {
+			if p := (permission{n.Action, n.Resource}); slices.Contains(actions, p.action) && g.g.refusal(p) == nil {
+				own = append(own, p.resource)
+			}
+		}
 		all = append(own, all...)
 	}
 	return all
@@ -261,6 +282,11 @@ func (g Grant) Refused() bool {
 		for d := range g.g.all {
 			if len(d.refused) > 0 {
 				return true
+			}
+			for n, i := d.waits(0, nil); n != nil; n, i = d.waits(i+1, nil) {
+				if d.decideNow(n) != nil {
+					return true
+				}
 			}
 		}
 	}

@@ -151,7 +151,7 @@ func read(
 	}
 	out.VersionId, out.LockHeaders = versionOf(&r.Version), shownLock(&r.Lock)
 	out.Expiration = expiration(r.Expires)
-	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", version),
+	if len(r.Tags) > 0 && g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", version),
 		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)
 	}
