@@ -23,6 +23,7 @@ type Operation[In, Out any] struct {
 	may    authz.Access[In]
 	do     func(context.Context, authz.Grant, *In) (*Out, error)
 	asked  members
+	given  given // which requests have some of asked
 	answer answers
 }
 
@@ -30,7 +31,8 @@ type Operation[In, Out any] struct {
 // that has the zero access, New refuses to start.
 func Define[In, Out any](name string, at dialect.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
-	return Operation[In, Out]{name: name, route: at, may: may, do: do, asked: membersOf(reflect.TypeFor[In]()),
+	asked, given := membersOf(reflect.TypeFor[In]())
+	return Operation[In, Out]{name: name, route: at, may: may, do: do, asked: asked, given: given,
 		answer: answersOf(reflect.TypeFor[Out]())}
 }
 
@@ -105,7 +107,7 @@ func (o Operation[In, Out]) serve(
 		}
 		c = again.WithSeen(seen)
 	}
-	out, g, err := o.run(ctx, d, c, in)
+	out, g, err := o.run(ctx, d, r, c, in)
 	if out == nil {
 		return nil, g, err // not a typed nil in an interface
 	}
@@ -113,8 +115,10 @@ func (o Operation[In, Out]) serve(
 }
 
 // run is the pipeline from needs to handler.
-func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, authz.Grant, error) {
-	o.record(c, in)
+func (o Operation[In, Out]) run(
+	ctx context.Context, d *Dispatcher, r *protocol.Request, c authz.Caller, in *In,
+) (*Out, authz.Grant, error) {
+	o.record(r, c, in)
 	judging := ctx
 	if seen := c.Seen(); seen != nil {
 		judging, _ = d.watch(ctx, seen)

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/protocol"
 )
 
 // members are the members of a shape that an audit event records, so that the event says
@@ -28,9 +30,17 @@ type member struct {
 	plain bool // text under this name is no secret, as audit.Secret says
 }
 
-// membersOf returns the members of a shape that are recorded.
-func membersOf(t reflect.Type) members {
-	var all members
+// given says which requests may have members that are recorded: all, or those that have a query
+// or one of some headers.
+type given struct {
+	always  bool
+	headers protocol.Initials
+}
+
+func (g given) in(r *protocol.Request) bool { return g.always || len(r.Query) > 0 || r.May(g.headers) }
+
+// membersOf returns the members of a shape that are recorded, and which requests have some.
+func membersOf(t reflect.Type) (all members, g given) {
 	for _, f := range reflect.VisibleFields(t) {
 		if f.Anonymous || !f.IsExported() {
 			continue
@@ -39,19 +49,22 @@ func membersOf(t reflect.Type) members {
 		switch place {
 		case "uri":
 			if name != "Bucket" && name != "Key" && name != "BucketURL" {
-				all = append(all, memberOf(small(f.Name), f))
+				all, g.always = append(all, memberOf(small(f.Name), f)), true
 			}
 		case "query", "header":
 			if audit.Relevant(name) {
 				all = append(all, memberOf(name, f))
+				if place == "header" {
+					g.headers |= protocol.InitialOf(http.CanonicalHeaderKey(name))
+				}
 			}
 		case "body":
-			all = append(all, memberOf(small(name), f))
+			all, g.always = append(all, memberOf(small(name), f)), true
 		case "text", "":
-			all = append(all, memberOf(small(f.Name), f))
+			all, g.always = append(all, memberOf(small(f.Name), f)), true
 		}
 	}
-	return all
+	return all, g
 }
 
 // memberOf examines the name of a member once, not for each request.
@@ -196,9 +209,11 @@ func recordedNames(t reflect.Type, name string, depth int) []string {
 }
 
 // record adds what was asked for to the event, before the request is decided.
-func (o Operation[In, Out]) record(c authz.Caller, in *In) {
+func (o Operation[In, Out]) record(r *protocol.Request, c authz.Caller, in *In) {
 	if record, ok := c.Record().(*audit.Record); ok {
-		o.asked.record(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
+		if o.given.in(r) {
+			o.asked.record(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
+		}
 		if record.Event.Operation.Stores {
 			record.Event.SSEApplied = sseAsked(record.Event.Parameters)
 		}
