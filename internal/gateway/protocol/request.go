@@ -43,21 +43,24 @@ type Request struct {
 	// if there is no form.
 	Fields http.Header
 
-	initials Initials   // of its headers
-	values   [16]string // see Value
-	used     int        // of values
-	first    [1]byte    // room for ReadDocument
+	initials Initials  // of its headers
+	values   []string  // see Value
+	few      [2]string // memory for the first of them
+	first    [1]byte   // room for ReadDocument
 }
 
-// Value returns a value for the header of the response. Several of them are in the memory of
-// the request.
+// Value returns a value for the header of the response. Several of them share memory.
 func (r *Request) Value(v string) []string {
-	if r.used == len(r.values) {
-		return []string{v}
+	const many = 16
+	switch {
+	case r.values == nil: // responses whose header is in lines have hardly any
+		r.values = r.few[:0]
+	case len(r.values) == cap(r.values):
+		r.values = make([]string, 0, many)
 	}
-	r.values[r.used] = v
-	r.used++
-	return r.values[r.used-1 : r.used : r.used]
+	r.values = append(r.values, v)
+	n := len(r.values)
+	return r.values[n-1 : n : n]
 }
 
 // Bound stops the reading of a request's body at a time; the zero time means never. The
