@@ -81,7 +81,7 @@ func (c commands) begin(operation string) *call {
 	cl := &call{at: time.Now()}
 	cl.record = c.Trail.Begin(protocol.NewRequestID(), cl.at)
 	cl.record.Event.Operation = action.OperationOf("watertight", operation)
-	cl.record.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+	cl.record.Event.Identity = audit.Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "operator"}}
 	return cl
 }
 

@@ -113,7 +113,7 @@ func (a *alarms) event(name string, c authz.Caller, b *bucket.Bucket, at time.Ti
 	p := c.Principal()
 	r := a.trail.Begin(protocol.NewRequestID(), at)
 	r.Event.Operation = action.OperationOf("watertight", name)
-	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "alarm"}}
+	r.Event.Identity = audit.Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "alarm"}}
 	r.Event.SourceIP = c.SourceIP()
 	r.Event.Bucket, r.Event.Owner = b.Name, b.Owner
 	r.Event.Parameters = []audit.Param{

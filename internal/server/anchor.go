@@ -29,7 +29,7 @@ func (s *Server) openAnchor(ctx context.Context) (err error) {
 func (s *Server) anchorEvent(operation string, details map[string]string) *audit.Record {
 	r := s.trail.Begin(protocol.NewRequestID(), time.Now())
 	r.Event.Operation = action.OperationOf("watertight", operation)
-	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+	r.Event.Identity = audit.Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "operator"}}
 	for name, value := range details {
 		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: name, Value: value})
 	}

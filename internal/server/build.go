@@ -319,7 +319,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	o := s.firstStart()
 	r := s.trail.Begin(protocol.NewRequestID(), o.At)
 	r.Event.Operation = action.OperationOf("watertight", "FirstStart")
-	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+	r.Event.Identity = audit.Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "operator"}}
 	o.Record = r
 	shown := false
 	o.Show = func(a identity.Account, k identity.Key) error {

@@ -94,7 +94,7 @@ func (f edgeFeed) answer(
 		record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID
 		return 0, err
 	}
-	record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
+	record.Event.Identity = audit.Identity{Principal: c.Who(), AccessKeyID: c.AccessKeyID()}
 	document, err := of(ctx, c, r, &record.Event)
 	if err != nil {
 		return 0, err

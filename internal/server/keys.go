@@ -51,7 +51,7 @@ func (s *Server) keyEvent(what kms.Happening, key arn.ARN) authz.Record {
 		name = "RotateKey"
 	}
 	r.Event.Operation = action.OperationOf("kms", name)
-	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "kms.amazonaws.com"}}
+	r.Event.Identity = audit.Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "kms.amazonaws.com"}}
 	r.Event.Resources = []audit.Resource{{Type: "AWS::KMS::Key", ARN: key, Account: key.Account}}
 	return r
 }

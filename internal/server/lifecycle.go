@@ -97,7 +97,7 @@ func (s *Server) lifecycleEvent(h object.Happening) authz.Record {
 	r := s.trail.Begin(protocol.NewRequestID(), s.config.Now())
 	r.Event.Operation = action.OperationOf("s3", lifecycleOperation(h))
 	r.Event.Identity = audit.Identity{
-		Principal: policy.Principal{Kind: policy.Service, Name: lifecycle.Service},
+		Principal: &policy.Principal{Kind: policy.Service, Name: lifecycle.Service},
 	}
 	r.Event.Bucket, r.Event.Owner = h.Bucket, h.Owner
 	r.Event.Parameters = []audit.Param{{Name: "rule", Value: h.Rule}}

@@ -79,6 +79,14 @@ func (c Caller) Principal() policy.Principal {
 	return *c.principal
 }
 
+// Who returns who the caller is. It is shared and must not be modified.
+func (c Caller) Who() *policy.Principal {
+	if c.principal == nil {
+		return new(policy.Principal)
+	}
+	return c.principal
+}
+
 // Kind returns the kind of the principal.
 func (c Caller) Kind() policy.PrincipalKind {
 	if c.principal == nil {
@@ -161,7 +169,7 @@ func (c Caller) Again(ctx context.Context) (Caller, error) {
 			return Caller{}, err
 		}
 	}
-	was, is := c.Principal(), fresh.Principal()
+	was, is := c.Who(), fresh.Who()
 	if is.Kind != was.Kind || is.Account != was.Account || is.ID != was.ID {
 		return Caller{}, fault.Of(fault.AccessDenied) // the names now belong to another principal
 	}

@@ -71,7 +71,7 @@ func (a *STS) assumeWithToken(
 ) (*shape.AssumeRoleWithWebIdentityOutput, error) {
 	what := webInput(in)
 	if r, ok := g.Caller().Record().(*audit.Record); ok {
-		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = p }
+		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = &p }
 	}
 	s, err := a.Sessions.AssumeRoleWithWebIdentity(ctx, g, what)
 	if err != nil {

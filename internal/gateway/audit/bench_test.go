@@ -14,7 +14,7 @@ var testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func typicalEvent() Event {
 	return Event{
-		Identity: Identity{Principal: policy.Principal{
+		Identity: Identity{Principal: &policy.Principal{
 			Kind: policy.User, Account: "111122223333", ID: "AIDAEXAMPLE", Name: "alice",
 			ARN: arn.ARN{Partition: "aws", Service: "iam", Account: "111122223333", Resource: "user/alice"},
 		}, AccessKeyID: "AKIAEXAMPLE"},

@@ -89,7 +89,7 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 
 // size estimates how many bytes the event takes; it is seldom too low.
 func (e *Event) size() int {
-	n := eventHeader + 1536 + 2*len(e.Identity.Principal.ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) +
+	n := eventHeader + 1536 + 2*len(e.Identity.who().ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) +
 		2*escaped(e.Bucket) + 2*escaped(e.Host)
 	for _, p := range e.Parameters {
 		n += len(p.Name) + escaped(p.Value) + 6
@@ -220,8 +220,8 @@ func (w *object) source(e *Event) {
 	case e.SourceIP.IsValid():
 		w.add(`,"sourceIPAddress":"`)
 		w.b = append(e.SourceIP.WithZone("").AppendTo(w.b), '"')
-	case e.Identity.Principal.Kind == policy.Service:
-		w.string("sourceIPAddress", e.Identity.Principal.Name)
+	case e.Identity.who().Kind == policy.Service:
+		w.string("sourceIPAddress", e.Identity.who().Name)
 	default:
 		w.constant("sourceIPAddress", "AWS Internal")
 	}
@@ -235,7 +235,7 @@ func (w *object) identity(i *Identity) {
 }
 
 func (w *object) caller(i *Identity) {
-	p := &i.Principal
+	p := i.who()
 	switch p.Kind {
 	case policy.Anonymous:
 		w.add(`"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"`)
@@ -274,7 +274,7 @@ func (w *object) caller(i *Identity) {
 }
 
 func (w *object) session(i *Identity) {
-	p := &i.Principal
+	p := i.who()
 	if i.Created.IsZero() && p.Kind != policy.RoleSession {
 		return
 	}

@@ -57,16 +57,16 @@ func TestIdentity(t *testing.T) {
 		"unknown":     {Identity{}, `{"type":"Unknown"}`},
 		"claimed key": {Identity{AccessKeyID: "AKIAX"}, `{"type":"Unknown","accessKeyId":"AKIAX"}`},
 		"anonymous": {
-			Identity{Principal: policy.Principal{Kind: policy.Anonymous}},
+			Identity{Principal: &policy.Principal{Kind: policy.Anonymous}},
 			`{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}`,
 		},
 		"service": {
-			Identity{Principal: policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}},
+			Identity{Principal: &policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}},
 			`{"type":"AWSService","invokedBy":"cloudfront.amazonaws.com"}`,
 		},
 		"root": {
 			Identity{
-				Principal: policy.Principal{
+				Principal: &policy.Principal{
 					Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account),
 				},
 				AccessKeyID: "AKIAX",
@@ -76,7 +76,7 @@ func TestIdentity(t *testing.T) {
 		},
 		"user's session": {
 			Identity{
-				Principal: policy.Principal{
+				Principal: &policy.Principal{
 					Kind: policy.User, Account: account, ID: "AIDAX", Name: "a", ARN: arn.Root(account),
 				},
 				AccessKeyID: "ASIAX", Created: created, MFA: true,
@@ -85,7 +85,7 @@ func TestIdentity(t *testing.T) {
 				`"accountId":"111122223333","accessKeyId":"ASIAX","userName":"a",` +
 				`"sessionContext":{"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"true"}}}`,
 		},
-		"role": {Identity{Principal: policy.Principal{
+		"role": {Identity{Principal: &policy.Principal{
 			Kind: policy.RoleSession, Account: account, ID: "AROAX:s",
 			ARN:  arn.ARN{Partition: "aws", Service: "sts", Account: account, Resource: "assumed-role/R/s"},
 			Role: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/path/R"},

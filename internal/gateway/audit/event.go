@@ -48,11 +48,19 @@ type Event struct {
 // Identity is the caller. The zero Identity is a caller that could not be identified;
 // AccessKeyID may then be the id that the caller claimed.
 type Identity struct {
-	Principal      policy.Principal
+	Principal      *policy.Principal // shared, never modified; nil if the caller could not be identified
 	AccessKeyID    string
 	Created        time.Time // of the session; zero if there is none
 	MFA            bool      // the session was made with MFA
 	SourceIdentity string
+}
+
+// who returns the principal, the zero one if there is none.
+func (i *Identity) who() *policy.Principal {
+	if i.Principal == nil {
+		return new(policy.Principal)
+	}
+	return i.Principal
 }
 
 // Param is a member of requestParameters or responseElements. Several with the same name
@@ -87,7 +95,7 @@ func (e *Event) Secure(s *tls.ConnectionState) {
 
 // stranger reports whether the caller is anonymous or could not be identified.
 func (e *Event) stranger() bool {
-	k := e.Identity.Principal.Kind
+	k := e.Identity.who().Kind
 	return k == policy.Nobody || k == policy.Anonymous
 }
 
@@ -96,5 +104,5 @@ func (e *Event) recipient() string {
 	if e.Owner != "" {
 		return e.Owner
 	}
-	return e.Identity.Principal.Account
+	return e.Identity.who().Account
 }

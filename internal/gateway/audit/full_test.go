@@ -311,11 +311,11 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 	}{
 		"strangers": {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
 		"anonymous": {
-			Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", "",
+			Identity{Principal: &policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", "",
 		},
 		"a key": {typicalEvent().Identity, "KeysRefused", false, "AccessDenied", ""},
 		"a preflight": {
-			Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject",
+			Identity{Principal: &policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject",
 			"PreflightObject",
 		},
 		"who a key's user is": {typicalEvent().Identity, "KeysRefused", true, "GetCallerIdentity", "GetCallerIdentity"},

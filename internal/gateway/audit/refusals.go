@@ -92,7 +92,7 @@ func (r *refusals) crowd(e *Event) (*crowd, string) {
 // outside reports whether nobody who is known here sent the request: a stranger, or a
 // viewer of a distribution, for whom a service asks.
 func (e *Event) outside() bool {
-	return e.stranger() || e.Source != "" && e.Identity.Principal.Kind == policy.Service
+	return e.stranger() || e.Source != "" && e.Identity.who().Kind == policy.Service
 }
 
 // from returns the network or the distribution that the request came from.
@@ -184,7 +184,7 @@ func (e *Event) refused(granted bool) bool {
 		return true
 	case e.outside():
 		return e.ErrorCode != ""
-	case e.Identity.Principal.Kind == policy.Service:
+	case e.Identity.who().Kind == policy.Service:
 		return false
 	case e.ErrorCode == "":
 		return !granted && !e.Operation.Reads

@@ -208,7 +208,7 @@ func (w *writer) refill(end bool) {
 func (w *writer) service(name string, details []byte) {
 	const source = "audit.watertight"
 	e := Event{
-		Identity:  Identity{Principal: policy.Principal{Kind: policy.Service, Name: source}},
+		Identity:  Identity{Principal: &policy.Principal{Kind: policy.Service, Name: source}},
 		Operation: action.OperationOf(source, name), Time: time.Now(), details: details,
 	}
 	w.batch = appendEvent(w.batch, 0, e.appendJSON(nil, randomID(), w.log.region))

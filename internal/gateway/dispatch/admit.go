@@ -20,7 +20,7 @@ func hold(ctx context.Context, c authz.Caller) error {
 	case policy.AccountRoot:
 		return held.Verified(ctx, limit.Root, c.AccessKeyID())
 	case policy.Service:
-		return held.Verified(ctx, limit.Caller, c.Principal().Name)
+		return held.Verified(ctx, limit.Caller, c.Who().Name)
 	}
 	return held.Verified(ctx, limit.Caller, c.AccessKeyID())
 }

@@ -31,7 +31,9 @@ type recordedDocument struct {
 // TestRecordsWhatIsGiven: the event has what a request gives, wherever it gives it.
 func TestRecordsWhatIsGiven(t *testing.T) {
 	version, acl := "v", http.Header{"X-Amz-Acl": {"p"}}
-	one := func(name, value string) []audit.Param { return []audit.Param{{Name: name, Value: value, Harmless: name != "versionId"}} }
+	one := func(name, value string) []audit.Param {
+		return []audit.Param{{Name: name, Value: value, Harmless: name != "versionId"}}
+	}
 	for name, c := range map[string]struct {
 		target string
 		header http.Header

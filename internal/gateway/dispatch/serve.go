@@ -282,7 +282,7 @@ func describe(x *exchange) {
 // identityOf returns the caller in the form of the audit event.
 func identityOf(c authz.Caller) audit.Identity {
 	return audit.Identity{
-		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
+		Principal: c.Who(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
 		SourceIdentity: c.SourceIdentity(),
 	}
 }
