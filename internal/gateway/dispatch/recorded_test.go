@@ -70,8 +70,9 @@ func TestRecordsWhatIsGiven(t *testing.T) {
 		var o Operation[recordedDocument, struct{}]
 		o.asked, o.given = membersOf(reflect.TypeFor[recordedDocument]())
 		o.record(recordedRequest(t, "/b", nil), caller, &recordedDocument{Name: "n"})
-		if want := []audit.Param{{Name: "name", Value: "n", Harmless: true}}; !reflect.DeepEqual(record.Event.Parameters, want) {
-			t.Errorf("%v", record.Event.Parameters)
+		want := []audit.Param{{Name: "name", Value: "n", Harmless: true}}
+		if got := record.Event.Parameters; !reflect.DeepEqual(got, want) {
+			t.Errorf("%v", got)
 		}
 	})
 }
