@@ -36,7 +36,7 @@ type Disk struct {
 
 // Point is a moment at which the power may fail.
 type Point struct {
-	Op    string // "write", "sync", "create", "rename", "remove", "link", "mkdir", "truncate"
+	Op    string // "write", "sync", "create", "rename", "remove", "link", "mkdir", "truncate", "punch"
 	Path  string
 	After bool // the call has had its effect
 }

@@ -138,6 +138,17 @@ func (f *file) SyncData() error { return f.Sync() }
 // Allocate implements folder.File. There is always room.
 func (f *file) Allocate(int64, int64) error { return f.locked(func() error { return nil }) }
 
+// Punch implements folder.Puncher. A hole is as little durable as written zeros, page by page, until the file is
+// synced.
+func (f *file) Punch(at, n int64) error {
+	return f.changing("punch", func() error {
+		if end := min(at+n, f.node.now.size); at < end {
+			f.node.write(make([]byte, end-at), at)
+		}
+		return nil
+	})
+}
+
 // Uncache implements folder.File.
 func (f *file) Uncache() {}
 
