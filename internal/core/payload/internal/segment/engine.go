@@ -351,7 +351,7 @@ func (e *Engine) Repair(p Place, name string, from blob.Reader) error {
 		err = copyAt(s.file, p.Offset(), from)
 	}
 	if err == nil {
-		err = s.file.SyncData()
+		err = e.sync(s) // not its own: if it fails, what writers wrote into the segment may be lost, too
 	}
 	return errors.Join(err, e.release(s))
 }

@@ -258,7 +258,7 @@ func (w *Writer) Commit() error {
 	err := errLength
 	if w.n == w.size {
 		if err = w.head(); err == nil {
-			err = w.engine.sync(w.segment)
+			err = w.engine.durable(w.segment)
 		}
 	}
 	if err != nil {
@@ -288,6 +288,22 @@ type group struct {
 	size int // commits
 	done chan struct{}
 	err  error
+}
+
+var errSyncFailed = errors.New("segment: an earlier sync failed")
+
+// durable makes what a writer wrote durable. A sync that fails may lose what others have written, and the system says
+// so only once: a later one succeeds without those bytes. So once a sync failed, no extent of the segment is certain.
+func (e *Engine) durable(s *segment) error {
+	if err := e.sync(s); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.failed {
+		return fmt.Errorf("%w: segment %d", errSyncFailed, s.number)
+	}
+	return nil
 }
 
 // sync makes everything durable that was written into a segment before. Calls share syncs:
@@ -412,7 +428,7 @@ func CommitAll(all []*Writer) error {
 		if w.n == w.size {
 			err = nil
 			if !slices.Contains(synced, w.segment) {
-				err = w.engine.sync(w.segment)
+				err = w.engine.durable(w.segment)
 				synced = append(synced, w.segment)
 			}
 		}
