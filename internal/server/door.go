@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -92,7 +93,9 @@ func (g *guest) Read(p []byte) (int, error) {
 	}
 	n, err := 1, error(nil)
 	if !g.reads.take(p) {
-		n, err = g.await(p)
+		if n, err = g.await(p); err == io.EOF && n == 0 && g.reads.ended(len(p)) {
+			return 0, nil
+		}
 	}
 	if before := g.header.Load(); before >= 0 && n > 0 {
 		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader &&

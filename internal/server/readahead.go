@@ -21,8 +21,8 @@ type reads struct {
 
 	ahead   ahead
 	body    bool     // the body of a request is read, whose reads are not told from reads ahead
-	plain   bool     // a deadline of zero says that the body has ended
-	due     *lookout // begins when the body has ended
+	plain   bool     // a request of plain HTTP/1 is served: a deadline of zero says that its body has ended
+	due     *lookout // begins when the body has ended, or net/http no longer reads ahead itself
 	early   byte     // what a watch read
 	has     bool     // early is the next byte
 	leaving bool     // the watch is told to end
@@ -39,6 +39,8 @@ const (
 	aheadSpared
 	// aheadReal: reads of one byte are real ones.
 	aheadReal
+	// aheadEnded: such a read found the end of the stream, and got nothing. The next one gets the end.
+	aheadEnded
 	// aheadWatched: a watch reads ahead. All other reads are net/http's read ahead.
 	aheadWatched
 )
@@ -61,6 +63,21 @@ func (r *reads) spare(size int) bool {
 		r.ahead = aheadReal
 	}
 	return r.ahead == aheadWatched
+}
+
+// ended reports whether a read that found the end of the stream gets nothing. For a pipelined request, net/http reads
+// ahead itself, and would end the request: it is watched instead. A buffer with room for one byte tries again.
+func (r *reads) ended(size int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if size != 1 || r.body || r.ahead != aheadReal {
+		return false
+	}
+	r.ahead = aheadEnded
+	if r.due != nil {
+		r.due.begin()
+	}
+	return true
 }
 
 // take moves the byte that a watch read to p.
@@ -111,8 +128,11 @@ func (g *guest) SetReadDeadline(t time.Time) error {
 	r := &g.reads
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t.IsZero() && r.body && r.plain {
+	switch {
+	case t.IsZero() && r.body && r.plain:
 		r.bodyEnded()
+	case r.ahead == aheadEnded && !r.plain: // between two requests
+		r.ahead = aheadSpared
 	}
 	r.want = t
 	if r.waiting && sooner(t, r.set) {
@@ -153,15 +173,15 @@ type lookout struct {
 	ended   chan struct{} // nil before it begins
 }
 
-// watch starts a watch, at the end of the body if there is one. The caller calls stop, which waits for the end of the
-// watch. If net/http reads ahead itself, there is none, and stop is nil.
+// watch starts a watch, at the end of the body if there is one. If net/http reads ahead itself, the watch begins when
+// that finds the end of the stream. The caller calls stop, which waits for the end of the watch; nil if there is none.
 func (g *guest) watch(gone func()) (stop func()) {
 	r := &g.reads
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &lookout{guest: g, gone: gone, stopped: make(chan struct{})}
 	switch {
-	case r.body && r.plain:
+	case r.plain && (r.body || r.ahead == aheadReal):
 		r.due = w
 	case r.ahead == aheadReal || r.body || r.has:
 		return nil

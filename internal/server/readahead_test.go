@@ -132,14 +132,20 @@ func TestHandlersNoticeThatClientsLeave(t *testing.T) {
 // ends, as if the client had gone.
 func TestHalfClosed(t *testing.T) {
 	const body = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+	const chunked = "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+	const get, del = "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "DELETE / HTTP/1.1\r\nHost: h\r\n\r\n"
 	for _, c := range []struct {
 		name, request string
 		early         bool
+		requests      int
 	}{
-		{"no body", "DELETE / HTTP/1.1\r\nHost: h\r\n\r\n", false},
-		{"body", body, false},
-		{"asked before the body", body, true},
-		{"chunked", "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", false},
+		{"no body", del, false, 1},
+		{"body", body, false, 1},
+		{"asked before the body", body, true, 1},
+		{"chunked", chunked, false, 1},
+		{"pipeline", del + get + del, false, 3},
+		{"pipeline, asked early", get + del + get, true, 3},
+		{"pipeline with bodies", del + body + del + body + body + get, false, 6},
 	} {
 		for _, class := range []limit.Class{limit.Stranger, limit.Caller, limit.Root} {
 			t.Run(fmt.Sprint(c.name, class), func(t *testing.T) {
@@ -162,7 +168,8 @@ func TestHalfClosed(t *testing.T) {
 						<-done
 						return
 					}
-					for seen := false; !seen; time.Sleep(time.Millisecond) { // until the end of the stream was read
+					// Until the end of the stream was read.
+					for seen := false; !seen && t.Context().Err() == nil; time.Sleep(time.Millisecond) {
 						g.reads.mu.Lock()
 						seen = g.reads.ahead == aheadWatched && !g.reads.waiting
 						g.reads.mu.Unlock()
@@ -180,13 +187,19 @@ func TestHalfClosed(t *testing.T) {
 					t.Fatal(err)
 				}
 				close(closed)
-				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-				if err != nil {
-					t.Fatal(err)
+				answers := bufio.NewReader(conn)
+				for range c.requests {
+					res, err := http.ReadResponse(answers, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					b, err := io.ReadAll(res.Body)
+					if class != limit.Stranger && !strings.HasPrefix(string(b), "answer to") || err != nil {
+						t.Errorf("%q, %v", b, err)
+					}
 				}
-				b, err := io.ReadAll(res.Body)
-				if class != limit.Stranger && !strings.HasPrefix(string(b), "answer to") || err != nil {
-					t.Errorf("%q, %v", b, err)
+				if _, err := answers.ReadByte(); err != io.EOF {
+					t.Errorf("after the answers: %v", err)
 				}
 			})
 		}
