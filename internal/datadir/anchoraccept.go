@@ -108,7 +108,7 @@ func (a *Anchor) accept(ctx context.Context, store kv.Store, reason, cause strin
 	next := anchored{round: max(a.known.round, s.Round) + 1, place: a.place.String()}
 	err = a.o.Trail.AnchorAccepted(ctx, store, fmt.Sprintf("uid %d", os.Getuid()), reason, cause, func(tx kv.Tx) error {
 		tx.Set(anchorKey(), next.encode())
-		return nil
+		return accepted(tx)
 	})
 	if err != nil {
 		return err

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"watertight/internal/core/cdn"
 	"watertight/internal/core/payload"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 )
@@ -374,8 +376,11 @@ func (p *Parts) restored(
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if err := trail.Restored(ctx, store, fmt.Sprintf("uid %d", os.Getuid()), of); err != nil {
+	if err := trail.Restored(ctx, store, fmt.Sprintf("uid %d", os.Getuid()), of, accepted); err != nil {
 		return err
 	}
 	return p.Mark(store)
 }
+
+// accepted writes what an accepted state must not have in common with the one that was given up.
+func accepted(tx kv.Tx) error { return cdn.Restored(tx, time.Now()) }

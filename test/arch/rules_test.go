@@ -176,6 +176,7 @@ var symbols = []struct {
 		"internal/gateway/audit",                   // the writer's own clock
 		"internal/server",                          // listeners, deadlines
 		"internal/datadir/scrub.go",                // whether a key's material has expired
+		"internal/datadir/restore.go",              // when a backup was restored
 		"internal/datadir/anchor.go",               // when an anchor was written, and until when it is kept
 		"internal/certs",                           // whether a certificate is good now
 		"internal/operator/operator.go",            // takes a command's one instant

@@ -57,9 +57,9 @@ func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (L
 }
 
 // Restored records, as the log's next event, that store and log were restored from a
-// backup: who did it, the time of the backup, and the newest commit that was restored. The
-// log must be the one that the store remembers.
-func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string) error {
+// backup: who did it, the time of the backup, and the newest commit that was restored. also
+// writes into the same transaction. The log must be the one that the store remembers.
+func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string, also func(kv.Tx) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || l.cancel != nil {
@@ -71,7 +71,7 @@ func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string) erro
 	w := &object{b: []byte{'{'}, text: textLimit}
 	w.with("restoredBy", who).with("backupOf", of)
 	w.number("commit", int64(store.Durable()))
-	return l.record(ctx, store, "StoreRestored", append(w.b, '}'), nil)
+	return l.record(ctx, store, "StoreRestored", append(w.b, '}'), also)
 }
 
 // AnchorAccepted records, as the log's next event, that an operator accepted a store that was
