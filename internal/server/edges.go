@@ -55,7 +55,8 @@ func (c credentials) Sends(
 	if logs && site != nil && c.putsLog(site, r) {
 		return &authn.Service{Name: logDelivery, SourceARN: site.ARN(), SourceAccount: site.Account}, nil
 	}
-	if logs || site == nil || !allows(site, r.HTTP.Method) || !c.signsFor(site, r.Bucket) || !aboutObjects(r) {
+	if logs || site == nil || !allows(site, r.HTTP.Method) || !c.signsFor(site, r.Bucket) || !aboutObjects(r) ||
+		!c.copies(site, r.HTTP.Header) {
 		return nil, fault.Of(fault.AccessDenied)
 	}
 	return &authn.Service{Name: cdn.Service, SourceARN: site.ARN(), SourceAccount: site.Account}, nil
@@ -106,6 +107,18 @@ func (c credentials) signsFor(site *distribution.Site, bucket string) bool {
 		behavior := site.OriginAccessControls[o.OriginAccessControlId].SigningBehavior
 		return ok && name == bucket && o.OriginAccessControlId != "" && behavior != "" && behavior != "never"
 	})
+}
+
+// copies reports whether a request copies nothing, or an object of a bucket for which signsFor is
+// true. A source whose bucket is written with escapes is refused.
+func (c credentials) copies(site *distribution.Site, h http.Header) bool {
+	for _, source := range h["X-Amz-Copy-Source"] {
+		bucket, _, found := strings.Cut(strings.TrimPrefix(source, "/"), "/")
+		if !found || !c.signsFor(site, bucket) {
+			return false
+		}
+	}
+	return true
 }
 
 // aboutObjects reports whether a request is for an object, or lists them.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -269,6 +270,55 @@ func TestStolenEdgeCredential(t *testing.T) {
 					if a := send(t, s.Server, r); a.status < 400 || a.status >= 500 {
 						t.Errorf("token %q: %d %s", token, a.status, a.body)
 					}
+				}
+			})
+		}
+	}
+}
+
+// TestStolenEdgeCredentialCopies: the credential of an edge copies no object of a bucket that is not
+// an origin of its distribution, also if the policies of both buckets would let it.
+func TestStolenEdgeCredentialCopies(t *testing.T) {
+	s := newOACSite(t)
+	d := s.newDistribution(with(s.control), func(d *types.DistributionConfig) {
+		d.DefaultCacheBehavior.AllowedMethods = &types.AllowedMethods{Quantity: aws.Int32(7), Items: []types.Method{
+			"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE",
+		}}
+	}).Distribution
+	s.policy("aws:SourceAccount", s.account, "s3:*")
+	newBucket(t, s.Server, "second")
+	_, err := s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("second"), Policy: aws.String(statements(`{"Effect":"Allow","Principal":{"Service":` +
+			`"cloudfront.amazonaws.com"},"Action":"s3:*","Resource":"arn:aws:s3:::second/*",` +
+			`"Condition":{"StringEquals":{"aws:SourceAccount":"` + s.account + `"}}}`)),
+	})
+	s.ok(err)
+	for _, b := range []string{"bkt", "second"} {
+		_, err = s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(b), Key: aws.String("a b"), Body: strings.NewReader("private"),
+		})
+		s.ok(err)
+	}
+	up, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: aws.String("bkt"), Key: aws.String("parts"),
+	})
+	s.ok(err)
+	key := edgeKeyOf(s.enroll("stolen", *d.Id))
+	part := "/bkt/parts?partNumber=1&uploadId=" + url.QueryEscape(*up.UploadId)
+	for source, want := range map[string]int{
+		"": 200, "bkt/a%20b": 200, "/bkt/a+b": 200, "second/a%20b": 403, "/second/a+b": 403, "second%2Fa%20b": 403,
+		"%2Fsecond/a%20b": 403, "s%65cond/a%20b": 403, "//second/a%20b": 403, "bkt?/../second/a%20b": 403,
+		"bkt/../second/a%20b": 400,
+	} {
+		for name, target := range map[string]string{"object": "/bkt/copy", "part": part} {
+			t.Run(name+" from "+source, func(t *testing.T) {
+				r := raw{method: "PUT", target: target, header: http.Header{"X-Amz-Security-Token": {*d.Id}}}
+				if source != "" {
+					r.header.Set("X-Amz-Copy-Source", source)
+				}
+				by(key)(&r)
+				if a := send(t, s.Server, r); a.status != want {
+					t.Errorf("%d %s, want %d", a.status, a.body, want)
 				}
 			})
 		}
