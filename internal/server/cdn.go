@@ -141,7 +141,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 		switch {
 		case err == nil:
 			s.edge.lot = newLot(s.edge.door)
-			s.edge.plain = listener{l, s.edge.door, s.edge.lot}
+			s.edge.plain = listener{l, s.edge.door, s.edge.lot, nil}
 		case c.Optional && errors.Is(err, syscall.EADDRINUSE):
 			s.log.Warn("the CDN's usual address is taken, and it does not listen there: use --cdn-listen", "address",
 				c.Listen)
@@ -165,7 +165,7 @@ func (s *Server) listenCDN(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s for the CDN: %w; is another server running there?", c.TLSListen, err)
 	}
-	s.edge.secure = tls.NewListener(listener{l, s.edge.door, nil}, s.edge.certs.TLS())
+	s.edge.secure = tls.NewListener(listener{l, s.edge.door, nil, nil}, s.edge.certs.TLS())
 	return nil
 }
 

@@ -74,6 +74,8 @@ type guest struct {
 	joint   joint
 	reads   reads
 
+	secured *secured // what net/http serves instead, if it is under TLS and may be parked
+
 	lot   *lot // where it may be parked, or nil
 	pause pause
 	warm  place
@@ -126,7 +128,8 @@ func (d *door) long(g *guest) {
 type listener struct {
 	net.Listener
 	door *door
-	lot  *lot // or nil: its connections are never parked
+	lot  *lot      // or nil: its connections are never parked
+	tls  *security // or nil: they have no TLS, or it is above the listener
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -136,6 +139,9 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 	g := l.door.enter(c)
 	g.lot = l.lot
+	if l.tls != nil {
+		return l.tls.secure(g), nil
+	}
 	return g, nil
 }
 

@@ -58,7 +58,7 @@ func served(t *testing.T, secure bool, h http.Handler) (get func() []byte) {
 		next: h, log: slog.New(slog.DiscardHandler), stall: time.Minute, memory: limit.NewMemory(1 << 20),
 		fail: brokenPage,
 	})
-	s.Listener = listener{s.Listener, newDoor(16), nil}
+	s.Listener = listener{s.Listener, newDoor(16), nil, nil}
 	s.Config.ConnContext = withGuest
 	if secure {
 		s.StartTLS()

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -63,18 +62,17 @@ func (s *Server) listen(ctx context.Context) error {
 	}
 	s.door = newDoor(s.config.MaxConnections)
 	s.lot = newLot(s.door)
+	var secure *security
+	if s.certs != nil {
+		secure = &security{s.certs.TLS(), s.httpLog()}
+	}
 	for _, addr := range s.config.Listen {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
 			return fmt.Errorf("listening on %s: %w; is another server running there?", addr, err)
 		}
-		if s.certs != nil {
-			l = tls.NewListener(listener{l, s.door, nil}, s.certs.TLS())
-		} else {
-			l = listener{l, s.door, s.lot}
-		}
-		s.listeners = append(s.listeners, l)
+		s.listeners = append(s.listeners, listener{l, s.door, s.lot, secure})
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ const maxWarm = 1024
 
 // lot keeps connections between requests without a server of HTTP: about 4 KiB each. When there are too
 // many idle connections, the door parks those that are idle longest. To net/http a parked connection has
-// timed out and is closed, and when its next request comes, Accept returns it like a new one. Only
-// connections without TLS are parked. A lot is the second listener of its server.
+// timed out and is closed, and when its next request comes, Accept returns it like a new one. A connection under
+// TLS keeps its keys and buffers. Those of HTTP/2 are not parked. A lot is the second listener of its server.
 type lot struct {
 	door  *door
 	ready chan *guest   // a request has come
@@ -42,7 +42,7 @@ func (l *lot) Addr() net.Addr { return &net.TCPAddr{} }
 func (l *lot) Accept() (net.Conn, error) {
 	select {
 	case g := <-l.ready:
-		return g, nil
+		return g.face(), nil
 	case <-l.done:
 		return nil, net.ErrClosed
 	}
@@ -58,7 +58,7 @@ func (l *lot) Close() error {
 	l.closed = true
 	close(l.done)
 	for g := range l.parked {
-		g.Conn.Close() // its wait ends
+		g.limitReads(time.Unix(1, 0)) // its wait ends
 	}
 	l.mu.Unlock()
 	l.all.Wait()
@@ -67,20 +67,33 @@ func (l *lot) Close() error {
 
 // park keeps a connection until it is readable, its client closes it, or it was idle for too long.
 func (l *lot) park(g *guest) error {
+	if l.add(g) {
+		return nil
+	}
+	return g.end()
+}
+
+// add adds a connection, unless the lot is closed.
+func (l *lot) add(g *guest) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return g.leave()
+		return false
 	}
 	l.parked[g] = struct{}{}
 	l.door.parked.Add(1)
 	l.door.parkings.Add(1)
 	l.all.Go(func() { l.wait(g) })
-	return nil
+	return true
 }
 
 func (l *lot) wait(g *guest) {
 	err := g.limitReads(g.pause.until)
+	select {
+	case <-l.done: // that limit may be later than the one that Close has set
+		err = net.ErrClosed
+	default:
+	}
 	if err == nil {
 		err = readable(g.Conn)
 	}
@@ -89,7 +102,7 @@ func (l *lot) wait(g *guest) {
 	l.door.parked.Add(-1)
 	l.mu.Unlock()
 	if err != nil {
-		g.leave()
+		g.end()
 		return
 	}
 	g.header.Store(0)
@@ -97,7 +110,7 @@ func (l *lot) wait(g *guest) {
 	select {
 	case l.ready <- g:
 	case <-l.done:
-		g.leave()
+		g.end()
 	}
 }
 
@@ -134,6 +147,7 @@ type pause struct {
 	state atomic.Int32
 	until time.Time // how long the connection may be idle
 	room  int       // net/http's whole buffer: the size of the connection's first read
+	whole bool      // under TLS: net/http's read, of which this read is a part, is as large
 }
 
 const (
@@ -157,12 +171,21 @@ func (p *pause) deadline(t time.Time) {
 	}
 }
 
+// isWhole reports whether a read is as large as net/http's whole buffer. The first one is.
+func (p *pause) isWhole(size int) bool {
+	if p.room == 0 {
+		p.room = size
+	}
+	return size == p.room
+}
+
 // await reads from the connection. While it waits for the next request, the door may end it with rouse.
 func (g *guest) await(p []byte) (int, error) {
-	if g.pause.room == 0 {
-		g.pause.room = len(p)
+	whole := g.pause.whole
+	if g.secured == nil {
+		whole = g.pause.isWhole(len(p))
 	}
-	if g.lot == nil || len(p) != g.pause.room || !g.pause.state.CompareAndSwap(idling, resting) {
+	if g.lot == nil || !whole || !g.pause.state.CompareAndSwap(idling, resting) {
 		return g.read(p)
 	}
 	n, err := g.read(p)
@@ -194,8 +217,19 @@ func (g *guest) rouse() bool {
 
 // Close implements net.Conn. net/http closes a connection that the door has roused, too: that one is parked.
 func (g *guest) Close() error {
-	if g.pause.state.CompareAndSwap(departed, serving) {
+	if g.secured == nil && g.depart() {
 		return g.lot.park(g)
+	}
+	return g.leave()
+}
+
+// depart reports whether the connection that is being closed is one to park.
+func (g *guest) depart() bool { return g.pause.state.CompareAndSwap(departed, serving) }
+
+// end closes a connection that net/http does not know, under TLS with a goodbye.
+func (g *guest) end() error {
+	if g.secured != nil {
+		return g.secured.Conn.Close()
 	}
 	return g.leave()
 }

@@ -2,8 +2,10 @@ package server
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,9 +27,29 @@ type parkingServer struct {
 	door *door
 	lot  *lot
 	held atomic.Int64 // connections that net/http knows
+	tls  *tls.Config  // of clients, or nil
 }
 
-func newParkingServer(t testing.TB, maxWarm int, idle time.Duration, h http.HandlerFunc) *parkingServer {
+// transports are those over which connections are parked.
+func transports() map[string]func(testing.TB, *parkingServer) {
+	return map[string]func(testing.TB, *parkingServer){
+		"plain": func(testing.TB, *parkingServer) {},
+		"TLS": func(t testing.TB, s *parkingServer) {
+			certified := httptest.NewTLSServer(nil)
+			certified.Close()
+			l := s.Listener.(listener)
+			l.tls = &security{
+				&tls.Config{Certificates: certified.TLS.Certificates, NextProtos: []string{"http/1.1", "acme-tls/1"}},
+				log.New(io.Discard, "", 0),
+			}
+			s.Listener, s.tls = l, &tls.Config{InsecureSkipVerify: true}
+		},
+	}
+}
+
+func newParkingServer(
+	t testing.TB, transport string, maxWarm int, idle time.Duration, h http.HandlerFunc,
+) *parkingServer {
 	t.Helper()
 	s := &parkingServer{door: newDoor(4096)}
 	s.door.maxWarm, s.lot = maxWarm, newLot(s.door)
@@ -35,7 +57,8 @@ func newParkingServer(t testing.TB, maxWarm int, idle time.Duration, h http.Hand
 		next: h, log: slog.New(slog.DiscardHandler), stall: time.Minute, memory: limit.NewMemory(1 << 20),
 		fail: internalError,
 	})
-	s.Listener = listener{s.Listener, s.door, s.lot}
+	s.Listener = listener{s.Listener, s.door, s.lot, nil}
+	transports()[transport](t, s)
 	s.Config.ConnContext, s.Config.IdleTimeout, s.Config.ReadHeaderTimeout = withGuest, idle, time.Minute
 	s.Start()
 	tracked := s.Config.ConnState // that of httptest
@@ -70,7 +93,7 @@ type asker struct {
 	in *bufio.Reader
 }
 
-func (s *parkingServer) connect(t testing.TB) asker {
+func (s *parkingServer) dial(t testing.TB) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
@@ -78,6 +101,19 @@ func (s *parkingServer) connect(t testing.TB) asker {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
+	return c
+}
+
+func (s *parkingServer) connect(t testing.TB) asker {
+	t.Helper()
+	return s.over(s.dial(t))
+}
+
+// over returns a client's connection on one of TCP.
+func (s *parkingServer) over(c net.Conn) asker {
+	if s.tls != nil {
+		c = tls.Client(c, s.tls)
+	}
 	return asker{c, bufio.NewReaderSize(c, 512)}
 }
 
@@ -108,8 +144,14 @@ func until(t testing.TB, what string, is func() bool) {
 
 // TestParking: net/http holds few of many idle connections, and each of them still answers, whatever comes next.
 func TestParking(t *testing.T) {
+	for transport := range transports() {
+		t.Run(transport, func(t *testing.T) { testParking(t, transport) })
+	}
+}
+
+func testParking(t *testing.T, transport string) {
 	const all, warm = 60, 5
-	s := newParkingServer(t, warm, time.Minute, echo)
+	s := newParkingServer(t, transport, warm, time.Minute, echo)
 	conns := make([]asker, all)
 	for i := range conns {
 		conns[i] = s.connect(t)
@@ -165,10 +207,43 @@ func (s *parkingServer) rouseAll() (stop func()) {
 // TestParkingLosesNoByte: requests that come in any pieces, several at once or one in many, are read as they
 // were sent, while the server parks the connection whenever it can.
 func TestParkingLosesNoByte(t *testing.T) {
-	s := newParkingServer(t, 1<<20, time.Minute, echo)
+	for transport := range transports() {
+		t.Run(transport, func(t *testing.T) { testParkingLosesNoByte(t, transport) })
+	}
+}
+
+// torn writes what it is given in two pieces, with a pause in between: under TLS, a record.
+type torn struct {
+	net.Conn
+	cuts []int
+	n    int
+}
+
+func (c *torn) Write(p []byte) (int, error) {
+	cut := min(c.cuts[c.n%len(c.cuts)], len(p))
+	c.n++
+	n, err := c.Conn.Write(p[:cut])
+	if err != nil || cut == len(p) {
+		return n, err
+	}
+	if cut > 0 {
+		time.Sleep(500 * time.Microsecond)
+	}
+	n, err = c.Conn.Write(p[cut:])
+	return cut + n, err
+}
+
+func testParkingLosesNoByte(t *testing.T, transport string) {
+	s := newParkingServer(t, transport, 1<<20, time.Minute, echo)
 	defer s.rouseAll()()
 	rapid.Check(t, func(r *rapid.T) {
-		c := s.connect(t)
+		under := s.dial(t)
+		if s.tls != nil {
+			cuts := rapid.SampledFrom([]int{0, 1, 4, 5, 6, 30, 1000})
+			under = &torn{Conn: under, cuts: rapid.SliceOfN(cuts, 4, 4).Draw(r, "torn")}
+			s.tls.MaxVersion = rapid.SampledFrom([]uint16{tls.VersionTLS12, tls.VersionTLS13}).Draw(r, "version")
+		}
+		c := s.over(under)
 		defer c.Close()
 		c.SetDeadline(time.Now().Add(10 * time.Second))
 		var stream []byte
@@ -233,30 +308,91 @@ func TestParkedConnectionsEnd(t *testing.T) {
 		"stop":     {time.Minute, func(t *testing.T, s *parkingServer) { s.Config.Shutdown(t.Context()) }},
 		"lot only": {time.Minute, func(_ *testing.T, s *parkingServer) { s.lot.Close() }},
 	} {
+		for transport := range transports() {
+			t.Run(name+", "+transport, func(t *testing.T) { testEnd(t, transport, c.idle, c.end) })
+		}
+	}
+}
+
+func testEnd(t *testing.T, transport string, idle time.Duration, end func(*testing.T, *parkingServer)) {
+	s := newParkingServer(t, transport, 1<<20, idle, echo)
+	defer s.rouseAll()()
+	a := s.connect(t)
+	if _, err := a.ask("/", ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it was parked", func() bool { return s.door.parkings.Load() > 0 })
+	end(t, s)
+	if b, err := a.in.ReadByte(); err == nil {
+		t.Errorf("%q came", b)
+	} else if strings.Contains(err.Error(), "timeout") {
+		t.Error("the connection did not end")
+	}
+	until(t, "nothing is parked", func() bool { return s.door.parked.Load() == 0 })
+}
+
+// TestGoodbye: a client under TLS gets TLS's goodbye when its parked connection ends.
+func TestGoodbye(t *testing.T) {
+	for name, c := range map[string]struct {
+		idle time.Duration
+		end  func(*parkingServer)
+	}{
+		"idle time": {300 * time.Millisecond, func(*parkingServer) {}},
+		"stop":      {time.Minute, func(s *parkingServer) { s.lot.Close() }},
+	} {
 		t.Run(name, func(t *testing.T) {
-			s := newParkingServer(t, 1<<20, c.idle, echo)
-			defer s.rouseAll()()
-			a := s.connect(t)
+			s := newParkingServer(t, "TLS", 0, c.idle, echo)
+			raw := &counted{Conn: s.dial(t)}
+			a := s.over(raw)
 			if _, err := a.ask("/", ""); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "it was parked", func() bool { return s.door.parkings.Load() > 0 })
-			c.end(t, s)
-			if b, err := a.in.ReadByte(); err == nil {
-				t.Errorf("%q came", b)
-			} else if strings.Contains(err.Error(), "timeout") {
-				t.Error("the connection did not end")
+			s.parkAll(t)
+			before := raw.n
+			c.end(s)
+			if _, err := a.in.ReadByte(); err != io.EOF || raw.n == before {
+				t.Errorf("%v, and %d bytes came", err, raw.n-before)
 			}
-			until(t, "nothing is parked", func() bool { return s.door.parked.Load() == 0 })
 		})
 	}
 }
 
+// counted counts what is read.
+type counted struct {
+	net.Conn
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.n += n
+	return n, err
+}
+
+// parkAll parks the connections that net/http knows, all of which are idle.
+func (s *parkingServer) parkAll(t testing.TB) {
+	until(t, "all are parked", func() bool {
+		s.door.mu.Lock()
+		for p := s.door.warm.first; p != nil; {
+			g := p.of
+			p = p.behind
+			if g.rouse() {
+				s.door.cool(g)
+			}
+		}
+		s.door.mu.Unlock()
+		return s.held.Load() == 0
+	})
+}
+
 // BenchmarkParked measures a request on a connection that is parked, and on one that is warm.
 func BenchmarkParked(b *testing.B) {
-	for name, warm := range map[string]int{"warm": 64, "parked": 2} {
-		b.Run(name, func(b *testing.B) {
-			s := newParkingServer(b, warm, time.Minute, echo)
+	for _, c := range []struct {
+		transport, name string
+		warm            int
+	}{{"plain", "warm", 64}, {"plain", "parked", 2}, {"TLS", "warm", 64}, {"TLS", "parked", 2}} {
+		b.Run(c.transport+", "+c.name, func(b *testing.B) {
+			s := newParkingServer(b, c.transport, c.warm, time.Minute, echo)
 			conns := make([]asker, 16)
 			for i := range conns {
 				conns[i] = s.connect(b)

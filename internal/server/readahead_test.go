@@ -27,7 +27,7 @@ func dialled(t *testing.T, secure bool, h http.Handler) (dial func(*testing.T) n
 		next: h, log: slog.New(slog.DiscardHandler), stall: time.Minute, memory: limit.NewMemory(1 << 20),
 		fail: brokenPage,
 	})
-	s.Listener = listener{s.Listener, newDoor(64), nil}
+	s.Listener = listener{s.Listener, newDoor(64), nil, nil}
 	s.Config.ConnContext, s.Config.ConnState = withGuest, follow
 	s.Config.ReadHeaderTimeout, s.Config.IdleTimeout = headerTimeout, idleTimeout
 	if secure {
