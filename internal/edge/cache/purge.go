@@ -40,10 +40,13 @@ const (
 
 func newPurges() purges { return purges{sites: map[string]*site{}} }
 
+// site returns a distribution. One that is new here has no entry that was asked for before the
+// newest invalidation: those of a distribution that was gone meanwhile are gone, also where a file
+// could not be removed, or was put back while the process was down.
 func (p *purges) site(id string) *site {
 	s := p.sites[id]
 	if s == nil {
-		s = &site{id: id, exact: map[string]uint64{}, prefixes: map[string]uint64{}}
+		s = &site{id: id, floor: p.seen, exact: map[string]uint64{}, prefixes: map[string]uint64{}}
 		p.sites[id] = s
 	}
 	return s
