@@ -420,6 +420,41 @@ func TestTornMove(t *testing.T) {
 	}
 }
 
+// TestRemovedBeforeSurvey: the mark of a removed blob is at the place where it was moved to, although since the start
+// nobody has looked yet what was moved.
+func TestRemovedBeforeSurvey(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, 1)
+	needed, err := w.needed(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.move(t.Context(), needed[:2], &Tidied{}); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t) // a crash
+	at, moved, err := w.moved(needed[0].name)
+	if err != nil || !moved {
+		t.Fatal(moved, err)
+	}
+	w.delete(t, needed[0].name)
+	found := false
+	for x, err := range w.segments.Extents(at.Segment) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Place == at {
+			if found = true; !x.Freed {
+				t.Error("it counts as left by a crash")
+			}
+		}
+	}
+	if !found {
+		t.Error("nothing is where it was moved to")
+	}
+	w.check(t)
+}
+
 // TestExchangedSegments: a file that is another segment's is not compacted away: put back
 // under its own name, everything is there.
 func TestExchangedSegments(t *testing.T) {

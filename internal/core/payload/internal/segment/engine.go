@@ -180,12 +180,13 @@ func (e *Engine) Close() error {
 // Syncs counts the syncs of all commits.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
-// Has reports whether a segment exists, and whether some of its extents may have been moved.
+// Has reports whether a segment exists, and whether some of its extents may have been moved: before the first survey,
+// that is not known.
 func (e *Engine) Has(number uint32) (exists, moving bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.segments[number]
-	return s != nil, s != nil && s.moving
+	return s != nil, s != nil && (s.moving || !s.known)
 }
 
 // Numbers returns the numbers of all segments in ascending order.
