@@ -47,6 +47,7 @@ type pipe struct {
 	held   *limit.Account
 	taken  int64
 	chunks [pieceCount + 1]*[]byte // those in use; the last one is for sealed bytes
+	paid   [pieceCount + 1]bool    // taken has them, also while others use them
 	large  *large
 	wide   *[]byte // for sealed bytes; nil if a chunk is used
 	front  []byte  // is written before the sealed bytes
@@ -73,10 +74,7 @@ func (p *pipe) piece(n int) ([]byte, error) {
 
 // grow takes the buffers of a large write if there is memory for them, and few other writes have some.
 func (p *pipe) grow() {
-	if p.wide == nil && !p.widen(math.MaxInt64) {
-		return
-	}
-	if p.store.larges.Add(1) > maxLarges() || !p.held.Try(largeSize) {
+	if p.store.larges.Add(1) > maxLarges() || p.wide == nil && !p.widen(math.MaxInt64) || !p.held.Try(largeSize) {
 		p.store.larges.Add(-1)
 		return
 	}
@@ -89,11 +87,14 @@ func maxLarges() int64 { return 4 * int64(runtime.GOMAXPROCS(0)) }
 
 // chunk returns the buffer for one chunk.
 func (p *pipe) chunk(at int) ([]byte, error) {
-	if p.chunks[at] == nil {
+	if !p.paid[at] {
 		if err := p.held.Take(p.ctx, chunkSize); err != nil {
 			return nil, err
 		}
 		p.taken += chunkSize
+		p.paid[at] = true
+	}
+	if p.chunks[at] == nil {
 		p.chunks[at] = p.store.chunks.Get().(*[]byte)
 	}
 	return (*p.chunks[at])[:seal.ChunkSize], nil
@@ -103,6 +104,17 @@ func (p *pipe) drop(at int) {
 	if p.chunks[at] != nil {
 		p.store.chunks.Put(p.chunks[at])
 		p.chunks[at] = nil
+	}
+}
+
+// lend lets other writes use chunks that nothing uses any more, if there are many writes: those of pieces before done,
+// when piece number n is to be read. The write takes one again when it needs it.
+func (p *pipe) lend(done, n int) {
+	if p.large != nil || p.wide != nil {
+		return
+	}
+	for i := max(0, n-pieceCount+1); i < done; i++ { // an earlier one's place is a later one's
+		p.drop(i % pieceCount)
 	}
 }
 

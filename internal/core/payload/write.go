@@ -143,7 +143,7 @@ func (s *Store) fill(
 		if err := ctx.Err(); err != nil {
 			return d, err
 		}
-		side.wait()
+		p.lend(min(side.wait(), i-1), i) // the piece before this one may be held
 		piece, err := p.piece(i)
 		if err != nil {
 			return d, err
@@ -182,6 +182,7 @@ type hasher struct {
 	sum    hash.Hash
 	work   chan []byte
 	free   chan struct{}
+	freed  int // how often wait received from free
 	done   chan struct{}
 	closed bool
 }
@@ -218,8 +219,12 @@ func (h *hasher) run() {
 	}
 }
 
-// wait waits until the hasher is done with the piece that is used again next.
-func (h *hasher) wait() { <-h.free }
+// wait waits until the hasher is done with the piece that is used again next. It returns how many pieces are hashed.
+func (h *hasher) wait() int {
+	<-h.free
+	h.freed++
+	return h.freed + len(h.free) - lag
+}
 
 func (h *hasher) add(b []byte) { h.work <- b }
 
