@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -207,6 +208,36 @@ func TestEnrollRoot(t *testing.T) {
 		if strings.Contains(s.Logs.String()+events, seed) {
 			t.Errorf("a seed was logged")
 		}
+	}
+}
+
+// TestInterruptedAnswers: a command that was interrupted always says so, also if the reader of standard input has ended
+// with it, which looks like the end of the input.
+func TestInterruptedAnswers(t *testing.T) {
+	ended := make(chan string)
+	close(ended)
+	for name, c := range map[string]struct {
+		interrupted bool
+		lines       chan string
+		want        string
+	}{
+		"interrupted":          {true, make(chan string), "interrupted; no device was added"},
+		"and the reader's end": {true, ended, "interrupted; no device was added"},
+		"the end of the input": {false, ended, "standard input ended; no device was added"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.interrupted {
+				cancel()
+			}
+			for range 100 { // of several events, select takes a random one
+				a := answers{process{ctx: ctx, stderr: io.Discard}, c.lines}
+				if _, err := a.line("Code:"); err == nil || err.Error() != c.want {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
