@@ -29,7 +29,7 @@ func TestAllocationsPerRequest(t *testing.T) {
 		{"GET", s.send(http.MethodGet, "/box/k", nil), 200, 68},
 		{"PUT under KMS", underKMS, 200, 146},
 		{"GET under KMS", s.send(http.MethodGet, "/box/kms", nil), 200, 65},
-		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 47},
+		{"HEAD", s.send(http.MethodHead, "/box/k", nil), 200, 34},
 		{"DELETE of nothing", s.send(http.MethodDelete, "/box/none", nil), 204, 62},
 	} {
 		t.Run(c.name, func(t *testing.T) {

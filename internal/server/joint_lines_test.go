@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -98,6 +99,47 @@ func TestLines(t *testing.T) {
 				}
 				if answers[0] != answers[1] || !strings.Contains(answers[0], "200") {
 					t.Errorf("with lines:\n%.600s\nwith a header:\n%.600s", answers[0], answers[1])
+				}
+			})
+		}
+	}
+}
+
+// TestLinesOfHEAD: a response to HEAD whose headers are all lines, those about the body too, is the one that net/http
+// writes with the same header.
+func TestLinesOfHEAD(t *testing.T) {
+	dial := dialled(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := http.Header{"Content-Length": {"1024"}, "Content-Type": {"text/css"}, "Content-Encoding": {"br"}}
+		if r.URL.Path == "/header" {
+			maps.Copy(w.Header(), h)
+		} else {
+			var b bytes.Buffer
+			h.Write(&b)
+			if !w.(interface{ AddLines(_, _ []byte) bool }).AddLines(nil, b.Bytes()) {
+				t.Error("lines are refused")
+			}
+		}
+		status, _ := strconv.Atoi(r.URL.RawQuery)
+		w.WriteHeader(status)
+	}))
+	for name, request := range map[string]string{
+		"1.1":            "HEAD %s HTTP/1.1\r\nHost: h\r\n\r\n",
+		"two at once":    "HEAD %[1]s HTTP/1.1\r\nHost: h\r\n\r\nHEAD %[1]s HTTP/1.1\r\nHost: h\r\n\r\n",
+		"close":          "HEAD %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		"1.0":            "HEAD %s HTTP/1.0\r\n\r\n",
+		"1.0 keep-alive": "HEAD %s HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	} {
+		for _, status := range []string{"200", "206"} {
+			t.Run(name+" "+status, func(t *testing.T) {
+				var answers [2]string
+				for i, path := range []string{"/lines?", "/header?"} {
+					conn := dial(t)
+					text := fmt.Sprintf(request, path+status)
+					io.WriteString(conn, text)
+					answers[i] = exchanged(t, bufio.NewReader(conn), text)
+				}
+				if answers[0] != answers[1] || !strings.Contains(answers[0], "Content-Length: 1024") {
+					t.Errorf("with lines:\n%s\nwith a header:\n%s", answers[0], answers[1])
 				}
 			})
 		}

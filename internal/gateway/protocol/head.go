@@ -74,6 +74,16 @@ func (h *Head) Add(name, value string) {
 	h.lines = append(h.lines, "\r\n"...)
 }
 
+// AddAboutBody adds a header for which AboutBody is true. A response to HEAD has no body, so net/http need not look
+// at it.
+func (h *Head) AddAboutBody(name, value string) {
+	if h.to != nil && h.r.HTTP.Method == http.MethodHead {
+		h.Add(name, value)
+		return
+	}
+	h.w.Header()[name] = h.r.Value(value)
+}
+
 // Close hands the header over. It is called before the status is written.
 func (h *Head) Close() {
 	if h.to != nil {

@@ -62,6 +62,7 @@ type testOutput struct {
 	Flagged  bool    `emit:"always"`
 	Optional *string
 	Header   string            `loc:"header,X-Test"`
+	Encoding string            `loc:"header,Content-Encoding"`
 	Meta     map[string]string `loc:"prefix,x-amz-meta-"`
 	Status   int               `loc:"status"`
 }
@@ -233,6 +234,7 @@ func TestEncode(t *testing.T) {
 type lined struct {
 	*httptest.ResponseRecorder
 	lines []byte
+	head  bool // there is no body, so that headers about it may be lines
 }
 
 func (l *lined) AddLines(shared, own []byte) bool {
@@ -243,7 +245,7 @@ func (l *lined) AddLines(shared, own []byte) bool {
 func (l *lined) WriteHeader(status int) {
 	for line := range strings.Lines(string(l.lines)) {
 		name, value, ok := strings.Cut(line, ": ")
-		if protocol.AboutBody(http.CanonicalHeaderKey(name)) || !ok || !strings.HasSuffix(value, "\r\n") {
+		if protocol.AboutBody(http.CanonicalHeaderKey(name)) && !l.head || !ok || !strings.HasSuffix(value, "\r\n") {
 			name = "Wrong"
 		}
 		l.Header()[name] = append(l.Header()[name], strings.TrimSuffix(value, "\r\n"))
@@ -251,23 +253,32 @@ func (l *lined) WriteHeader(status int) {
 	l.ResponseRecorder.WriteHeader(status)
 }
 
-// TestEncodeInLines: a response in lines has the headers that it has without them.
+// TestEncodeInLines: a response in lines has the headers that it has without them. If net/http has to send a body, it
+// gets those about it.
 func TestEncodeInLines(t *testing.T) {
-	for name, out := range map[string]any{
-		"document": &testOutput{
-			Name: "n", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Header: " value ",
+	for _, c := range []struct {
+		name, method string
+		out          any
+		about        bool // what is about the body is in lines
+	}{
+		{"document", "GET", &testOutput{
+			Name: "n", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Header: " value ", Encoding: "br",
 			Meta: map[string]string{"colour": "blue", "no name": "x"}, Status: 206,
-		},
-		"nothing": nil,
+		}, false},
+		{"HEAD", "HEAD", &testOutput{Header: "value", Encoding: "br", Status: 206}, true},
+		{"nothing", "GET", nil, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			with, without := &lined{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRecorder()
+		t.Run(c.name, func(t *testing.T) {
+			with, without := &lined{ResponseRecorder: httptest.NewRecorder(), head: c.about}, httptest.NewRecorder()
 			for _, w := range []http.ResponseWriter{with, without} {
-				if _, err := testService(t).Encode(0, w, testRequest(), out); err != nil {
+				r := testRequest()
+				r.HTTP.Method = c.method
+				if _, err := testService(t).Encode(0, w, r, c.out); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if !bytes.Contains(with.lines, []byte("x-amz-id-2: ")) {
+			if !bytes.Contains(with.lines, []byte("x-amz-id-2: ")) ||
+				bytes.Contains(with.lines, []byte("Content-Encoding: br")) != c.about {
 				t.Errorf("lines: %q", with.lines)
 			}
 			if got, want := dump(with.ResponseRecorder), dump(without); !bytes.Equal(got, want) {

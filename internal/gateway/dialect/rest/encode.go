@@ -213,7 +213,7 @@ func (m *member) encode(h *protocol.Head, v reflect.Value, r *protocol.Request) 
 		return errHeader
 	}
 	if m.body {
-		h.Header()[m.name] = r.Value(s)
+		h.AddAboutBody(m.name, s)
 	} else {
 		h.Add(m.name, s)
 	}
