@@ -2,6 +2,8 @@ package format
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -118,19 +120,34 @@ func (d *directory) material(key, id []byte) []byte {
 	return m
 }
 
-// decrypt opens a ciphertext of KMS.
-func (d *directory) decrypt(ciphertext []byte, purpose byte, bound []byte) []byte {
+// decrypt opens a data key of a service, in either form, which is a ciphertext of KMS.
+func (d *directory) decrypt(ciphertext, bound []byte) []byte {
 	d.t.Helper()
-	if len(ciphertext) < 82 || ciphertext[0] != 1 || ciphertext[1] != purpose {
+	if len(ciphertext) < 82 || ciphertext[0] != 1 {
 		d.t.Fatalf("the ciphertext of KMS is %x", ciphertext)
 	}
 	header := ciphertext[:66]
-	text := map[byte]string{1: "watertight kms ciphertext", 2: "watertight kms data key"}[purpose]
-	key, err := hkdf.Expand(sha256.New, d.material(header[2:18], header[18:50]), text+string(header[50:]), 32)
+	material := d.material(header[2:18], header[18:50])
+	var key []byte
+	var err error
+	switch header[1] {
+	case 2:
+		key, err = hkdf.Expand(sha256.New, material, "watertight kms data key"+string(header[50:]), 32)
+	case 3:
+		key = oneStep(material, "kms", header[50:])
+	default:
+		d.t.Fatalf("the ciphertext of KMS is %x", ciphertext)
+	}
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return d.open("a ciphertext of KMS", key, make([]byte, 12), ciphertext[66:], slices.Concat(header, bound))
+}
+
+// oneStep is the one-step key derivation of the page.
+func oneStep(key []byte, label string, salt []byte) []byte {
+	sum := sha256.Sum256(slices.Concat([]byte{0, 0, 0, 1}, key, []byte(label), salt))
+	return sum[:]
 }
 
 // dataKeys opens a stored data key of any scheme: one key, or the inner and the outer
@@ -144,10 +161,10 @@ func (d *directory) dataKeys(v version, stored, binding []byte) [][]byte {
 	case algorithm == 2 && (stored[0] == 2 || stored[0] == 5):
 		return [][]byte{d.customersDataKey(stored, binding)}
 	case algorithm == 3 && stored[0] == 3:
-		return [][]byte{d.decrypt(stored[1:], 2, bound(1))}
+		return [][]byte{d.decrypt(stored[1:], bound(1))}
 	case algorithm == 4 && stored[0] == 4:
 		end := 3 + int(binary.BigEndian.Uint16(stored[1:]))
-		return [][]byte{d.decrypt(stored[3:end], 2, bound(1)), d.decrypt(stored[end:], 2, bound(2))}
+		return [][]byte{d.decrypt(stored[3:end], bound(1)), d.decrypt(stored[end:], bound(2))}
 	}
 	d.t.Fatalf("%s: the data key is %x, encryption %d", v.key, stored, get(v.all, 12).uint)
 	return nil
@@ -224,12 +241,18 @@ func (d *directory) sealedBytes(unique, blob []byte) []byte {
 // checksum opens a sealed checksum.
 func (d *directory) checksum(keys [][]byte, sealed []byte) []byte {
 	d.t.Helper()
+	if len(sealed) < 28 {
+		d.t.Fatalf("the sealed checksum is %x", sealed)
+	}
 	var salt []byte
 	if len(keys) == 2 {
 		salt = keys[1]
-	}
-	if len(sealed) < 28 {
-		d.t.Fatalf("the sealed checksum is %x", sealed)
+	} else if block, err := aes.NewCipher(oneStep(keys[0], "sum", make([]byte, 16))); err == nil {
+		if gcm, err := cipher.NewGCM(block); err == nil {
+			if sum, err := gcm.Open(nil, sealed[:12], sealed[12:], nil); err == nil {
+				return sum
+			}
+		}
 	}
 	return d.open("a checksum", d.derive(keys[0], salt, "watertight checksum"), sealed[:12], sealed[12:], nil)
 }

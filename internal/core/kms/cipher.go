@@ -14,9 +14,9 @@ import (
 //	salt (16 random bytes), AES-256-GCM ciphertext and tag (16)
 //
 // Each message has its own key: HKDF-Expand-SHA256 (RFC 5869; the material is uniform) of
-// the material over the purpose's text and the salt. So the nonce is zero and no counter is
-// needed. Everything before the ciphertext is authenticated together with the encryption
-// context or binding.
+// the material over the purpose's text and the salt, or for forDataKeys seal.Key.OneStep of
+// the material over the salt. So the nonce is zero and no counter is needed. Everything
+// before the ciphertext is authenticated together with the encryption context or binding.
 const (
 	blobVersion = 1
 	saltSize    = 16
@@ -30,8 +30,12 @@ type purpose byte
 
 const (
 	forCallers  purpose = 1 // Encrypt, GenerateDataKey
-	forServices purpose = 2 // Wrap
+	forServices purpose = 2 // data keys of services, as Wrap sealed them before forDataKeys
+	forDataKeys purpose = 3 // Wrap
 )
+
+// isService reports whether ciphertext is a data key of a service.
+func (p purpose) isService() bool { return p == forServices || p == forDataKeys }
 
 func (p purpose) text() string {
 	if p == forServices {
@@ -59,7 +63,7 @@ func parseBlob(b []byte) (p blob, ok bool) {
 		purpose: purpose(b[1]), key: keyID(b[2:18]), material: MaterialID(b[18:50]), salt: b[50:headerSize],
 		header: b[:headerSize], sealed: b[headerSize:],
 	}
-	return p, p.purpose == forCallers || p.purpose == forServices
+	return p, p.purpose == forCallers || p.purpose.isService()
 }
 
 // KeyOf returns the key and the material that a ciphertext or a wrapped data key names. The
@@ -109,8 +113,11 @@ func (p *blob) openIn(room []byte, material seal.Key, bound []byte) ([]byte, err
 	return plain, nil
 }
 
-// messageKey returns the first block of HKDF-Expand.
+// messageKey returns the key of the only message with this salt.
 func messageKey(material seal.Key, p purpose, salt []byte) seal.Key {
+	if p == forDataKeys {
+		return material.OneStep(seal.Label{'k', 'm', 's'}, [saltSize]byte(salt))
+	}
 	return material.Expand(p.text(), salt)
 }
 

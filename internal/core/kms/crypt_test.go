@@ -215,10 +215,11 @@ func TestMessageKeysNeverRepeat(t *testing.T) {
 	for i := range 500 {
 		note(e.encrypt(m, "same", nil).Ciphertext, testKey(1))
 		note(sealBlob(forServices, keyID{}, MaterialID{}, testKey(byte(i)), []byte("same"), nil), testKey(byte(i)))
+		note(sealBlob(forDataKeys, keyID{}, MaterialID{}, testKey(byte(i)), []byte("same"), nil), testKey(byte(i)))
 	}
 	salt := make([]byte, saltSize)
 	for _, material := range []seal.Key{testKey(1), testKey(2)} {
-		for _, p := range []purpose{forCallers, forServices} {
+		for _, p := range []purpose{forCallers, forServices, forDataKeys} {
 			k := messageKey(material, p, salt)
 			if seen[k] {
 				t.Fatal("a purpose or a material makes no difference")

@@ -17,7 +17,7 @@ import (
 // KMSInvalidStateException for removed material, InvalidCiphertextException.
 func (o *Operator) Open(ctx context.Context, wrapped, binding []byte) (seal.Key, error) {
 	p, ok := parseBlob(wrapped)
-	if !ok || p.purpose != forServices {
+	if !ok || !p.purpose.isService() {
 		return seal.Key{}, invalidCiphertext()
 	}
 	at := o.now()
@@ -57,7 +57,7 @@ func (o *Operator) Open(ctx context.Context, wrapped, binding []byte) (seal.Key,
 // KMSInvalidStateException.
 func (o *Operator) Rewrap(ctx context.Context, wrapped, binding []byte) ([]byte, bool, error) {
 	p, ok := parseBlob(wrapped)
-	if !ok || p.purpose != forServices {
+	if !ok || !p.purpose.isService() {
 		return nil, false, invalidCiphertext()
 	}
 	at := o.now()
@@ -96,7 +96,7 @@ func (o *Operator) Rewrap(ctx context.Context, wrapped, binding []byte) ([]byte,
 	if err != nil {
 		return nil, false, err
 	}
-	return sealBlob(forServices, p.key, current.id, to, plain, binding), true, nil
+	return sealBlob(forDataKeys, p.key, current.id, to, plain, binding), true, nil
 }
 
 // rewrapPortion bounds the records that one call of RewrapMaterial reads.

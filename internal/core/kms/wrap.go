@@ -38,7 +38,7 @@ func (s *Store) Wrap(
 	}
 	w.plain = plain
 	s.used(u.key, usedToGenerate, at)
-	return sealIn(w.room[:], forServices, u.id, u.material.id, w.material, w.plain[:], binding), nil
+	return sealIn(w.room[:], forDataKeys, u.id, u.material.id, w.material, w.plain[:], binding), nil
 }
 
 // Unwrap opens a data key that Wrap sealed with the same key and binding, under any of the
@@ -60,7 +60,7 @@ func (s *Store) Unwrap(
 	switch {
 	case err != nil:
 		return seal.Key{}, err
-	case !ok || p.purpose != forServices || p.key != u.id:
+	case !ok || !p.purpose.isService() || p.key != u.id:
 		return seal.Key{}, invalidCiphertext()
 	}
 	w := s.scratch.Get().(*scratch)

@@ -66,7 +66,15 @@ func (k DataKey) sumKey() seal.Key {
 	if k.key.Outer != nil {
 		return k.key.Key.DeriveSalted(k.key.Outer[:], sumPurpose)
 	}
-	return k.key.Key.Derive(sumPurpose)
+	return k.key.Key.OneStep(seal.Label{'s', 'u', 'm'}, [16]byte{})
+}
+
+// olderSumKey returns the key that sealed the checksum in older programs, if that was another one.
+func (k DataKey) olderSumKey() (older seal.Key, ok bool) {
+	if k.key.Outer != nil {
+		return older, false
+	}
+	return k.key.Key.Derive(sumPurpose), true
 }
 
 // SealSum returns the location with a sealed checksum; a nil sum stays nil. The nonce is
@@ -84,16 +92,28 @@ func (k DataKey) SealSum(at Location, sum []byte) Location {
 	return at
 }
 
-// OpenSum opens the checksum of a location. It returns nil if there is none.
+// OpenSum opens the checksum of a location. It returns nil if there is none. Nothing stored says
+// which of the two keys sealed it; the tag shows which one is right.
 func (k DataKey) OpenSum(at Location) ([]byte, error) {
 	if at.Sum == nil {
 		return nil, nil
 	}
-	aead := k.sumKey().AEAD()
-	if len(at.Sum) < aead.NonceSize() {
+	sum, err := openSum(k.sumKey(), at.Sum)
+	if err == nil {
+		return sum, nil
+	}
+	if older, ok := k.olderSumKey(); ok {
+		sum, err = openSum(older, at.Sum)
+	}
+	return sum, err
+}
+
+func openSum(key seal.Key, sealed []byte) ([]byte, error) {
+	aead := key.AEAD()
+	if len(sealed) < aead.NonceSize() {
 		return nil, fault.Internal(seal.ErrCorrupt)
 	}
-	sum, err := aead.Open(nil, at.Sum[:aead.NonceSize()], at.Sum[aead.NonceSize():], nil)
+	sum, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
 	if err != nil {
 		return nil, fault.Internal(seal.ErrCorrupt)
 	}

@@ -211,6 +211,30 @@ func TestNewKey(t *testing.T) {
 	}
 }
 
+// TestOlderSum: a checksum that an older program sealed opens under its data key, and under no other one.
+func TestOlderSum(t *testing.T) {
+	k := DataKey{seal.StreamKey{Key: seal.NewKey()}}
+	nonce := make([]byte, 12)
+	older := k.key.Key.Derive("watertight checksum").AEAD().Seal(nonce, nonce, []byte("sum"), nil)
+	if sum, err := k.OpenSum(Location{Sum: older}); err != nil || string(sum) != "sum" {
+		t.Errorf("%q, %v", sum, err)
+	}
+	outer := seal.NewKey()
+	for name, other := range map[string]seal.StreamKey{
+		"another key": {Key: seal.NewKey()}, "two keys": {Key: k.key.Key, Outer: &outer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if sum, err := (DataKey{other}).OpenSum(Location{Sum: older}); err == nil || sum != nil {
+				t.Errorf("it opens: %q, %v", sum, err)
+			}
+		})
+	}
+	older[len(older)-1] ^= 1
+	if sum, err := k.OpenSum(Location{Sum: older}); !errors.Is(err, seal.ErrCorrupt) || sum != nil {
+		t.Errorf("damaged: %q, %v", sum, err)
+	}
+}
+
 // TestDataKeysAreNotPrinted: no format of fmt shows the key's bytes.
 func TestDataKeysAreNotPrinted(t *testing.T) {
 	k := DataKey{seal.StreamKey{Key: seal.Key{1, 2, 3}, Outer: &seal.Key{1, 2, 3}}}

@@ -59,6 +59,23 @@ func (k Key) Expand(purpose string, salt []byte) Key {
 	return k.MAC(append(info, 1))
 }
 
+// Label is a purpose of OneStep.
+type Label [3]byte
+
+// OneStep returns the key for one purpose and salt under k: SHA-256 of the number 1 (4 bytes,
+// big-endian), k, the label and the salt, which is the one-step key derivation of NIST SP
+// 800-56C Rev. 2, section 4.1, option 1. It is for uniform keys. Label and salt have fixed
+// lengths, so that all of it is exactly one block of SHA-256, where Expand takes four: no two
+// inputs are the same text, and nothing can be appended to one.
+func (k Key) OneStep(purpose Label, salt [16]byte) Key {
+	var block [4 + KeySize + len(purpose) + len(salt)]byte
+	block[3] = 1
+	copy(block[4:], k[:])
+	copy(block[4+KeySize:], purpose[:])
+	copy(block[4+KeySize+len(purpose):], salt[:])
+	return sha256.Sum256(block[:])
+}
+
 // Tag returns HMAC-SHA256 under k of a purpose, followed by data.
 func (k Key) Tag(purpose string, data []byte) [sha256.Size]byte {
 	var room [128]byte
