@@ -28,6 +28,8 @@ type disk struct {
 	syncs atomic.Uint64
 	cause atomic.Pointer[error]
 	slow  atomic.Bool
+	// replayed is set once the engine begins its log, when what it replayed is in tables.
+	replayed atomic.Bool
 	// started is set once the engine has written the options it runs with.
 	started atomic.Bool
 	purges  atomic.Int32 // number of running purges: meanwhile logs are removed instead of written over
@@ -94,8 +96,26 @@ func (d *disk) err() error {
 	return nil
 }
 
+// hides reports whether errors are hidden from Pebble: while it is being opened and has replayed the log. If its
+// opening failed then, it would close its caches under its goroutines that compact the new tables or collect their
+// statistics, and their panics would end the process. The opening is given up when Pebble has returned.
+func (d *disk) hides() bool { return d.replayed.Load() && !d.started.Load() }
+
+// hide runs f, unless the disk is frozen, and hides its error.
+func (d *disk) hide(f func() error) {
+	if d.err() == nil {
+		if err := f(); err != nil {
+			d.fail(err)
+		}
+	}
+}
+
 // change runs f, which changes any file but the log.
 func (d *disk) change(f func() error) error {
+	if d.hides() {
+		d.hide(f)
+		return nil
+	}
 	if d.err() != nil || d.slow.Swap(false) {
 		select {
 		case <-time.After(retryPause):
@@ -128,16 +148,18 @@ func (d *disk) open(name string, f func() (vfs.File, error)) (vfs.File, error) {
 		if err != nil {
 			return nil, err
 		}
+		if file == nil { // an error is hidden
+			file = vfs.NewMemFile(nil)
+		}
 		return &tableFile{file, d}, nil
 	}
-	if d.err() == nil {
-		file, err := f()
-		if err == nil {
-			return &logFile{file, d, d.FS.PathDir(name)}, nil
-		}
-		d.fail(err)
+	d.replayed.Store(true)
+	var file vfs.File
+	d.hide(func() (err error) { file, err = f(); return err })
+	if file == nil {
+		file = vfs.NewMemFile(nil)
 	}
-	return &logFile{vfs.NewMemFile(nil), d, d.FS.PathDir(name)}, nil
+	return &logFile{file, d, d.FS.PathDir(name)}, nil
 }
 
 func (d *disk) Unwrap() vfs.FS { return d.FS }
@@ -221,6 +243,10 @@ func (d *disk) Rename(from, to string) error {
 // there is a new one.
 func (d *disk) List(dir string) ([]string, error) {
 	names, err := d.FS.List(dir)
+	if err != nil && d.hides() {
+		d.fail(err)
+		return nil, nil
+	}
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(d.own, name) })
 	if d.started.Load() {
 		return names, err
@@ -262,11 +288,7 @@ type logFile struct {
 const preallocatedShare = 16
 
 func (f *logFile) do(op func() error) error {
-	if f.d.err() == nil {
-		if err := op(); err != nil {
-			f.d.fail(err)
-		}
-	}
+	f.d.hide(op)
 	return nil
 }
 
@@ -350,6 +372,10 @@ type tableFile struct {
 }
 
 func (f *tableFile) do(op func() error) error {
+	if f.d.hides() {
+		f.d.hide(op)
+		return nil
+	}
 	if f.d.err() != nil {
 		return errFrozen
 	}
@@ -361,13 +387,26 @@ func (f *tableFile) do(op func() error) error {
 }
 
 func (f *tableFile) Write(p []byte) (n int, err error) {
-	err = f.do(func() (err error) { n, err = f.File.Write(p); return err })
+	if err = f.do(func() (err error) { n, err = f.File.Write(p); return err }); err == nil {
+		n = len(p)
+	}
 	return n, err
 }
 
 func (f *tableFile) WriteAt(p []byte, at int64) (n int, err error) {
-	err = f.do(func() (err error) { n, err = f.File.WriteAt(p, at); return err })
+	if err = f.do(func() (err error) { n, err = f.File.WriteAt(p, at); return err }); err == nil {
+		n = len(p)
+	}
 	return n, err
+}
+
+func (f *tableFile) Close() error {
+	err := f.File.Close()
+	if err != nil && f.d.hides() {
+		f.d.fail(err)
+		return nil
+	}
+	return err
 }
 
 func (f *tableFile) Sync() error     { return f.do(f.File.Sync) }

@@ -108,10 +108,20 @@ func (e *Engine) start(dir string, options *pebble.Options) error {
 	e.disk.started.Store(true)
 	if r.err != nil || r.db == nil {
 		close(e.disk.closed)
+		if r.db != nil {
+			go abandon(r.db)
+		}
 		return errors.Join(r.err, e.lock.Close())
 	}
 	e.db = r.db
 	return nil
+}
+
+// abandon releases the memory of a Pebble whose disk froze while it was opened. It changes no file. If one of its
+// goroutines has ended, it may wait for that one for ever.
+func abandon(db *pebble.DB) {
+	defer func() { _ = recover() }() // nobody uses it
+	_ = db.Close()
 }
 
 // Memory that the engine takes, in bytes. Pebble takes the memory of its memtables out of
