@@ -59,7 +59,6 @@ type group struct {
 	rejected []*commit
 	size     int
 	state    *state
-	sum      [32]byte
 	next     *claim
 	room     [16]*commit // for the usual number of commits
 }
@@ -178,12 +177,11 @@ func (s *store) lost(t *tx) bool {
 // apply writes g to the engine and makes it visible to transactions.
 func (s *store) apply(g *group) bool {
 	s.chain.end(g.batch)
-	g.sum = s.chain.sum
 	if err := g.batch.Apply(); err != nil {
 		s.fail(err)
 		return false
 	}
-	g.state = newState(s.chain.commit, s.engine.Snapshot())
+	g.state = newState(&s.chain, s.engine.Snapshot())
 	s.replace(&s.applied, g.state)
 	return true
 }
@@ -194,7 +192,6 @@ func (s *store) settle(g *group) bool {
 		s.fail(err)
 		return false
 	}
-	s.head.Store(&head{g.state.commit, g.sum})
 	s.replace(&s.durable, g.state)
 	if moved := s.moved.Swap(nil); moved != nil {
 		close(*moved)

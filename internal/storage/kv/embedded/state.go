@@ -11,14 +11,15 @@ import (
 // durable, which views read. Since a view never sees anything else, no reader waits
 // for a sync, and none sees what a crash could undo.
 type state struct {
-	commit uint64 // newest commit in it
+	commit uint64   // newest commit in it
+	sum    [32]byte // of the chain up to it
 	snap   engine.Snapshot
 	refs   atomic.Int64
 }
 
 // newState returns a state with one holder for each place that keeps it.
-func newState(commit uint64, snap engine.Snapshot) *state {
-	st := &state{commit: commit, snap: snap}
+func newState(c *chain, snap engine.Snapshot) *state {
+	st := &state{commit: c.commit, sum: c.sum, snap: snap}
 	st.refs.Store(2)
 	return st
 }

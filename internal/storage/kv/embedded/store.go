@@ -44,7 +44,6 @@ type store struct {
 	watched chan struct{}
 
 	applied, durable atomic.Pointer[state]
-	head             atomic.Pointer[head]
 	moved            atomic.Pointer[chan struct{}] // closed when durable moves; nil if nobody waits for it
 
 	failing sync.Once
@@ -57,12 +56,6 @@ type store struct {
 	pressure pressure
 
 	commits, grouped, conflicts atomic.Uint64
-}
-
-// head is the newest durable commit.
-type head struct {
-	commit uint64
-	chain  [32]byte
 }
 
 // closing is added to store.open by Close.
@@ -110,8 +103,7 @@ func open(
 // begin makes snap, the newest state, visible to transactions.
 func (s *store) begin(snap engine.Snapshot) {
 	s.window = newWindow(s.chain.commit)
-	s.head.Store(&head{s.chain.commit, s.chain.sum})
-	st := newState(s.chain.commit, snap)
+	st := newState(&s.chain, snap)
 	s.applied.Store(st)
 	s.durable.Store(st)
 }
@@ -154,12 +146,12 @@ func (s *store) leave() {
 }
 
 // Durable implements Store.
-func (s *store) Durable() uint64 { return s.head.Load().commit }
+func (s *store) Durable() uint64 { return s.durable.Load().commit }
 
 // Head implements Anchored.
 func (s *store) Head() (uint64, [32]byte) {
-	h := s.head.Load()
-	return h.commit, h.chain
+	st := s.durable.Load()
+	return st.commit, st.sum
 }
 
 // Stats implements Metered.
