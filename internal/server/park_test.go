@@ -183,21 +183,26 @@ func testParking(t *testing.T, transport string) {
 	})
 }
 
+// rouse parks whatever can be parked now.
+func (s *parkingServer) rouse() {
+	s.door.mu.Lock()
+	defer s.door.mu.Unlock()
+	for p := s.door.warm.first; p != nil; {
+		g := p.of
+		p = p.behind
+		if g.rouse() {
+			s.door.cool(g)
+		}
+	}
+}
+
 // rouseAll parks whatever can be parked, again and again, until stop is called.
 func (s *parkingServer) rouseAll() (stop func()) {
 	var end atomic.Bool
 	var all sync.WaitGroup
 	all.Go(func() {
 		for !end.Load() {
-			s.door.mu.Lock()
-			for p := s.door.warm.first; p != nil; {
-				g := p.of
-				p = p.behind
-				if g.rouse() {
-					s.door.cool(g)
-				}
-			}
-			s.door.mu.Unlock()
+			s.rouse()
 			time.Sleep(10 * time.Microsecond)
 		}
 	})
@@ -372,15 +377,7 @@ func (c *counted) Read(p []byte) (int, error) {
 // parkAll parks the connections that net/http knows, all of which are idle.
 func (s *parkingServer) parkAll(t testing.TB) {
 	until(t, "all are parked", func() bool {
-		s.door.mu.Lock()
-		for p := s.door.warm.first; p != nil; {
-			g := p.of
-			p = p.behind
-			if g.rouse() {
-				s.door.cool(g)
-			}
-		}
-		s.door.mu.Unlock()
+		s.rouse()
 		return s.held.Load() == 0
 	})
 }
