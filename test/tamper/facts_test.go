@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"watertight/test/harness"
 )
 
 // The keys of the users that come and go.
@@ -178,7 +180,7 @@ func answer(right string, err error) string {
 	switch {
 	case err == nil:
 		return right
-	case errors.Is(err, errCut):
+	case errors.Is(err, harness.ErrCut):
 		return refusal + err.Error()
 	case errors.As(err, &status) && status.HTTPStatusCode() >= http.StatusInternalServerError:
 		return refusal + err.Error()

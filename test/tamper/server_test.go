@@ -1,19 +1,14 @@
 package tamper
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
 	"io/fs"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"watertight/internal/server"
+	"watertight/test/harness"
 )
 
 const (
@@ -120,7 +116,7 @@ func boot(ctx context.Context, data, anchor string) (*machine, error) {
 func (m *machine) config(id, secret string) aws.Config {
 	return aws.Config{
 		Region: region, Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
-		HTTPClient: doer{m.handler}, BaseEndpoint: aws.String("https://127.0.0.1:9000"),
+		HTTPClient: harness.InProcess{Handler: m.handler}, BaseEndpoint: aws.String("https://127.0.0.1:9000"),
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	}
 }
@@ -130,49 +126,6 @@ func (m *machine) s3(id, secret string) *s3.Client {
 }
 
 func (m *machine) iam() *iam.Client { return iam.NewFromConfig(m.config(keyID, secret)) }
-
-// doer calls a handler.
-type doer struct{ handler http.Handler }
-
-// Do implements aws.HTTPClient.
-func (d doer) Do(r *http.Request) (*http.Response, error) {
-	var body []byte
-	if r.Body != nil {
-		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
-			return nil, err
-		}
-	}
-	in := r.Clone(r.Context())
-	in.Body, in.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	in.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	in.RequestURI = r.URL.RequestURI()
-	in.RemoteAddr, in.TLS = "127.0.0.1:50000", &tls.ConnectionState{}
-	if in.Host == "" {
-		in.Host = r.URL.Host
-	}
-	w := httptest.NewRecorder()
-	var cut any
-	func() {
-		defer func() { cut = recover() }() // a stream that can't go on is cut
-		d.handler.ServeHTTP(w, in)
-	}()
-	if err, ok := cut.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		return nil, errCut
-	} else if cut != nil {
-		panic(cut)
-	}
-	out := w.Result()
-	sent := out.Header
-	out.Header = http.Header{}
-	for name, values := range sent {
-		out.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	out.Request, out.Body = r, io.NopCloser(bytes.NewReader(w.Body.Bytes()))
-	return out, nil
-}
-
-var errCut = errors.New("the answer was cut")
 
 func fileText(t testing.TB, path string) string {
 	t.Helper()
