@@ -1,7 +1,9 @@
 package payload
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"watertight/internal/core/payload/internal/segment"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/folder/foldertest"
+	"watertight/internal/storage/kv"
 )
 
 // TestDeletionsHelp: what was removed shortly before a crash, or was never committed, gives its room
@@ -82,6 +85,60 @@ func TestLeftStrays(t *testing.T) {
 	}
 	w.commit(t, true, all[:10]...)
 	w.check(t)
+}
+
+// busyRecords calls a function after so many views.
+type busyRecords struct {
+	kv.Store
+	left int
+	then func()
+}
+
+func (b *busyRecords) View(ctx context.Context, fn func(kv.Reader) error) error {
+	err := b.Store.View(ctx, fn)
+	if b.left--; b.left == 0 {
+		b.then()
+	}
+	return err
+}
+
+// TestSegmentFillsMeanwhile: the segment whose dead room is given back takes its last blobs while somebody asks what is
+// needed of it. They stay, wherever in the work that happens.
+func TestSegmentFillsMeanwhile(t *testing.T) {
+	needPunch(t)
+	for views := 1; ; views++ {
+		filled := false
+		t.Run(fmt.Sprint("after view ", views), func(t *testing.T) {
+			w := newWorld(t)
+			w.Close()
+			w.files = foldertest.Punching(folder.OS())
+			w.open(t)
+			var all []string
+			for range 60 {
+				all = append(all, w.put(t, 20_000))
+			}
+			w.delete(t, all[4:]...)
+			w.Close() // what it had reserved is room again
+			busy := &busyRecords{Store: w.records, left: views, then: func() {
+				filled = true
+				for in := segment.Prefix(1); w.put(t, 20_000)[:len(in)] == in; {
+				}
+			}}
+			w.records = busy
+			w.open(t)
+			w.tidy(t, time.Now())
+			w.check(t)
+			busy.left = 0 // nothing more happens meanwhile
+			w.tidy(t, time.Now())
+			w.check(t)
+		})
+		if !filled { // there are no more views
+			if views < 5 {
+				t.Errorf("it took %d views", views-1)
+			}
+			return
+		}
+	}
 }
 
 // TestLeftDamage: a segment that does not hold what records say stays whole.

@@ -129,7 +129,8 @@ func (s *Store) giveBackLeft(ctx context.Context) error {
 // room of its own. What no record explains stays, as when a segment is set aside, and so does a whole segment that does
 // not hold what records say.
 func (s *Store) giveBack(ctx context.Context, number uint32) error {
-	if !s.segments.CanGive(number) {
+	end := s.segments.ToGive(number)
+	if end == 0 {
 		return nil
 	}
 	if err := s.segments.Verify(number); err != nil {
@@ -155,7 +156,7 @@ func (s *Store) giveBack(ctx context.Context, number uint32) error {
 	if s.held { // the next call tries again
 		return nil
 	}
-	return s.segments.GiveBack(number, keep)
+	return s.segments.GiveBack(number, end, keep)
 }
 
 // freed returns the extents whose room can be given back: none while a backup may need them.

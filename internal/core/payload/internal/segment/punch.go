@@ -131,32 +131,36 @@ func (e *Engine) LeftDead() (number uint32, ok bool) {
 	return s.number, true
 }
 
-// CanGive reports whether GiveBack did not look at all of a segment yet.
-func (e *Engine) CanGive(number uint32) bool {
+// ToGive returns the first unit of a segment that may still be written, or 0 if GiveBack looked at everything below it.
+// What is to be kept must be asked after ToGive: a segment may be left meanwhile, with extents that nobody asked about.
+func (e *Engine) ToGive(number uint32) uint32 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.segments[number]
-	return s != nil && e.canGive(s)
+	if s == nil || !e.canGive(s) {
+		return 0
+	}
+	return s.settled().end()
 }
 
 func (e *Engine) canGive(s *segment) bool { return !e.solid && s.given < s.settled().end() }
 
-// GiveBack gives back the room of everything in a segment that was not written since the start, or in one that takes no
-// more extents, but the extents to keep. It leaves those alone that are being read, and looks at each place once.
-func (e *Engine) GiveBack(number uint32, keep []Extent) error {
+// GiveBack gives back the room of everything in a segment below a unit that ToGive returned, but the extents to keep. It
+// leaves those alone that are being read, and looks at each place once.
+func (e *Engine) GiveBack(number, end uint32, keep []Extent) error {
 	s, err := e.acquire(number)
 	if err != nil {
 		return err
 	}
 	e.mu.Lock()
-	in, done := s.settled(), !e.canGive(s)
-	s.given = max(s.given, in.end())
+	done := e.solid || s.given >= end
+	s.given = max(s.given, end)
 	e.mu.Unlock()
 	if done {
 		return e.release(s)
 	}
 	total := int64(0)
-	for r := range between(in, keep) { // others may write in the meantime
+	for r := range between(run{firstUnit, end - firstUnit}, keep) { // others may write in the meantime
 		e.mu.Lock()
 		n, perr := e.punchOthers(s, r, nil)
 		e.mu.Unlock()

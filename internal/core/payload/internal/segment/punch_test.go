@@ -212,7 +212,8 @@ func TestGiveBack(t *testing.T) {
 	if place.Segment != number {
 		t.Fatalf("the new blob is at %v", place)
 	}
-	if err := e.GiveBack(number, []Extent{{Place: places[2], Size: int64(len(content))}}); err != nil {
+	end := e.ToGive(number)
+	if err := e.GiveBack(number, end, []Extent{{Place: places[2], Size: int64(len(content))}}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range names {
@@ -226,7 +227,40 @@ func TestGiveBack(t *testing.T) {
 			t.Error("what was kept has other bytes")
 		}
 	}
-	if _, ok := e.LeftDead(); ok || e.CanGive(number) {
+	if _, ok := e.LeftDead(); ok || e.ToGive(number) != 0 {
 		t.Error("it is looked at again")
+	}
+}
+
+// TestGiveBackWhatWasAskedAbout: a segment that is left meanwhile gives back nothing that lies behind what ToGive said.
+func TestGiveBackWhatWasAskedAbout(t *testing.T) {
+	dir := t.TempDir()
+	files := holey{folder.OS()}
+	content := random(3 * Unit)
+	dead, at := put(t, openIn(t, dir, files, &room{left: 1 << 40}), content)
+	e := openIn(t, dir, files, &room{left: 1 << 40}) // a crash
+	number := at.Segment
+	end := e.ToGive(number)
+	names := map[string]Place{}
+	for {
+		name, place := put(t, e, content)
+		if place.Segment != number {
+			break
+		}
+		names[name] = place
+	}
+	if err := e.GiveBack(number, end, nil); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := NameAt(files, e.o.Dir, at); found == dead || err != nil {
+		t.Errorf("the dead blob is still there, %v", err)
+	}
+	for name, place := range names {
+		if !bytes.Equal(get(t, e, name, place), content) {
+			t.Errorf("the blob at %v has other bytes", place)
+		}
+	}
+	if later := e.ToGive(number); len(names) == 0 || later <= end {
+		t.Errorf("%d blobs came; the rest up to %d is never looked at", len(names), later)
 	}
 }
