@@ -7,12 +7,12 @@ import (
 	"hash"
 )
 
-// write hashes the first piece of each stream.
+// write hashes the piece of each stream.
 func write(all []*Stream) {
 	var b batch
 	for _, s := range all {
-		if piece := s.queue[0]; len(all) < least || !b.add(s.state, piece) {
-			s.state.Write(piece)
+		if len(all) < least || !b.add(s.state, s.piece) {
+			s.state.Write(s.piece)
 		}
 	}
 	b.run()

@@ -49,7 +49,8 @@ type Stream struct {
 	free  chan<- struct{}
 	state hash.Hash // of crypto/md5
 	queue [][]byte
-	busy  bool // somebody hashes its first piece
+	busy  bool   // somebody hashes its first piece
+	piece []byte // that piece
 	ended bool
 }
 
@@ -148,13 +149,13 @@ func (g *Group) turn(s *Stream) {
 	all := append(append(room[:0], s), g.waiting[:n]...)
 	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
 	for _, s := range all {
-		s.busy = true
+		s.busy, s.piece = true, s.queue[0]
 	}
 	g.mu.Unlock()
 	write(all)
 	g.mu.Lock()
 	for _, s := range all {
-		s.busy = false
+		s.busy, s.piece = false, nil
 		s.queue = append(s.queue[:0], s.queue[1:]...)
 		if len(s.queue) > 0 {
 			g.waiting = append(g.waiting, s)
