@@ -285,7 +285,7 @@ func (s *Server) serveCDN(
 		}()
 		var errs []error
 		for _, h := range all {
-			if err := h.Shutdown(ctx); err != nil {
+			if err := s.edge.door.end(ctx, h.Shutdown); err != nil {
 				errs = append(errs, err, h.Close())
 			}
 		}

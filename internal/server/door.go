@@ -212,6 +212,27 @@ func (d *door) count(p phase) (now int, displaced uint64) {
 	return d.in[p].Len(), d.displaced[p]
 }
 
+// end calls the Shutdown of a server of HTTP. If ctx ends before, the sockets of all connections are closed: Shutdown
+// waits for each idle one under TLS that takes no more bytes, whatever its context says.
+func (d *door) end(ctx context.Context, shutdown func(context.Context) error) error {
+	defer context.AfterFunc(ctx, d.closeAll)()
+	return shutdown(ctx)
+}
+
+func (d *door) closeAll() {
+	d.mu.Lock()
+	var all []*guest
+	for p := range d.in {
+		for at := d.in[p].first; at != nil; at = at.behind {
+			all = append(all, at.of)
+		}
+	}
+	d.mu.Unlock()
+	for _, g := range all {
+		g.Conn.Close()
+	}
+}
+
 func (d *door) release(g *guest) {
 	if g.key != "" {
 		if d.keys[g.key]--; d.keys[g.key] <= 0 {

@@ -53,8 +53,7 @@ func (g *guest) Write(p []byte) (int, error) {
 	j := &g.joint
 	if g.endless.Load() {
 		g.until.Store(nil)
-		g.endless.Store(false)
-		if err := g.Conn.SetWriteDeadline(time.Time{}); err != nil {
+		if err := g.Conn.SetWriteDeadline(time.Now().Add(defaultStall)); err != nil {
 			return 0, err
 		}
 	}
@@ -114,7 +113,8 @@ func (g *guest) send(status, rest, more []byte) (int, error) {
 }
 
 // SetWriteDeadline implements net.Conn. To have none takes effect with the next write:
-// net/http asks for it after each response, and guard sets one for the next.
+// net/http asks for it after each response, and guard sets one for the next. A write in between has a deadline of its
+// own: crypto/tls answers a client inside of a read, and would wait for a client that reads nothing for ever.
 func (g *guest) SetWriteDeadline(t time.Time) error {
 	g.endless.Store(t.IsZero())
 	if t.IsZero() {

@@ -70,7 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.leaving.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if serr := errors.Join(h.Shutdown(limit), endCDN(limit), commands.Shutdown(limit)); serr != nil {
+	if serr := errors.Join(s.door.end(limit, h.Shutdown), endCDN(limit), commands.Shutdown(limit)); serr != nil {
 		s.log.Warn("requests were cut after the time to drain", "err", serr)
 		cut()
 		h.Close()
