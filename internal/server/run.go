@@ -70,7 +70,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.leaving.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if serr := errors.Join(s.door.end(limit, h.Shutdown), endCDN(limit), commands.Shutdown(limit)); serr != nil {
+	ofCDN := make(chan error, 1)
+	go func() { ofCDN <- endCDN(limit) }() // one that is slow to end takes no time from the others
+	if serr := errors.Join(s.door.end(limit, h.Shutdown), commands.Shutdown(limit), <-ofCDN); serr != nil {
 		s.log.Warn("requests were cut after the time to drain", "err", serr)
 		cut()
 		h.Close()

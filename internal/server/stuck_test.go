@@ -29,8 +29,9 @@ func TestWritesBetweenRequestsEnd(t *testing.T) {
 		g.SetWriteDeadline(time.Time{})
 		for range 2 {
 			began := time.Now()
-			if _, err := g.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != defaultStall {
-				t.Errorf("%v after %s", err, time.Since(began))
+			_, err := g.Write([]byte("x"))
+			if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took != defaultStall {
+				t.Errorf("%v after %s", err, took)
 			}
 			time.Sleep(time.Hour)
 			go io.ReadFull(theirs, make([]byte, 1))
@@ -79,19 +80,26 @@ func (f *full) Close() error {
 	return f.Conn.Close()
 }
 
-// TestStopWithStuckClients: clients under TLS that take no more bytes hold the end of a server no longer than requests may.
+// TestStopWithStuckClients: clients under TLS that take no more bytes hold the end of a server no longer than
+// requests may.
 func TestStopWithStuckClients(t *testing.T) {
 	made := httptest.NewTLSServer(nil)
 	made.Close()
 	certs := &tls.Config{Certificates: made.TLS.Certificates}
 	quiet := log.New(io.Discard, "", 0)
 	for name, under := range map[string]func(*door, pipes) net.Listener{
-		"that may be parked": func(d *door, p pipes) net.Listener { return listener{p, d, nil, &security{certs, quiet}} },
-		"of net/http":        func(d *door, p pipes) net.Listener { return tls.NewListener(listener{p, d, nil, nil}, certs) },
+		"that may be parked": func(d *door, p pipes) net.Listener {
+			return listener{p, d, nil, &security{certs, quiet}}
+		},
+		"of net/http": func(d *door, p pipes) net.Listener {
+			return tls.NewListener(listener{p, d, nil, nil}, certs)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, p := newDoor(100), pipes{all: make(chan net.Conn)}
-			h := &http.Server{Handler: http.NotFoundHandler(), ConnContext: withGuest, ConnState: follow, ErrorLog: quiet}
+			h := &http.Server{
+				Handler: http.NotFoundHandler(), ConnContext: withGuest, ConnState: follow, ErrorLog: quiet,
+			}
 			go h.Serve(under(d, p))
 			var stuck atomic.Bool
 			for range 4 {

@@ -39,7 +39,8 @@ func TestInProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body, err, panicked := do(c.end)
-			if status != c.status || !errors.Is(err, c.err) || panicked != c.panicked || (body == "part") != (status == 200) {
+			if status != c.status || !errors.Is(err, c.err) || panicked != c.panicked ||
+				(body == "part") != (status == 200) {
 				t.Errorf("status %d, body %q, error %v, panic %v", status, body, err, panicked)
 			}
 		})

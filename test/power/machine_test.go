@@ -53,8 +53,9 @@ func boot(ctx context.Context, disk *crashdisk.Disk, source string) (*machine, e
 	m.requests, m.commands, m.end = s.Simulate(ctx)
 	c := aws.Config{
 		Region: region, Credentials: credentials.NewStaticCredentialsProvider(keyID, secret, ""),
-		HTTPClient: recording{harness.InProcess{Handler: m.requests}}, BaseEndpoint: aws.String("https://127.0.0.1:9000"),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient:   recording{harness.InProcess{Handler: m.requests}},
+		BaseEndpoint: aws.String("https://127.0.0.1:9000"),
+		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
 	}
 	m.s3 = s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
 	m.iam, m.kms = iam.NewFromConfig(c), kms.NewFromConfig(c)

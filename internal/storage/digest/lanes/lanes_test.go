@@ -134,7 +134,7 @@ func FuzzBatch(f *testing.F) {
 			first := data[:min(int(before)*64, len(data))]
 			h.Write(first)
 			piece := data[min(i*int(step), len(data)):]
-			all = append(all, &Stream{state: h, queue: [][]byte{piece}})
+			all = append(all, &Stream{state: h, piece: piece})
 			sum := md5.Sum(append(bytes.Clone(first), piece...))
 			want = append(want, sum[:])
 		}
@@ -170,7 +170,7 @@ func BenchmarkLanes(b *testing.B) {
 			b.SetBytes(int64(n) * size)
 			var all []*Stream
 			for range n {
-				all = append(all, &Stream{state: md5.New(), queue: [][]byte{make([]byte, size)}})
+				all = append(all, &Stream{state: md5.New(), piece: make([]byte, size)})
 			}
 			for b.Loop() {
 				write(all)

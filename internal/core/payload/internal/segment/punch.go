@@ -145,8 +145,8 @@ func (e *Engine) ToGive(number uint32) uint32 {
 
 func (e *Engine) canGive(s *segment) bool { return !e.solid && s.given < s.settled().end() }
 
-// GiveBack gives back the room of everything in a segment below a unit that ToGive returned, but the extents to keep. It
-// leaves those alone that are being read, and looks at each place once.
+// GiveBack gives back the room of everything in a segment below a unit that ToGive returned, but the extents to
+// keep. It leaves those alone that are being read, and looks at each place once.
 func (e *Engine) GiveBack(number, end uint32, keep []Extent) error {
 	s, err := e.acquire(number)
 	if err != nil {
