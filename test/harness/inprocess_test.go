@@ -9,7 +9,7 @@ import (
 
 // TestInProcess: a response that is broken off is an error of the client; any other panic is one of the test.
 func TestInProcess(t *testing.T) {
-	do := func(end any) (status int, body string, err error, panicked any) {
+	do := func(end any) (status int, body string, panicked any, err error) {
 		defer func() { panicked = recover() }()
 		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "part")
@@ -23,10 +23,10 @@ func TestInProcess(t *testing.T) {
 		}
 		out, err := InProcess{h}.Do(r)
 		if err != nil {
-			return 0, "", err, nil
+			return 0, "", nil, err
 		}
 		b, err := io.ReadAll(out.Body)
-		return out.StatusCode, string(b), err, nil
+		return out.StatusCode, string(b), nil, err
 	}
 	for name, c := range map[string]struct {
 		end, panicked any
@@ -38,7 +38,7 @@ func TestInProcess(t *testing.T) {
 		"panicked":   {end: "oops", panicked: "oops"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, body, err, panicked := do(c.end)
+			status, body, panicked, err := do(c.end)
 			if status != c.status || !errors.Is(err, c.err) || panicked != c.panicked ||
 				(body == "part") != (status == 200) {
 				t.Errorf("status %d, body %q, error %v, panic %v", status, body, err, panicked)
