@@ -61,18 +61,24 @@ func TestDeletionsHelp(t *testing.T) {
 	}
 }
 
+// newHolesWorld returns a world whose file system can make holes, with 60 blobs in one segment.
+func newHolesWorld(t testing.TB) (w *world, all []string) {
+	t.Helper()
+	w = newWorld(t)
+	w.Close()
+	w.files = foldertest.Punching(folder.OS())
+	w.open(t)
+	for range 60 {
+		all = append(all, w.put(t, 20_000))
+	}
+	return w, all
+}
+
 // TestLeftStrays: the room of what a record may still name is not given back: with the right records,
 // everything is there.
 func TestLeftStrays(t *testing.T) {
 	needPunch(t)
-	w := newWorld(t)
-	w.Close()
-	w.files = foldertest.Punching(folder.OS())
-	w.open(t)
-	var all []string
-	for range 60 {
-		all = append(all, w.put(t, 20_000))
-	}
+	w, all := newHolesWorld(t)
 	w.delete(t, all[20:]...)
 	w.commit(t, false, all[:10]...) // the records are older ones, or their end is not durable
 	w.engine.Close()
@@ -109,14 +115,7 @@ func TestSegmentFillsMeanwhile(t *testing.T) {
 	for views := 1; ; views++ {
 		filled := false
 		t.Run(fmt.Sprint("after view ", views), func(t *testing.T) {
-			w := newWorld(t)
-			w.Close()
-			w.files = foldertest.Punching(folder.OS())
-			w.open(t)
-			var all []string
-			for range 60 {
-				all = append(all, w.put(t, 20_000))
-			}
+			w, all := newHolesWorld(t)
 			w.delete(t, all[4:]...)
 			w.Close() // what it had reserved is room again
 			busy := &busyRecords{Store: w.records, left: views, then: func() {
@@ -144,14 +143,7 @@ func TestSegmentFillsMeanwhile(t *testing.T) {
 // TestLeftDamage: a segment that does not hold what records say stays whole.
 func TestLeftDamage(t *testing.T) {
 	needPunch(t)
-	w := newWorld(t)
-	w.Close()
-	w.files = foldertest.Punching(folder.OS())
-	w.open(t)
-	var all []string
-	for range 60 {
-		all = append(all, w.put(t, 20_000))
-	}
+	w, all := newHolesWorld(t)
 	w.delete(t, all[4:]...)
 	w.Close()
 	path := segment.Path(segmentsDir(w.dir), 1)
