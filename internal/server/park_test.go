@@ -60,8 +60,6 @@ func newParkingServer(
 	s.Listener = listener{s.Listener, s.door, s.lot, nil}
 	transports()[transport](t, s)
 	s.Config.ConnContext, s.Config.IdleTimeout, s.Config.ReadHeaderTimeout = withGuest, idle, time.Minute
-	s.Start()
-	tracked := s.Config.ConnState // that of httptest
 	s.Config.ConnState = func(c net.Conn, state http.ConnState) {
 		switch follow(c, state); state {
 		case http.StateNew:
@@ -69,8 +67,8 @@ func newParkingServer(
 		case http.StateClosed:
 			s.held.Add(-1)
 		}
-		tracked(c, state)
 	}
+	s.Start()
 	var serving sync.WaitGroup
 	serving.Go(func() { s.Config.Serve(s.lot) })
 	t.Cleanup(func() {
@@ -171,8 +169,11 @@ func testParking(t *testing.T, transport string) {
 			return err == nil && s.held.Load() <= warm+1
 		})
 	}
-	if n := s.door.parked.Load(); n < all-warm-1 || s.door.total != all {
-		t.Errorf("%d of %d are parked, %d are counted", n, all, s.door.total)
+	s.door.mu.Lock()
+	counted := s.door.total
+	s.door.mu.Unlock()
+	if n := s.door.parked.Load(); n < all-warm-1 || counted != all {
+		t.Errorf("%d of %d are parked, %d are counted", n, all, counted)
 	}
 	for _, c := range conns {
 		c.Close()
