@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/storage/digest"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -99,6 +100,92 @@ func TestLend(t *testing.T) {
 		})
 	}
 }
+
+// TestSealedBeforeMoreIsRead: while a write without large buffers waits for a piece, at most the first of the others is
+// not sealed. If the size is unknown, the piece that came last may be the last one.
+func TestSealedBeforeMoreIsRead(t *testing.T) {
+	s, _ := open(t)
+	s.wideUsed.Add(maxWides())
+	s.larges.Add(maxLarges())
+	const pieces = 9
+	for _, c := range []struct {
+		name string
+		size int64
+		held int // pieces that are not sealed, of two or more
+	}{{"known", pieces * seal.ChunkSize, 0}, {"unknown", -1, 1}} {
+		t.Run(c.name, func(t *testing.T) {
+			var out counter
+			rest := bytes.NewReader(random(pieces * seal.ChunkSize))
+			_, err := s.fill(t.Context(), &out, Source{
+				Body: readerFunc(func(b []byte) (int, error) {
+					came := pieces - rest.Len()/seal.ChunkSize
+					least := (came - c.held) * seal.ChunkSize / folder.DirectUnit * folder.DirectUnit
+					if rest.Len()%seal.ChunkSize == 0 && came > 1 && came < pieces && out.n < least {
+						t.Errorf("%d pieces have come, %d bytes are written", came, out.n)
+					}
+					return rest.Read(b)
+				}),
+				Size: c.size, Checksum: digest.SHA256,
+			}, nil, seal.StreamKey{Key: seal.NewKey()})
+			if want := pieces * seal.MaxSealedChunk; err != nil || out.n < pieces*seal.ChunkSize || out.n > want {
+				t.Errorf("%d bytes are written, %v", out.n, err)
+			}
+		})
+	}
+}
+
+// TestSealedChunkIsLent: without a wide buffer, other writes may use the chunk for sealed bytes between two pieces, and
+// what is written is the same.
+func TestSealedChunkIsLent(t *testing.T) {
+	s, _ := open(t)
+	content, front := random(3*seal.ChunkSize+1), []byte("what a file begins with")
+	key := seal.StreamKey{Key: seal.NewKey()}
+	want := append(slices.Clone(front), key.Seal(nil, content)...)
+	for _, mode := range []struct {
+		name string
+		used int64 // wide buffers
+	}{{"chunks", maxWides()}, {"wide", 0}, {"chunk, then wide", maxWides()}} {
+		t.Run(mode.name, func(t *testing.T) {
+			s.wideUsed.Store(mode.used)
+			out := &recorder{front: front}
+			p := s.newPipe(t.Context(), out)
+			defer p.close()
+			sealer := seal.NewSealer(key)
+			for n, piece := range slices.Collect(slices.Chunk(content, seal.ChunkSize)) {
+				if mode.name == "chunk, then wide" && n == 2 {
+					s.wideUsed.Store(0)
+				}
+				if err := p.flush(out, sealer, piece, len(piece) == 1); err != nil {
+					t.Fatal(err)
+				}
+				if p.chunks[pieceCount] != nil && len(piece) > 1 {
+					t.Errorf("piece %d: the chunk is kept", n)
+				}
+			}
+			if !bytes.Equal(out.Bytes(), want) {
+				t.Errorf("%d bytes are written, not the %d of one pass", out.Len(), len(want))
+			}
+		})
+	}
+}
+
+// recorder is a blob in memory.
+type recorder struct {
+	bytes.Buffer
+	nowhere
+	front []byte
+}
+
+func (r *recorder) Front() []byte               { return r.front }
+func (r *recorder) Write(p []byte) (int, error) { return r.Buffer.Write(p) }
+
+// counter is a blob that counts what is written to it.
+type counter struct {
+	nowhere
+	n int
+}
+
+func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return len(p), nil }
 
 // nowhere is a blob that nothing is written to.
 type nowhere struct{ io.Writer }

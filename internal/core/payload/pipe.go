@@ -50,7 +50,8 @@ type pipe struct {
 	paid   [pieceCount + 1]bool    // taken has them, also while others use them
 	large  *large
 	wide   *[]byte // for sealed bytes; nil if a chunk is used
-	front  []byte  // is written before the sealed bytes
+	front  []byte  // what a new buffer for sealed bytes begins with
+	rest   []byte  // is the front after the first write; the pipe owns it
 	kept   int     // sealed bytes that are not written yet
 }
 
@@ -168,7 +169,13 @@ func (p *pipe) write(w blob.Writer, buf []byte, last bool) error {
 	if _, err := w.Write(buf[:n]); err != nil {
 		return refused(err)
 	}
-	p.kept = copy(buf, buf[n:p.kept])
+	if p.wide != nil {
+		p.kept = copy(buf, buf[n:p.kept])
+		return nil
+	}
+	p.rest = append(p.rest[:0], buf[n:p.kept]...)
+	p.front, p.kept = p.rest, len(p.rest)
+	p.drop(pieceCount) // other writes use it while the next piece arrives
 	return nil
 }
 

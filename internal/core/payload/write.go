@@ -113,9 +113,6 @@ func (s *Store) writeBlob(
 		return "", d, refused(err)
 	}
 	d, err = s.fill(ctx, w, src, head, key)
-	if err == nil && src.Size >= 0 && d.Size != src.Size {
-		err = incomplete()
-	}
 	if err != nil {
 		w.Abort()
 		s.leave(name)
@@ -139,11 +136,12 @@ func (s *Store) fill(
 	body := io.MultiReader(bytes.NewReader(head), src.Body)
 	sealer := seal.NewSealer(key)
 	var held []byte // read but not sealed, because it may be the last piece
+	sealed := 0     // pieces
 	for i := 0; ; i++ {
 		if err := ctx.Err(); err != nil {
 			return d, err
 		}
-		p.lend(min(side.wait(), i-1), i) // the piece before this one may be held
+		p.lend(min(side.wait(), sealed), i)
 		piece, err := p.piece(i)
 		if err != nil {
 			return d, err
@@ -153,7 +151,7 @@ func (s *Store) fill(
 			return d, err
 		}
 		d.Size += int64(n)
-		if src.Size >= 0 && d.Size > src.Size {
+		if src.Size >= 0 && (d.Size > src.Size || end && d.Size < src.Size) {
 			return d, incomplete()
 		}
 		side.add(piece[:n])
@@ -161,14 +159,18 @@ func (s *Store) fill(
 			if err := p.flush(w, sealer, held, false); err != nil {
 				return d, err
 			}
+			held, sealed = nil, i
 		}
-		if n > 0 || held == nil {
+		if held == nil {
 			held = piece[:n]
 		}
-		if end {
-			if err := p.flush(w, sealer, held, true); err != nil {
+		if end || i > 0 && d.Size < src.Size { // with one piece there, it takes no wide buffer
+			if err := p.flush(w, sealer, held, end); err != nil {
 				return d, err
 			}
+			held, sealed = nil, i+1
+		}
+		if end {
 			d.MD5, d.Sum = side.sums()
 			return d, nil
 		}
