@@ -14,7 +14,7 @@ import (
 
 // maxWarm is how many connections that wait for a request keep what net/http needs to read one at once:
 // a goroutine whose stack the last request has grown to up to 32 KiB, and 8 KiB of buffers.
-const maxWarm = 1024
+const maxWarm = 512
 
 // lot keeps connections between requests without a server of HTTP: about 4 KiB each. When there are too
 // many idle connections, the door parks those that are idle longest. To net/http a parked connection has
