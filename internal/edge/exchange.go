@@ -60,12 +60,6 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request, bare bool) {
 	x.out.ResponseWriter = w
 	out := &x.out
 	answer := x.answer()
-	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-		// Such a request may also have had a Content-Length, which net/http removed. A proxy that
-		// went by it would take what follows for another request (RFC 9112, section 6.1).
-		x.open(answer)
-		answer.header["Connection"] = []string{"close"}
-	}
 	cut := x.send(out, answer)
 	answer.close()
 	x.count(out, answer, cut)

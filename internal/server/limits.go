@@ -50,6 +50,11 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc, body, tracked := &both.rc, &both.body, &both.tracked
 	*body = patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
 	*tracked = progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
+	// A chunked request may also have had a Content-Length, which net/http removed. A proxy that went by
+	// it would take what follows for another request (RFC 9112, section 6.1).
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+	}
 	plain := r.ProtoMajor == 1 && r.TLS == nil
 	if body.ended && r.ProtoMajor == 1 {
 		tracked.visitor = visitor
