@@ -58,11 +58,13 @@ func newWorld(n uint64) *world {
 
 func (w *world) newRand() *rand.Rand { return rand.New(rand.NewPCG(w.r.Uint64(), w.r.Uint64())) }
 
-// weight returns how likely a cut is at a point: more likely where something becomes durable or is lost,
-// and less likely at one of the many folders of a first start.
+// weight returns how likely a cut is at a point: more likely where something becomes durable or is lost, most of all at
+// the few holes, and less likely at one of the many folders of a first start.
 func (w *world) weight(p crashdisk.Point) int {
 	switch p.Op {
-	case "sync", "rename", "punch":
+	case "punch":
+		return 30
+	case "sync", "rename":
 		return 4
 	case "mkdir":
 		return w.r.IntN(50) / 49

@@ -90,7 +90,7 @@ func (s *Store) openBlob(name string) (blob.Reader, error) {
 	if s.isQuarantined(name) {
 		return nil, fmt.Errorf("%w: it is in quarantine", blob.ErrNotExist)
 	}
-	b, err := s.segments.Open(first, name, true)
+	b, err := s.openFirst(first, name)
 	for range maxMoves {
 		if !errors.Is(err, blob.ErrNotExist) {
 			return b, err
@@ -113,6 +113,17 @@ func (s *Store) openBlob(name string) (blob.Reader, error) {
 		b, err = s.segments.Open(first, name, false)
 	}
 	return b, err
+}
+
+// openFirst opens a blob where it was written first, if it was not moved. A header there does not show that it was not:
+// the room behind it may have been given back before a power failure.
+func (s *Store) openFirst(first segment.Place, name string) (blob.Reader, error) {
+	if _, moving := s.segments.Has(first.Segment); moving {
+		if _, moved, err := s.moved(name); moved || err != nil {
+			return nil, errors.Join(blob.ErrNotExist, err)
+		}
+	}
+	return s.segments.Open(first, name, true)
 }
 
 func (s *Store) exists(p segment.Place) bool {

@@ -455,6 +455,35 @@ func TestRemovedBeforeSurvey(t *testing.T) {
 	w.check(t)
 }
 
+// TestHalfOfAPunch: room of a moved blob that was given back in part before a power failure, with its header still in
+// place, hides nothing.
+func TestHalfOfAPunch(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t, 1)
+	needed, err := w.needed(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed = needed[:4]
+	if err := w.move(t.Context(), needed, &Tidied{}); err != nil {
+		t.Fatal(err)
+	}
+	path := segment.Path(segmentsDir(w.dir), 1)
+	file := readFile(t, path)
+	for _, x := range needed {
+		clear(file[x.at.Offset():][1000:x.size])
+	}
+	writeFile(t, path, file)
+	w.open(t)  // a crash
+	w.check(t) // nobody knows yet that it was moved
+	w.tidy(t, time.Now())
+	w.check(t)
+	for _, x := range needed {
+		w.delete(t, x.name)
+	}
+	w.check(t)
+}
+
 // TestExchangedSegments: a file that is another segment's is not compacted away: put back
 // under its own name, everything is there.
 func TestExchangedSegments(t *testing.T) {
