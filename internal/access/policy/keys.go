@@ -3,21 +3,49 @@ package policy
 import (
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // KeyName returns the name under which Request.Keys holds a condition key. It is in lower
-// case, except for the key of an object's tag, whose case is significant.
+// case (see FoldCase), except for the key of an object's tag, whose case is significant.
 func KeyName(name string) string {
 	service, tag, ok := strings.Cut(name, "/")
-	lower := strings.ToLower(service)
+	lower := FoldCase(service)
 	switch {
 	case !ok, lower != "s3:existingobjecttag" && lower != "s3:requestobjecttag":
-		return strings.ToLower(name)
+		return FoldCase(name)
 	case lower == service: // a fast path, because every decision looks it up
 		return name
 	default:
 		return lower + "/" + tag
 	}
+}
+
+// FoldCase returns the same text for two texts exactly if strings.EqualFold says that they are
+// equal; of ASCII, the lower case. Names of condition keys often end with the name of a tag,
+// and stores compare those with strings.EqualFold. strings.ToLower does not agree with it: it
+// makes the same of "i" and of "\u0130", so that one key would stand for two tags.
+func FoldCase(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return strings.Map(foldCase, s)
+		}
+	}
+	return strings.ToLower(s)
+}
+
+// foldCase returns the least of the characters that differ from r only by case; of ASCII, the
+// lower case.
+func foldCase(r rune) rune {
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	if 'A' <= least && least <= 'Z' {
+		least += 'a' - 'A'
+	}
+	return least
 }
 
 // keyRef is a condition key that a document refers to.

@@ -94,7 +94,8 @@ func (a *API) distributionNeed(
 	}
 	with := keys{}
 	for key, value := range tags {
-		with[policy.KeyName("aws:resourcetag/"+key)] = []string{value}
+		name := policy.KeyName("aws:resourcetag/" + key)
+		with[name] = append(with[name], value)
 	}
 	maps.Copy(with, conditions)
 	return authz.Need{Action: action, Resource: r, Keys: with}, nil

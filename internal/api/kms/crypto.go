@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"strings"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
@@ -63,7 +62,7 @@ func using[In any](a *API, may needs[In], of func(*In) use) needs[In] {
 		for _, pairs := range of(in).contexts {
 			seen := map[string]bool{}
 			for name := range pairs {
-				if name = strings.ToLower(name); seen[name] {
+				if name = policy.FoldCase(name); seen[name] {
 					return nil, fault.New(fault.ValidationException,
 						"The names of an encryption context have to differ in more than the case of their letters.")
 				}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"strconv"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -84,8 +83,9 @@ func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
 		}
 		tags := map[string][]string{}
 		for _, t := range c.Tags {
+			name := policy.KeyName("aws:requesttag/" + text(t.Key))
 			tags["aws:tagkeys"] = append(tags["aws:tagkeys"], text(t.Key))
-			tags["aws:requesttag/"+strings.ToLower(text(t.Key))] = []string{text(t.Value)}
+			tags[name] = append(tags[name], text(t.Value)) // tag keys may differ only by case
 		}
 		maps.Copy(n.Keys, tags)
 		if len(tags) > 0 {

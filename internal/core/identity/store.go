@@ -171,7 +171,7 @@ func principalTags(tags []tag.Tag) map[string][]string {
 	}
 	m := make(map[string][]string, len(tags))
 	for _, t := range tags {
-		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
+		m[policy.KeyName("aws:principaltag/"+t.Key)] = []string{t.Value}
 	}
 	return m
 }

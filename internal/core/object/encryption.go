@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/keys"
 	"watertight/internal/fault"
@@ -137,7 +138,7 @@ func encryptionContext(header string) (map[string]string, error) {
 	pairs, seen := make(map[string]string, len(o)), make(map[string]bool, len(o))
 	for name, v := range o {
 		value, err := strictjson.Text(v)
-		lower := strings.ToLower(name)
+		lower := policy.FoldCase(name)
 		switch {
 		case err != nil:
 			return nil, invalid("a value is not a string.")

@@ -173,7 +173,8 @@ func checkSessionTags(tags []tag.Tag, transitive []string) error {
 func sessionTagKeys(tags []tag.Tag, transitive []string) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range tags {
-		m[policy.KeyName("aws:requesttag/"+t.Key)] = []string{t.Value}
+		name := policy.KeyName("aws:requesttag/" + t.Key)
+		m[name] = append(m[name], t.Value)
 		m["aws:tagkeys"] = append(m["aws:tagkeys"], t.Key)
 	}
 	if len(transitive) > 0 {

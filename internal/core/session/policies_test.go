@@ -2,10 +2,13 @@ package session
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/oidc"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -67,5 +70,23 @@ func TestPassedResources(t *testing.T) {
 				t.Errorf("%v, want %q", err, message)
 			}
 		})
+	}
+}
+
+// TestClaimsOfOneConditionKey: the names of claims may differ only by case; then their condition key has the values
+// of all, except that of the claims that a token is verified by.
+func TestClaimsOfOneConditionKey(t *testing.T) {
+	keys := claimKeys("idp.example.com", &oidc.Token{
+		Audience: "app", Subject: "anna",
+		Claims: map[string][]string{
+			"team": {"red"}, "Team": {"blue"}, "sub": {"anna"}, "Sub": {"otto"}, "aud": {"app"}, "AUD": {"other"},
+		},
+	})
+	slices.Sort(keys["idp.example.com:team"])
+	want := map[string][]string{
+		"idp.example.com:team": {"blue", "red"}, "idp.example.com:sub": {"anna"}, "idp.example.com:aud": {"app"},
+	}
+	if !maps.EqualFunc(keys, want, slices.Equal) {
+		t.Error(keys)
 	}
 }

@@ -153,7 +153,7 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range slices.Concat(own, n.Tags) {
-		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
+		m[policy.KeyName("aws:principaltag/"+t.Key)] = []string{t.Value}
 	}
 	if n.Provider != "" {
 		m["aws:federatedprovider"] = []string{n.Provider}

@@ -171,7 +171,8 @@ func claimKeys(issuer string, t *oidc.Token) map[string][]string {
 		return m
 	}
 	for name, v := range t.Claims {
-		m[policy.KeyName(issuer+":"+name)] = v
+		key := policy.KeyName(issuer + ":" + name)
+		m[key] = append(m[key], v...) // the names of claims may differ only by case
 	}
 	for name, v := range map[string]string{"aud": t.Audience, "sub": t.Subject, "oaud": t.Original} {
 		delete(m, policy.KeyName(issuer+":"+name))

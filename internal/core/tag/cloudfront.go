@@ -17,17 +17,16 @@ const MaxCloudFront = 50
 func AddCloudFront(old, tags []Tag) ([]Tag, error) {
 	all := slices.Clone(old)
 	for i, t := range tags {
-		lower := strings.ToLower(t.Key) // as policy.KeyName does
 		switch {
 		case t.Key == "" || !isText(t.Key, MaxKey) || !isText(t.Value, MaxValue):
 			return nil, invalidTagging("A tag's key has 1 to 128 characters and its value at most 256: letters, " +
 				"digits, spaces and _.:/=+-@.")
-		case strings.HasPrefix(lower, "aws:"):
+		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
 			return nil, invalidTagging("Tags beginning with aws: are reserved.")
 		case slices.ContainsFunc(tags[:i], func(u Tag) bool { return u.Key == t.Key }):
 			return nil, invalidTagging("Two tags have the same key.")
 		case slices.ContainsFunc(all, func(u Tag) bool {
-			return u.Key != t.Key && strings.ToLower(u.Key) == lower
+			return u.Key != t.Key && strings.EqualFold(u.Key, t.Key)
 		}):
 			return nil, invalidTagging("The keys of two tags differ only by case.")
 		}
