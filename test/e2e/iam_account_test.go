@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/csv"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -243,4 +244,35 @@ func TestOIDCProviders(t *testing.T) {
 	expect(t, err, "")
 	_, err = c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})
 	expect(t, err, "NoSuchEntity")
+}
+
+// TestAProviderHasOneARN: what names a provider is its ARN alone, so that no other spelling passes a policy about it.
+func TestAProviderHasOneARN(t *testing.T) {
+	c := newCast(t)
+	p, err := c.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+		Url: aws.String("https://issuer.example/Path"), ClientIDList: []string{"one"},
+	})
+	c.ok(err)
+	name := *p.OpenIDConnectProviderArn
+	u := c.user("u", fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"iam:*","Resource":"*"},{"Effect":"Deny","Action":"iam:*","Resource":%q}]}`, name))
+	for _, spelled := range []string{
+		name, strings.Replace(name, "arn:aws:", "arn:aws-cn:", 1), strings.Replace(name, "iam::", "iam:us-east-1:", 1),
+		strings.Replace(name, "/Path", "/path", 1), name + "/",
+	} {
+		t.Run(spelled, func(t *testing.T) {
+			_, err := u.iam.AddClientIDToOpenIDConnectProvider(t.Context(), &iam.AddClientIDToOpenIDConnectProviderInput{
+				OpenIDConnectProviderArn: &spelled, ClientID: aws.String("two"),
+			})
+			_, gone := u.iam.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{
+				OpenIDConnectProviderArn: &spelled,
+			})
+			want := "NoSuchEntity"
+			if spelled == name {
+				want = "AccessDenied"
+			}
+			expect(t, err, want)
+			expect(t, gone, want)
+		})
+	}
 }

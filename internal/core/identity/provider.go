@@ -214,7 +214,7 @@ func providerTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// FindProvider returns a provider of an account, or nil if there is none.
+// FindProvider returns the provider of an account with an ARN, or nil if there is none.
 func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	a, err := arn.Parse(name)
 	address, ok := strings.CutPrefix(a.Resource, "oidc-provider/")
@@ -225,7 +225,11 @@ func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return decodeProvider(account, address, v)
+	p, err := decodeProvider(account, address, v)
+	if err != nil || p.ARN() != a { // a policy about its own ARN must not be passed by another partition or region
+		return nil, err
+	}
+	return p, nil
 }
 
 // demandProvider demands action on a provider and returns the provider.
