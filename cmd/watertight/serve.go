@@ -74,7 +74,7 @@ type serve struct {
 	LifecycleInterval time.Duration `name:"lifecycle-interval" help:"How often buckets' lifecycle configurations are applied, such as 1h; 0 is once a day, after midnight UTC." env:"WATERTIGHT_LIFECYCLE_INTERVAL" placeholder:"DURATION"`
 
 	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
-	MaxDocumentMemory int64  `help:"Bytes of request documents held in memory by all requests together. Unauthenticated ones get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
+	MaxDocumentMemory int64  `help:"Bytes of request documents held in memory by all requests together, and as many of listings until clients have taken them. Unauthenticated ones get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
 	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
 	MaxSessions       int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
 	LogLevel          string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`

@@ -21,6 +21,8 @@ type Memory struct {
 	full  [classes]uint64  // requests that were refused
 	keys  map[string]int64 // what each access key of a caller holds
 	freed chan struct{}    // closed when memory was released; nil while no request waits
+
+	answers *Memory // see Account.Answers; nil in that of answers itself
 }
 
 // Class is what is known about the sender of a request.
@@ -46,8 +48,14 @@ const (
 	patience = 5 * time.Second
 )
 
-// NewMemory returns a budget of total bytes.
+// NewMemory returns a budget of total bytes, and as many for answers.
 func NewMemory(total int64) *Memory {
+	m := newMemory(total)
+	m.answers = newMemory(total)
+	return m
+}
+
+func newMemory(total int64) *Memory {
 	callers := total - total/8 - total/8
 	return &Memory{strangers: total / 8, callers: callers, key: callers / 2, total: total, keys: map[string]int64{}}
 }
@@ -173,11 +181,12 @@ func slowDown() error {
 // Account counts what one request holds. It must not be used concurrently. A nil account
 // has no limit: only tests run without an account.
 type Account struct {
-	memory *Memory
-	told   func(Class, string) error
-	class  Class
-	key    string
-	held   int64
+	memory  *Memory
+	told    func(Class, string) error
+	class   Class
+	key     string
+	held    int64
+	answers *Account
 }
 
 type inContext struct{}
@@ -232,6 +241,19 @@ func (a *Account) Give(n int64) {
 	a.held -= n
 }
 
+// Answers returns the account of what the request's answer holds until its client has taken it, which may be long. It
+// has a budget of its own with the same shares, so that slow readers take nothing from documents. It is asked for when
+// it is known who sent the request, and closed with it.
+func (a *Account) Answers() *Account {
+	if a == nil || a.memory.answers == nil {
+		return nil
+	}
+	if a.answers == nil {
+		a.answers = &Account{memory: a.memory.answers, class: a.class, key: a.key}
+	}
+	return a.answers
+}
+
 // beyond returns how many of n bytes are counted.
 func beyond(n int64) int64 { return max(n-Allowance, 0) }
 
@@ -272,6 +294,7 @@ func (a *Account) Class() Class {
 func (a *Account) Close() {
 	if a != nil {
 		a.Give(a.held)
+		a.answers.Close()
 	}
 }
 

@@ -202,3 +202,43 @@ func TestAccountsTogether(t *testing.T) {
 		t.Errorf("%d bytes are left", m.Held())
 	}
 }
+
+// TestAnswersHaveTheirOwnBudget: answers have the same shares as documents, and take nothing from them.
+func TestAnswersHaveTheirOwnBudget(t *testing.T) {
+	const total = 1 << 20
+	for _, c := range []struct {
+		name  string
+		class Class
+		share int64
+	}{{"a stranger", Stranger, total / 8}, {"a caller", Caller, total * 3 / 8}, {"root", Root, total}} {
+		t.Run(c.name, func(t *testing.T) {
+			m := NewMemory(total)
+			a := m.Open(nil)
+			if c.class != Stranger {
+				if err := a.Verified(t.Context(), c.class, "KEY"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !a.Answers().Try(c.share + Allowance) {
+				t.Error("the share is refused")
+			}
+			b := m.Open(nil)
+			if err := b.Verified(t.Context(), c.class, "KEY"); err != nil {
+				t.Fatal(err)
+			}
+			if b.Answers().Try(1 + Allowance) {
+				t.Error("more than the share is given")
+			}
+			if n := m.Held(); n != 0 || !b.Try(c.share+Allowance) {
+				t.Errorf("documents lack %d bytes", n)
+			}
+			a.Close()
+			if !b.Answers().Try(1 + Allowance) {
+				t.Error("nothing was given back")
+			}
+		})
+	}
+	if !(*Account)(nil).Answers().Try(1 << 40) {
+		t.Error("there is a limit without an account")
+	}
+}

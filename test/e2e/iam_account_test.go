@@ -261,9 +261,10 @@ func TestAProviderHasOneARN(t *testing.T) {
 		strings.Replace(name, "/Path", "/path", 1), name + "/",
 	} {
 		t.Run(spelled, func(t *testing.T) {
-			_, err := u.iam.AddClientIDToOpenIDConnectProvider(t.Context(), &iam.AddClientIDToOpenIDConnectProviderInput{
+			in := &iam.AddClientIDToOpenIDConnectProviderInput{
 				OpenIDConnectProviderArn: &spelled, ClientID: aws.String("two"),
-			})
+			}
+			_, err := u.iam.AddClientIDToOpenIDConnectProvider(t.Context(), in)
 			_, gone := u.iam.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{
 				OpenIDConnectProviderArn: &spelled,
 			})

@@ -119,7 +119,10 @@ func (s *Store) ListAsOf(
 	if err != nil {
 		return Listing{}, err
 	}
-	l := pastLister{lister: lister{ListInput: &in, show: show, page: size}, seq: seqAt(at), budget: s.absent}
+	l := pastLister{
+		lister: lister{ListInput: &in, show: show, page: size, room: newPageRoom(ctx)},
+		seq:    seqAt(at), budget: s.absent,
+	}
 	scope := "objects\x00" + in.Bucket + "\x00" + strconv.FormatUint(l.seq, 10)
 	if in.Token != nil {
 		if in.After, err = page.Open(scope, *in.Token); err != nil {

@@ -34,7 +34,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput, show Line
 			return Listing{}, err
 		}
 	}
-	l := lister{ListInput: &in, show: show, page: size}
+	l := lister{ListInput: &in, show: show, page: size, room: newPageRoom(ctx)}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil || size == 0 {
@@ -53,6 +53,7 @@ type lister struct {
 	*ListInput
 	show  Lines
 	page  int
+	room  pageRoom
 	b     *bucket.Bucket
 	skip  int    // length of the pointer's key before the object's key
 	after []byte // end of the scan
@@ -145,9 +146,17 @@ func (l *lister) full() bool { return l.out.Count+len(l.out.CommonPrefixes) == l
 
 func (l *lister) addPrefix(common string) {
 	l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
-	if l.full() {
+	if l.count(len(common)) {
 		l.last = append(l.last[:0], common...)
 	}
+}
+
+// count counts an entry with a key, and reports whether it is the last one that fits.
+func (l *lister) count(key int) bool {
+	if !l.room.add(key) {
+		l.page = l.out.Count + len(l.out.CommonPrefixes)
+	}
+	return l.full()
 }
 
 func (l *lister) add(key, value []byte) error {
@@ -155,7 +164,7 @@ func (l *lister) add(key, value []byte) error {
 		return err
 	}
 	l.out.Count++
-	if l.full() {
+	if l.count(len(key)) {
 		l.last = append(l.last[:0], key...)
 	}
 	return l.show(key, &l.entry)

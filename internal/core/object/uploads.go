@@ -41,7 +41,7 @@ func (s *Store) ListUploads(ctx context.Context, g authz.Grant, in ListUploadsIn
 	if err != nil {
 		return Uploads{}, err
 	}
-	l := uploadLister{in: &in, page: page}
+	l := uploadLister{in: &in, page: page, room: newPageRoom(ctx)}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil {
@@ -71,8 +71,19 @@ func pageOf(max *int, name string) (int, error) {
 type uploadLister struct {
 	in   *ListUploadsInput
 	page int
+	room pageRoom
 	out  Uploads
 }
+
+// count counts an entry with a key. The page ends with it if it is the last one that fits.
+func (l *uploadLister) count(key string) {
+	if !l.room.add(2 * len(key)) { // the entry and the key are in memory beside the answer
+		l.page = len(l.out.Uploads) + len(l.out.CommonPrefixes)
+	}
+}
+
+// partAsKey is the length of a key of which an entry takes as much memory as one of a part.
+const partAsKey = 128
 
 // uploadsOf is the prefix of the keys of uploads whose object keys begin with prefix.
 func uploadsOf(b *bucket.Bucket, prefix string) []byte {
@@ -126,6 +137,7 @@ func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte,
 		if common, ok := rolledUp(key, l.in.Prefix, l.in.Delimiter); ok {
 			l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
 			l.out.NextKey, l.out.NextUpload = common, ""
+			l.count(common)
 			return record.After(uploadsOf(b, common)), nil
 		}
 		u, err := decodeUpload(p.Value)
@@ -134,6 +146,7 @@ func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte,
 		}
 		l.out.Uploads = append(l.out.Uploads, u.public(b, key))
 		l.out.NextKey, l.out.NextUpload = key, u.id()
+		l.count(key)
 	}
 	return nil, nil
 }
@@ -178,6 +191,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 	k := slot{key: in.Key}
 	var u *upload
 	var parts []*part
+	room := newPageRoom(ctx)
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
@@ -187,7 +201,9 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		}
 		return eachUploadPart(r, u.unique, in.After+1, func(p *part) bool {
 			if out.Truncated = len(parts) == page; !out.Truncated {
-				parts = append(parts, p)
+				if parts = append(parts, p); !room.add(partAsKey) {
+					page = len(parts)
+				}
 			}
 			return !out.Truncated
 		})
@@ -319,6 +335,7 @@ func (s *Store) attributes(
 	k := slot{key: in.Key}
 	var v *version
 	var parts []*part
+	room := newPageRoom(ctx)
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
 		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
@@ -332,7 +349,9 @@ func (s *Store) attributes(
 				return true
 			}
 			if out.Truncated = len(parts) == page; !out.Truncated {
-				parts = append(parts, p)
+				if parts = append(parts, p); !room.add(partAsKey) {
+					page = len(parts)
+				}
 			}
 			return !out.Truncated
 		})

@@ -77,7 +77,7 @@ func (s *Store) ListVersions(
 	if err := in.check(); err != nil {
 		return VersionListing{}, err
 	}
-	l := versionLister{ListVersionsInput: &in, show: show, page: page}
+	l := versionLister{ListVersionsInput: &in, show: show, page: page, room: newPageRoom(ctx)}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if l.b, err = bucket.For(r, g, in.Bucket); err != nil || page == 0 {
 			return err
@@ -121,6 +121,7 @@ type versionLister struct {
 	*ListVersionsInput
 	show         VersionLines
 	page         int
+	room         pageRoom
 	b            *bucket.Bucket
 	skip         int    // length of a version's key before the object's key
 	after        []byte // end of the scan
@@ -218,7 +219,7 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 			if n := bytes.Index(key[len(l.Prefix):], delimiter); n >= 0 {
 				end := len(l.Prefix) + n + len(delimiter)
 				l.out.CommonPrefixes = append(l.out.CommonPrefixes, string(key[:end]))
-				if l.full() {
+				if l.count(end) {
 					l.last, l.lastID = append(l.last[:0], key[:end]...), nil
 				}
 				return record.After(p.Key[:l.skip+end]), nil
@@ -233,6 +234,14 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 
 func (l *versionLister) full() bool { return l.out.Count+len(l.out.CommonPrefixes) == l.page }
 
+// count counts an entry with a key, and reports whether it is the last one that fits.
+func (l *versionLister) count(key int) bool {
+	if !l.room.add(key) {
+		l.page = l.out.Count + len(l.out.CommonPrefixes)
+	}
+	return l.full()
+}
+
 func (l *versionLister) add(key, value []byte) error {
 	latest := !l.within || !bytes.Equal(key, l.key)
 	if latest {
@@ -243,7 +252,7 @@ func (l *versionLister) add(key, value []byte) error {
 	}
 	l.entry.Latest = latest
 	l.out.Count++
-	if l.full() {
+	if l.count(len(key)) {
 		l.last, l.lastID = append(l.last[:0], key...), l.entry.AppendID(l.lastID[:0])
 	}
 	return l.show(key, &l.entry)
