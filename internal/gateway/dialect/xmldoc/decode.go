@@ -82,6 +82,7 @@ func (t *tokens) Token() (xml.Token, error) {
 func (s *Schema) Decode(b []byte, shape any) error {
 	v := reflect.ValueOf(shape).Elem()
 	raw := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
+	raw.CharsetReader = charset
 	dec := xml.NewTokenDecoder(&tokens{dec: raw, check: check{schema: s}})
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
