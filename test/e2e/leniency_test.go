@@ -10,6 +10,39 @@ import (
 	"watertight/test/harness"
 )
 
+// TestFramingWithoutMode: a body in chunks whose payload mode does not say so is refused. Its framing would be stored
+// as the object's content.
+func TestFramingWithoutMode(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "framed")
+	const body, unsigned = "5\r\nhello\r\n0\r\n\r\n", "UNSIGNED-PAYLOAD"
+	for _, c := range []struct {
+		name, encoding string
+		r              raw
+		status         int
+	}{
+		{"unsigned", "aws-chunked", raw{hash: unsigned}, 400},
+		{"unsigned, another case", "AWS-Chunked", raw{hash: unsigned}, 400},
+		{"unsigned, among others", "gzip, aws-chunked", raw{hash: unsigned}, 400},
+		{"presigned", "aws-chunked", raw{presign: true}, 400},
+		{"unsigned, another coding", "gzip", raw{hash: unsigned}, 200},
+		{"the hash of the body as it is", "aws-chunked", raw{}, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := c.r
+			r.method, r.target, r.body = "PUT", "/framed/key", body
+			a := sendChanged(t, s, r, func(req *http.Request) { req.Header.Set("Content-Encoding", c.encoding) })
+			if a.status != c.status || c.status == 400 && a.code != "InvalidArgument" {
+				t.Fatal(a.status, a.body)
+			}
+			if a := send(t, s, raw{method: "HEAD", target: "/framed/key"}); (a.status == 200) != (c.status == 200) {
+				t.Errorf("the object: %d", a.status)
+			}
+			send(t, s, raw{method: "DELETE", target: "/framed/key"})
+		})
+	}
+}
+
 // TestDeclaredEncodings: documents may declare the encodings that XML libraries write by default.
 func TestDeclaredEncodings(t *testing.T) {
 	s := harness.Start(t)

@@ -81,14 +81,18 @@ func metadata(c *shape.Content, redirect string) object.Metadata {
 
 // withoutChunked removes aws-chunked, which describes the framing of the request, not the object.
 func withoutChunked(encoding string) string {
-	if !strings.Contains(encoding, "aws-chunked") {
-		return encoding
-	}
 	var keep []string
+	chunked := false
 	for part := range strings.SplitSeq(encoding, ",") {
-		if part = textproto.TrimString(part); part != "" && part != "aws-chunked" {
+		switch part = textproto.TrimString(part); {
+		case strings.EqualFold(part, "aws-chunked"): // names of codings have no case (RFC 9110, 8.4.1)
+			chunked = true
+		case part != "":
 			keep = append(keep, part)
 		}
+	}
+	if !chunked {
+		return encoding
 	}
 	return strings.Join(keep, ",")
 }

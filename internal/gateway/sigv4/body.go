@@ -106,6 +106,11 @@ func (c *Claim) Body(key Key) (Body, error) {
 	case streamUnsignedTrailer:
 		return c.chunked(key)
 	case "", UnsignedPayload:
+		if c.Mode != Form && isFramed(r.Header) {
+			return nil, fault.New(fault.InvalidArgument,
+				"aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.").
+				With("ArgumentName", "Content-Encoding").With("ArgumentValue", r.Header.Get("Content-Encoding"))
+		}
 		c.body = plain{r: r.Body, size: declaredLength(r)}
 		return &c.body, nil
 	}
@@ -114,6 +119,19 @@ func (c *Claim) Body(key Key) (Body, error) {
 	}
 	c.body = plain{r: r.Body, size: declaredLength(r), want: c.Payload}
 	return &c.body, nil
+}
+
+// isFramed reports whether a request says that its body is in chunks. Without a payload mode that has them, and
+// without a hash of the body as it is, the framing would silently become content.
+func isFramed(h http.Header) bool {
+	for _, value := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(coding), "aws-chunked") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // declaredLength returns the declared length of a body, or -1 for none, which net/http
