@@ -73,3 +73,37 @@ func TestDeclaredEncodings(t *testing.T) {
 		})
 	}
 }
+
+// TestDefaultPort: the default port of HTTP or HTTPS may be added to Host after the request was signed without it, as
+// HTTP libraries and proxies do. No other port may.
+func TestDefaultPort(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "ports")
+	for _, c := range []struct {
+		signed, sent string
+		status       int
+	}{
+		{"s3.test", "s3.test", 200},
+		{"s3.test", "s3.test:443", 200},
+		{"s3.test", "s3.test:80", 200},
+		{"[::1]", "[::1]:443", 200},
+		{"s3.test:443", "s3.test:443", 200},
+		{"s3.test:9000", "s3.test:9000", 200},
+		{"s3.test", "s3.test:9000", 403},
+		{"s3.test:9000", "s3.test", 403},
+		{"s3.test", "other.test:443", 403},
+	} {
+		for _, presign := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s as %s, presigned: %v", c.signed, c.sent, presign), func(t *testing.T) {
+				r := raw{method: "GET", target: "/ports", host: c.signed, presign: presign}
+				a := sendChanged(t, s, r, func(req *http.Request) {
+					req.Host = c.sent
+					req.URL.Opaque = "//" + c.sent + "/ports"
+				})
+				if a.status != c.status || c.status == 403 && !strings.Contains(a.body, "host:"+c.sent) {
+					t.Error(a.status, a.body)
+				}
+			})
+		}
+	}
+}

@@ -55,6 +55,7 @@ type Claim struct {
 	signedList            string
 	request               *http.Request
 	path, query           string // raw
+	host                  string // as it is taken to be signed
 	document              []byte // read already, to compute its hash
 	rules                 Rules
 	policy                string // policy of a form, in base64 as it was sent
