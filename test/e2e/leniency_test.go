@@ -74,6 +74,28 @@ func TestDeclaredEncodings(t *testing.T) {
 	}
 }
 
+// TestListedETags: CompleteMultipartUpload finds the ETag of a part whatever quotes and white space are around it.
+func TestListedETags(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "etags")
+	for _, form := range []string{"%s", `"%s"`, "&quot;%s&quot;", "\n\t\t%s\n\t", "\n  \"%s\"\n", `""%s""`, `" %s "`} {
+		t.Run(fmt.Sprintf("%q", form), func(t *testing.T) {
+			a := send(t, s, raw{method: "POST", target: "/etags/key?uploads"})
+			id, _, _ := strings.Cut(a.body[strings.Index(a.body, "<UploadId>")+len("<UploadId>"):], "<")
+			a = send(t, s, raw{method: "PUT", target: "/etags/key?partNumber=1&uploadId=" + id, body: "part"})
+			tag := fmt.Sprintf(form, strings.Trim(a.header.Get("ETag"), `"`))
+			document := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + tag +
+				"</ETag></Part></CompleteMultipartUpload>"
+			for _, when := range []string{"first", "again"} {
+				a = send(t, s, raw{method: "POST", target: "/etags/key?uploadId=" + id, body: document})
+				if a.status != 200 {
+					t.Error(when, a.status, a.body)
+				}
+			}
+		})
+	}
+}
+
 // TestDefaultPort: the default port of HTTP or HTTPS may be added to Host after the request was signed without it, as
 // HTTP libraries and proxies do. No other port may.
 func TestDefaultPort(t *testing.T) {

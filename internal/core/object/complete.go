@@ -338,8 +338,10 @@ func (in *CompleteInput) doneBefore(r kv.Reader, k slot, head *version) (*versio
 	return v, err == nil && same
 }
 
+// trimETag returns a listed ETag as parts have it. S3 passes over all quotes, and indented documents have white space
+// around them.
 func trimETag(s string) string {
-	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`))
+	return strings.ToLower(strings.TrimSpace(strings.ReplaceAll(strings.TrimSpace(s), `"`, "")))
 }
 
 // listedParts returns the stored part of each listed one, with its checksum.
