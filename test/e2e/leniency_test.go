@@ -96,6 +96,31 @@ func TestListedETags(t *testing.T) {
 	}
 }
 
+// TestUnknownOverride: a parameter response-* that sets no header is an error, and not the header as it is stored.
+func TestUnknownOverride(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "overrides")
+	if a := send(t, s, raw{method: "PUT", target: "/overrides/key", body: "x"}); a.status != 200 {
+		t.Fatal(a)
+	}
+	for _, c := range []struct {
+		method, query string
+		status        int
+	}{
+		{"GET", "response-content-type=a/b", 200},
+		{"GET", "response-conten-type=a/b", 400},
+		{"HEAD", "response-foo", 400},
+		{"GET", "x-response-foo=1", 200},
+	} {
+		t.Run(c.method+" "+c.query, func(t *testing.T) {
+			a := send(t, s, raw{method: c.method, target: "/overrides/key?" + c.query})
+			if a.status != c.status || a.body != "" && c.status == 400 && a.code != "InvalidArgument" {
+				t.Error(a.status, a.body)
+			}
+		})
+	}
+}
+
 // TestDefaultPort: the default port of HTTP or HTTPS may be added to Host after the request was signed without it, as
 // HTTP libraries and proxies do. No other port may.
 func TestDefaultPort(t *testing.T) {

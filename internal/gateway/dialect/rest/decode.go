@@ -32,6 +32,11 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 	if err := checkHoisted(r); err != nil {
 		return err
 	}
+	if p.setting {
+		if err := p.checkOverrides(r); err != nil {
+			return err
+		}
+	}
 	v, h := reflect.ValueOf(in).Elem(), headers(r)
 	for i := range p.in {
 		m := &p.in[i]
@@ -80,6 +85,27 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 		return fault.New(p.route.malformed, f.Message).Because(f.Err)
 	}
 	return err
+}
+
+// overriding is how the parameters begin that set a header of the response.
+const overriding = "response-"
+
+// checkOverrides refuses a parameter that would set a header which can't be set. If it were passed over, a client that
+// mistyped a name would get the header as it is stored.
+func (p *plan) checkOverrides(r *protocol.Request) error {
+	for _, q := range r.Query {
+		if strings.HasPrefix(q.Name, overriding) && !p.takes(q.Name) {
+			return fault.New(fault.InvalidArgument, q.Name+" is not in the set of overridable response headers. "+
+				"Please refer to the S3 API documentation for a complete list of overridable response headers.").
+				With("ArgumentName", q.Name).With("ArgumentValue", q.Value)
+		}
+	}
+	return nil
+}
+
+// takes reports whether a parameter of the query is a member of the input.
+func (p *plan) takes(name string) bool {
+	return slices.ContainsFunc(p.in, func(m member) bool { return m.at == inQuery && m.name == name })
 }
 
 // absent reports whether a request without a query says nothing about a member, so that it

@@ -46,6 +46,7 @@ type plan struct {
 	text    int   // index of the input's raw payload, -1 for none
 	stream  []int // path to the input's stream, nil for none
 	outBody int   // index of the output's stream, -1 for none
+	setting bool  // parameters named response-* set headers of the response
 }
 
 type location uint8
@@ -152,6 +153,7 @@ func (p *plan) compileInput(t reflect.Type) error {
 				return err
 			}
 			p.in = append(p.in, m)
+			p.setting = p.setting || m.at == inQuery && strings.HasPrefix(m.name, overriding)
 		}
 	}
 	return nil
