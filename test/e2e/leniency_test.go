@@ -121,6 +121,18 @@ func TestUnknownOverride(t *testing.T) {
 	}
 }
 
+// TestRegionOfListings: clients learn the region of a bucket from the listing, as from HeadBucket.
+func TestRegionOfListings(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "listed")
+	for _, target := range []string{"/listed", "/listed?list-type=2"} {
+		a := send(t, s, raw{method: "GET", target: target})
+		if got := a.header.Get("X-Amz-Bucket-Region"); a.status != 200 || got != s.Region {
+			t.Errorf("%s: %d, region %q", target, a.status, got)
+		}
+	}
+}
+
 // TestDefaultPort: the default port of HTTP or HTTPS may be added to Host after the request was signed without it, as
 // HTTP libraries and proxies do. No other port may.
 func TestDefaultPort(t *testing.T) {

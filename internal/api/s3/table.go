@@ -50,9 +50,9 @@ func (a *API) main() []dispatch.Row {
 		define(a, "HeadBucket", "HEAD /{Bucket}", onBucket("s3:ListBucket"), a.headBucket),
 		define(a, "DeleteBucket", "DELETE /{Bucket}", onBucket("s3:DeleteBucket"), a.deleteBucket, noContent),
 		define(a, "GetBucketLocation", "GET /{Bucket}?location", onBucket("s3:GetBucketLocation"), a.getBucketLocation),
-		define(a, "ListObjects", "GET /{Bucket}", authz.AskFor(mayListObjects), a.listObjects, takesAsOf),
+		define(a, "ListObjects", "GET /{Bucket}", authz.AskFor(mayListObjects), a.listObjects, takesAsOf, tellRegion),
 		define(a, "ListObjectsV2", "GET /{Bucket}?list-type=2", authz.AskFor(mayListObjectsV2), a.listObjectsV2,
-			takesAsOf),
+			takesAsOf, tellRegion),
 		define(a, "PutObject", "PUT /{Bucket}/{Key+}", withDerivedKeys(a, mayPutObject), a.putObject),
 		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.AskInto(a.mayGetObject), a.getObject, orPart, takesAsOf),
 		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.AskInto(a.mayGetObject), a.headObject, orPart,
@@ -219,6 +219,8 @@ func (a *API) unset() []dispatch.Row {
 			"notification", "s3:GetBucketNotification"),
 	}
 }
+
+func tellRegion(r rest.Route) rest.Route { return r.TellRegion() }
 
 func noContent(r rest.Route) rest.Route { return r.Status(http.StatusNoContent) }
 

@@ -32,6 +32,9 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		w.WriteHeader(status)
 		return 0, nil
 	}
+	if p.route.tellsRegion && r.Region != "" {
+		h.Add("x-amz-bucket-region", r.Region)
+	}
 	v := reflect.ValueOf(out).Elem()
 	for i := range p.out {
 		n, err := p.out[i].encode(&h, v, r)

@@ -25,6 +25,7 @@ type Route struct {
 	sender        dialect.Sender
 	needsChecksum bool
 	ofObject      bool       // x-amz-checksum-* are the checksums of an object, not of the document
+	tellsRegion   bool       // a successful response has x-amz-bucket-region
 	malformed     fault.Code // code of a document that can't be read
 }
 
@@ -69,6 +70,9 @@ func (r Route) Status(code int) Route { r.status = code; return r }
 
 // NeedChecksum makes the route refuse requests without Content-MD5 or x-amz-checksum-*.
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
+
+// TellRegion adds x-amz-bucket-region to successful responses. Errors about a bucket always have it.
+func (r Route) TellRegion() Route { r.tellsRegion = true; return r }
 
 // Malformed sets the code for a document that can't be decoded; otherwise it is MalformedXML.
 func (r Route) Malformed(code fault.Code) Route { r.malformed = code; return r }
