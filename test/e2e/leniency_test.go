@@ -133,6 +133,25 @@ func TestRegionOfListings(t *testing.T) {
 	}
 }
 
+// TestMaxPartsOfAttributes: a number of parts that is none is ignored by GetObjectAttributes.
+func TestMaxPartsOfAttributes(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "attributes")
+	if a := send(t, s, raw{method: "PUT", target: "/attributes/key", body: "x"}); a.status != 200 {
+		t.Fatal(a)
+	}
+	for _, value := range []string{"1", "x", "-1", "1.5", "99999999999", ""} {
+		t.Run(value, func(t *testing.T) {
+			a := send(t, s, raw{method: "GET", target: "/attributes/key?attributes", header: http.Header{
+				"X-Amz-Object-Attributes": {"ObjectParts,ETag"}, "X-Amz-Max-Parts": {value},
+			}})
+			if a.status != 200 {
+				t.Error(a.status, a.body)
+			}
+		})
+	}
+}
+
 // TestDefaultPort: the default port of HTTP or HTTPS may be added to Host after the request was signed without it, as
 // HTTP libraries and proxies do. No other port may.
 func TestDefaultPort(t *testing.T) {

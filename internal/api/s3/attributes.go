@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"strconv"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
@@ -30,7 +31,7 @@ func (a *API) getObjectAttributes(
 		g, object.GetInput{
 			Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey),
 			Checksums: wanted["Checksum"] || wanted["ObjectParts"],
-		}, in.PartNumberMarker, in.MaxParts)
+		}, in.PartNumberMarker, maxParts(in.MaxParts))
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +54,19 @@ func (a *API) getObjectAttributes(
 		out.ObjectParts = objectParts(&at, in)
 	}
 	return out, nil
+}
+
+// maxParts decodes x-amz-max-parts. S3 ignores a value that is no number of parts, unlike max-parts of ListParts.
+func maxParts(sent *string) *int {
+	if sent == nil {
+		return nil
+	}
+	n, err := strconv.ParseInt(*sent, 10, 32)
+	if err != nil || n < 0 {
+		return nil
+	}
+	most := int(n)
+	return &most
 }
 
 // attributeNames refuses unknown attribute names.
@@ -78,7 +92,8 @@ func attributeNames(names []string) (map[string]bool, error) {
 func objectParts(at *object.Attributes, in *shape.GetObjectAttributesInput) *shape.ObjectParts {
 	out := &shape.ObjectParts{
 		PartsCount: int(at.ETag.Parts), PartNumberMarker: in.PartNumberMarker, NextPartNumberMarker: at.Next,
-		MaxParts: pageSize(in.MaxParts), IsTruncated: at.Truncated, Parts: make([]shape.ObjectPart, len(at.Parts)),
+		MaxParts: pageSize(maxParts(in.MaxParts)), IsTruncated: at.Truncated,
+		Parts: make([]shape.ObjectPart, len(at.Parts)),
 	}
 	for i, p := range at.Parts {
 		out.Parts[i] = shape.ObjectPart{

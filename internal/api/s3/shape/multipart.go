@@ -236,7 +236,7 @@ type GetObjectAttributesInput struct {
 	Bucket           string   `loc:"uri,Bucket"`
 	Key              string   `loc:"uri,Key"`
 	VersionId        *string  `loc:"query,versionId"`
-	MaxParts         *int     `loc:"header,x-amz-max-parts"`
+	MaxParts         *string  `loc:"header,x-amz-max-parts"`
 	PartNumberMarker int      `loc:"header,x-amz-part-number-marker"`
 	Attributes       []string `loc:"header,x-amz-object-attributes"`
 	CustomerKey
