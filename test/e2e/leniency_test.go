@@ -185,3 +185,31 @@ func TestDefaultPort(t *testing.T) {
 		}
 	}
 }
+
+// TestAllowOnWire: MethodNotAllowed has the header Allow, with a body and without.
+func TestAllowOnWire(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "methods")
+	for _, c := range []struct{ method, target, want string }{
+		{"PUT", "/methods/key?uploadId=u", "DELETE, POST, GET"},
+		{"PATCH", "/methods/key", "DELETE, GET, HEAD, PUT"},
+		{"PATCH", "/methods", "DELETE, POST, GET, HEAD, PUT"},
+		{"PUT", "/", "GET"},
+		{"HEAD", "/methods?location", "GET"}, // these as S3 was seen to answer
+		{"HEAD", "/methods?versions", "GET"},
+		{"HEAD", "/methods?acl", "GET, PUT"},
+		{"HEAD", "/methods?versioning", "GET, PUT"},
+		{"HEAD", "/methods?tagging", "DELETE, GET, PUT"},
+		{"HEAD", "/methods/key?acl", "GET, PUT"},
+		{"HEAD", "/methods/key?tagging", "DELETE, GET, PUT"},
+		{"HEAD", "/methods/key?uploadId=u", "DELETE, POST, GET"},
+		{"GET", "/methods?delete", "POST"},
+	} {
+		t.Run(c.method+" "+c.target, func(t *testing.T) {
+			a := send(t, s, raw{method: c.method, target: c.target})
+			if got := a.header.Get("Allow"); a.status != 405 || got != c.want {
+				t.Errorf("%d, Allow: %q, want %q", a.status, got, c.want)
+			}
+		})
+	}
+}

@@ -117,6 +117,44 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestAllow: MethodNotAllowed names the methods of the target.
+func TestAllow(t *testing.T) {
+	router, err := routing(
+		At("GET /"), At("GET /{Bucket}"), At("PUT /{Bucket}"), At("DELETE /{Bucket}"), At("GET /{Bucket}?acl"),
+		At("GET /{Bucket}/{Key+}"), At("PUT /{Bucket}/{Key+}"),
+		At("PUT /{Bucket}/{Key+}").WithHeader("x-amz-copy-source"),
+		At("PUT /{Bucket}/{Key+}?partNumber&uploadId"), At("GET /{Bucket}/{Key+}?uploadId"),
+		At("DELETE /{Bucket}/{Key+}?uploadId"), At("POST /{Bucket}/{Key+}?uploadId"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, target, want string }{
+		{"POST", "/", "GET"},
+		{"PATCH", "/b", "DELETE, GET, PUT"},
+		{"POST", "/b", "DELETE, GET, PUT"},
+		{"PATCH", "/b?acl", "GET"},
+		{"HEAD", "/b?acl", "GET"},
+		{"DELETE", "/b?acl", "GET"},
+		{"HEAD", "/b/k?uploadId=u", "DELETE, POST, GET"},
+		{"DELETE", "/b/k", "GET, PUT"},
+		{"PUT", "/b/k?uploadId=u", "DELETE, POST, GET"}, // as S3 was seen to answer
+		{"PATCH", "/b/k?uploadId=u&partNumber=1", "PUT"},
+	} {
+		t.Run(c.method+" "+c.target, func(t *testing.T) {
+			r, err := parse(t, c.method, c.target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = router.Match(r)
+			f := fault.From(err)
+			if f == nil || f.Code != fault.MethodNotAllowed || f.Headers["Allow"] != c.want {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // TestExtensions: this server's own header selects the operation that has it, and is never ignored by
 // another one.
 func TestExtensions(t *testing.T) {
@@ -161,7 +199,7 @@ func TestSubresourcesNeverFallThrough(t *testing.T) {
 	router, _ := testRouter(t)
 	told := map[string]string{
 		"GET /b/k?uploads": "InvalidRequest", "GET /b/k?versions": "InvalidRequest",
-		"PUT /b/k?partNumber": "InvalidArgument", "PUT /b/k?uploadId": "MethodNotAllowed",
+		"PUT /b/k?partNumber": "InvalidArgument",
 	}
 	names := strings.Fields(`abac accelerate acl analytics annotation attributes cors encryption intelligent-tiering inventory legal-hold lifecycle
 		logging metadataConfiguration metadataTable metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock renameObject

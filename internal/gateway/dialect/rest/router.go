@@ -67,7 +67,7 @@ func (s *service) Match(q *protocol.Request) (int, error) {
 	}
 	copies := carries(q, copySource)
 	own := extensions(q)
-	best := s.routes.best(q, level, special, own, copies)
+	best := s.routes.best(q.HTTP.Method, q, level, special, own, copies)
 	switch {
 	case best >= 0:
 		return best, nil
@@ -77,18 +77,39 @@ func (s *service) Match(q *protocol.Request) (int, error) {
 	case level == accountLevel, len(own) > 0:
 		return 0, notThere()
 	case level == 2 && len(special) > 0:
-		return 0, notOfKeys(q, special)
-	case len(special) > 0 && knownMethod(q.HTTP.Method):
-		return 0, notThere()
+		if f := notOfKeys(q, special); f != nil {
+			return 0, f
+		}
 	}
-	resource := [...]string{"SERVICE", "BUCKET", "OBJECT"}[level]
-	return 0, notAllowed(q.HTTP.Method, resource)
+	return 0, s.otherMethod(q, level, special)
 }
 
-// best returns the most specific route that accepts a request, or -1.
-func (rt *router) best(q *protocol.Request, level int, special, own []string, copies bool) int {
+// otherMethod returns the error for a target that has only other methods, with their names (RFC 9110, 15.5.6) in S3's
+// order, and for a sub-resource that is not there.
+func (s *service) otherMethod(q *protocol.Request, level int, special []string) error {
+	var methods []string
+	for _, m := range [...]string{
+		http.MethodDelete, http.MethodPost, http.MethodGet, http.MethodHead, http.MethodPut,
+	} {
+		if s.routes.best(m, q, level, special, nil, false) >= 0 {
+			methods = append(methods, m)
+		}
+	}
+	if len(methods) == 0 && len(special) > 0 && knownMethod(q.HTTP.Method) {
+		return notThere()
+	}
+	resource := [...]string{"SERVICE", "BUCKET", "OBJECT"}[level]
+	if level == 2 && len(special) > 0 && special[0] == "uploadId" {
+		resource = "UPLOAD"
+	}
+	return fault.Of(fault.MethodNotAllowed).With("Method", q.HTTP.Method).With("ResourceType", resource).
+		WithHeader("Allow", strings.Join(methods, ", "))
+}
+
+// best returns the most specific route that accepts a request with the method, or -1.
+func (rt *router) best(method string, q *protocol.Request, level int, special, own []string, copies bool) int {
 	best := -1
-	for _, i := range rt.byLevel[bin(q.HTTP.Method, level)] {
+	for _, i := range rt.byLevel[bin(method, level)] {
 		r := &rt.all[i]
 		if r.accepts(q, special, own, copies && r.sender != dialect.Preflight) &&
 			(best < 0 || r.constraints() > rt.all[best].constraints()) {
@@ -98,8 +119,8 @@ func (rt *router) best(q *protocol.Request, level int, special, own []string, co
 	return best
 }
 
-// notOfKeys returns AWS's errors for sub-resources that keys don't have.
-func notOfKeys(q *protocol.Request, special []string) error {
+// notOfKeys returns AWS's errors for sub-resources that keys don't have, or nil.
+func notOfKeys(q *protocol.Request, special []string) *fault.Error {
 	switch q.HTTP.Method + " " + special[0] {
 	case "GET uploads":
 		return fault.New(fault.InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
@@ -108,23 +129,13 @@ func notOfKeys(q *protocol.Request, special []string) error {
 	case "PUT partNumber":
 		return fault.New(fault.InvalidArgument, "This operation does not accept partNumber without uploadId").
 			With("ArgumentName", "partNumber").With("ArgumentValue", "partNumber")
-	case "PUT uploadId":
-		return notAllowed(q.HTTP.Method, "UPLOAD")
 	}
-	if !knownMethod(q.HTTP.Method) {
-		return notAllowed(q.HTTP.Method, "OBJECT")
-	}
-	return notThere()
+	return nil
 }
 
 func notThere() error {
 	return fault.New(fault.NotImplemented,
 		"A header or query you provided implies functionality that is not implemented.")
-}
-
-func notAllowed(method, resource string) error {
-	return fault.Of(fault.MethodNotAllowed).
-		With("Method", method).With("ResourceType", resource)
 }
 
 func knownMethod(m string) bool {
